@@ -1,0 +1,70 @@
+# The course's commands; `make` alone lists them. Works with GNU Make 3.81 (macOS) and newer, and a POSIX shell.
+
+VENV ?= .venv
+# An interpreter of your choice, 3.11 or newer; when empty, the first that fits of the names below.
+PYTHON ?=
+CANDIDATES := $(if $(PYTHON),$(PYTHON),python3.13 python3.12 python3.11 python3 python)
+# Further arguments for the command behind a target: make test ARGS="-k data", make study ARGS="--only table1"
+ARGS ?=
+# FRESH=1 runs again what the results store holds already.
+FRESH ?=
+
+RUN := $(VENV)/bin/python
+INSTALL := $(RUN) -m pip --disable-pip-version-check install
+
+# A stamp is written when an installation has come to its end, so an interrupted one is taken up again. It holds the
+# folder it was made for: after the checkout was moved, or when the interpreter is gone, everything is set up anew.
+STAMP := $(VENV)/course-installed
+TEST_STAMP := $(VENV)/course-test-installed
+STAMPED_FOR := $(shell $(RUN) -c '' 2>/dev/null && cat $(STAMP) 2>/dev/null)
+ifneq ($(STAMPED_FOR),$(CURDIR))
+STALE := stale
+endif
+
+.PHONY: help course lab test study report clean stale
+
+help:  ## list these commands
+	@echo "Usage: make COMMAND [COURSE_PROFILE=quick|laptop|full] [FRESH=1] [ARGS=...] [PYTHON=...] [VENV=...]"
+	@echo
+	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+
+course: $(STAMP)  ## set up, run what is missing, execute every lesson, show where Fig. 1 and Tables I-IV are
+	@$(RUN) -m course_lib course $(if $(FRESH),--fresh) $(ARGS)
+
+lab: $(STAMP)  ## set up, then open JupyterLab on the lessons
+	@$(RUN) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(ARGS)
+
+test: $(TEST_STAMP)  ## set up, then run every test
+	@$(RUN) -m pytest $(ARGS)
+
+study: $(STAMP)  ## set up, then train what Tables I-IV still lack (ARGS="--list" shows it only)
+	@$(RUN) -m course_lib study $(if $(FRESH),--fresh) $(ARGS)
+
+report: $(STAMP)  ## set up, then draw Fig. 1 and Tables I-IV from the results store into figures/
+	@$(RUN) -m course_lib report $(ARGS)
+
+clean:  ## remove what commands leave behind (not .venv, data/cache or the results)
+	rm -rf build .pytest_cache .ruff_cache *.egg-info
+	find course_lib tests notebooks -name __pycache__ -prune -exec rm -rf {} +
+	find notebooks -name .ipynb_checkpoints -prune -exec rm -rf {} +
+
+$(STAMP): pyproject.toml $(STALE)
+	@$(RUN) -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	for python in $(CANDIDATES); do \
+	  if "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    echo "Making $(VENV) with $$("$$python" --version)"; \
+	    if [ -f $(VENV)/pyvenv.cfg ]; then clear=--clear; else clear=; fi; \
+	    exec "$$python" -m venv $$clear $(VENV); \
+	  fi; \
+	done; \
+	echo "course: no Python 3.11 or newer with its venv module among: $(CANDIDATES). Install one (on Debian and" \
+	  "Ubuntu also the package python3-venv), or name yours: make course PYTHON=/path/to/python3" >&2; \
+	exit 1; }
+	@echo "Installing into $(VENV): once, some minutes; torch brings its CUDA libraries on Linux (about 5 GB in all)"
+	@rm -f $(STAMP) $(TEST_STAMP)
+	$(INSTALL) -e .
+	@printf '%s\n' "$(CURDIR)" > $(STAMP)
+
+$(TEST_STAMP): $(STAMP)
+	$(INSTALL) -e '.[test]'
+	@touch $(TEST_STAMP)

@@ -1,0 +1,160 @@
+"""What a network costs: parameters, multiply-accumulates, activations and time.
+
+One convention for all of it: MACs and activations are those of the convolutions and linear layers, for one
+image. Normalisation, activation functions, pooling, sums and products of feature maps do not count, as is
+usual in papers. The counts are of the form that the model has: of a GhostNet in training form, all branches
+count. They are read off one forward pass in eval mode, which leaves the model as it was; a model on the
+"meta" device, without weights, will do.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+WARM_UP_RUNS = 3  # untimed: the first runs choose algorithms and allocate memory
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Number of weights and biases, in the form that the model has: the folded form has fewer."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def count_macs(model: nn.Module, size: int = 32) -> int:
+    """Multiply-accumulates of all convolutions and linear layers for one ``size`` x ``size`` image."""
+    return sum(layer.macs for layer in _trace(model, size).layers)
+
+
+def count_activations(model: nn.Module, size: int = 32) -> int:
+    """Numbers put out for one ``size`` x ``size`` image by all convolutions and linear layers together."""
+    return sum(layer.activations for layer in _trace(model, size).layers)
+
+
+def block_costs(model: nn.Module, size: int = 32) -> pd.DataFrame:
+    """What each block costs for one ``size`` x ``size`` image, in the order of the forward pass.
+
+    A block is a direct part of the model that has parameters; a sequence of parts (the bottlenecks of a
+    GhostNet, a stage of a ResNet) is listed part by part. The columns add up to the counts of the whole
+    model.
+
+    Returns:
+        A frame with the columns ``block`` (name), ``resolution`` (height of the output in pixels),
+        ``channels`` (of the output), ``parameters``, ``macs`` and ``activations``.
+    """
+    trace = _trace(model, size)
+    rows = []
+    for path, block in _blocks(model):
+        layers = [layer for layer in trace.layers if layer.path == path or layer.path.startswith(path + ".")]
+        output = trace.outputs[path]
+        rows.append(
+            {
+                "block": path.removeprefix("blocks."),
+                "resolution": output[2] if len(output) == 4 else 1,
+                "channels": output[1],
+                "parameters": count_parameters(block),
+                "macs": sum(layer.macs for layer in layers),
+                "activations": sum(layer.activations for layer in layers),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def latency_ms(model: nn.Module, batch: int = 1, size: int = 32, repeats: int = 30) -> float:
+    """Median time in milliseconds of a forward pass in eval mode, for a batch on the model's device.
+
+    The model's mode is put back afterwards. On a CPU the figure holds for the present number of threads
+    (``torch.get_num_threads()``) and for a machine that does nothing else.
+
+    Raises:
+        ValueError: ``repeats`` is less than 1.
+    """
+    if repeats < 1:
+        raise ValueError(f"repeats={repeats} gives nothing to time: ask for at least 1")
+    device = next(model.parameters()).device
+    images = torch.rand(batch, 3, size, size, generator=torch.Generator().manual_seed(0)).to(device)
+    with _eval_mode(model), torch.inference_mode():
+        times = [_timed(model, images) for _ in range(WARM_UP_RUNS + repeats)]
+    return 1000 * statistics.median(times[WARM_UP_RUNS:])
+
+
+def _timed(model: nn.Module, images: Tensor) -> float:
+    """Seconds of one forward pass."""
+    _finish_pending_work(images.device)
+    start = time.perf_counter()
+    model(images)
+    _finish_pending_work(images.device)
+    return time.perf_counter() - start
+
+
+def _finish_pending_work(device: torch.device) -> None:
+    if device.type == "cuda":  # a GPU works on while Python goes on
+        torch.cuda.synchronize(device)
+
+
+@dataclass(frozen=True)
+class _Layer:
+    path: str
+    macs: int
+    activations: int
+
+
+@dataclass(frozen=True)
+class _Trace:
+    layers: list[_Layer]  # every call of a convolution or linear layer
+    outputs: dict[str, torch.Size]  # output shape of every block
+
+
+def _trace(model: nn.Module, size: int) -> _Trace:
+    """Pass one black image through the model and note what its layers and blocks put out."""
+    trace = _Trace([], {})
+
+    def note_layer(path: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+        def hook(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            # Each output number is a dot product as long as one filter: in / groups * kh * kw, or in_features
+            trace.layers.append(_Layer(path, output.numel() * layer.weight[0].numel(), output.numel()))
+
+        return hook
+
+    def note_block(path: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+        def hook(block: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            trace.outputs[path] = output.shape
+
+        return hook
+
+    layers = [(path, part) for path, part in model.named_modules() if isinstance(part, nn.Conv2d | nn.Linear)]
+    hooks = [layer.register_forward_hook(note_layer(path)) for path, layer in layers]
+    hooks += [block.register_forward_hook(note_block(path)) for path, block in _blocks(model)]
+    weight = next(model.parameters())
+    try:
+        with _eval_mode(model), torch.no_grad():
+            model(torch.zeros(1, 3, size, size, device=weight.device, dtype=weight.dtype))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return trace
+
+
+@contextmanager
+def _eval_mode(model: nn.Module) -> Iterator[None]:
+    """Eval mode for a while; then every part of the model is back in the mode it had."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def _blocks(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Path and module of every block: direct children, with sequences of them opened one level."""
+    for name, child in model.named_children():
+        parts = [(name, child)]
+        if isinstance(child, nn.Sequential):
+            parts = [(f"{name}.{inner}", part) for inner, part in child.named_children()]
+        yield from ((path, part) for path, part in parts if any(True for _ in part.parameters()))

@@ -1,0 +1,186 @@
+"""Every network of the study by name: the two students and the seven teachers, all made for 32 x 32 images.
+
+The teachers are torchvision's networks with the changes that their builders below name. The tests hold each
+network to its exact parameter count; rounded, these are the counts in the paper's Table I.
+"""
+
+import math
+from collections.abc import Callable
+from numbers import Integral, Real
+
+import torch
+from torch import nn
+
+from course_lib.models.ghostnet import GN_D_STAGES, GN_S_STAGES, GhostNet
+
+DISPLAY_NAMES = {
+    "gn-s": "GN-S",
+    "gn-d": "GN-D",
+    "resnet18": "ResNet-18",
+    "resnet34": "ResNet-34",
+    "resnet50": "ResNet-50",
+    "vgg13": "VGG-13",
+    "densenet161": "DenseNet-161",
+    "inceptionv3": "InceptionV3",
+    "efficientnetv2_s": "EfficientNetV2-S",
+}
+MODEL_NAMES = tuple(DISPLAY_NAMES)
+PAPER_WIDTHS = (1.0, 1.3, 1.6, 1.9, 2.2, 2.8, 3.4)
+WIDTH_RANGE = (0.25, 6.0)
+
+
+def create_model(
+    name: str, *, width: float | None = None, num_classes: int = 10, seed: int | None = None
+) -> nn.Module:
+    """A freshly initialised network in train mode, on the CPU.
+
+    Args:
+        name: one of ``MODEL_NAMES``.
+        width: factor on the channels of ``gn-s``, 0.25 to 6, by default 1.0. The other networks have none.
+        num_classes: number of logits.
+        seed: makes the weights reproducible and leaves the global random state alone. Without it they come
+            from the global random state, so that ``torch.manual_seed`` governs them.
+
+    The network maps (N, 3, S, S) to (N, num_classes) with S = ``input_size(name)``. Created inside
+    ``with torch.device("meta")`` it has shapes and no weights: enough to count with, and it takes no memory.
+
+    Raises:
+        ValueError: unknown name, a width for a network without one or out of range, or fewer than one class.
+    """
+    _check(name, width, num_classes)
+    counting_only = torch.get_default_device().type == "meta"
+    with torch.device("meta"):  # or torchvision would draw weights: slowly, and from the global random state
+        model = _build(name, width, int(num_classes))
+    if counting_only:
+        return model
+    return initialise(model.to_empty(device="cpu"), seed)
+
+
+def input_size(name: str) -> int:
+    """Height and width in pixels of the network's images: 224 for ``efficientnetv2_s``, else 32.
+
+    Raises:
+        ValueError: unknown name.
+    """
+    _check_name(name)
+    return 224 if name == "efficientnetv2_s" else 32
+
+
+@torch.no_grad()
+def initialise(model: nn.Module, seed: int | None = None) -> nn.Module:
+    """Set all weights as at the start of training, in place, and return ``model``.
+
+    Weights of convolutions and linear layers are Kaiming-normal by their fan-out, as in the runs behind the
+    paper, and their biases 0; batch normalisation has factor 1, shift 0 and fresh running statistics. With a
+    ``seed`` the numbers are the same on every device and the global random state stays as it is.
+
+    Raises:
+        TypeError: the model has a layer with weights of some other kind.
+    """
+    generator = None if seed is None else torch.Generator().manual_seed(seed)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_running_stats()
+            nn.init.ones_(module.weight)
+            nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Conv2d | nn.Linear):
+            drawn = torch.empty(module.weight.shape, device="cpu")
+            nn.init.kaiming_normal_(drawn, mode="fan_out", nonlinearity="relu", generator=generator)
+            module.weight.copy_(drawn)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif any(True for _ in module.parameters(recurse=False)):
+            raise TypeError(
+                f"do not know how to initialise a {type(module).__name__}: add it to initialise()"
+            )
+    return model
+
+
+def _check(name: str, width: float | None, num_classes: int) -> None:
+    _check_name(name)
+    if width is not None and name != "gn-s":
+        raise ValueError(f"{name} has no width: leave it out, or choose gn-s, the only network with one")
+    low, high = WIDTH_RANGE
+    if width is not None and not (isinstance(width, Real) and math.isfinite(width) and low <= width <= high):
+        raise ValueError(f"width {width!r} is not possible: gn-s takes a number from {low:g} to {high:g}")
+    if not isinstance(num_classes, Integral) or num_classes < 1:
+        raise ValueError(f"num_classes {num_classes!r} is not possible: give a whole number of at least 1")
+
+
+def _check_name(name: str) -> None:
+    if name not in MODEL_NAMES:
+        raise ValueError(f"unknown model {name!r}: choose one of {', '.join(MODEL_NAMES)}")
+
+
+def _build(name: str, width: float | None, num_classes: int) -> nn.Module:
+    if name == "gn-s":
+        return GhostNet(GN_S_STAGES, width=1.0 if width is None else float(width), num_classes=num_classes)
+    if name == "gn-d":
+        return GhostNet(GN_D_STAGES, num_classes=num_classes)
+    return _TEACHERS[name](num_classes)
+
+
+def _resnet(name: str) -> Callable[[int], nn.Module]:
+    def build(num_classes: int) -> nn.Module:
+        """torchvision's with a 3 x 3 stem of stride 1, not 7 x 7 of stride 2; the 3 x 3 / 2 max-pool stays."""
+        from torchvision import models
+
+        model = getattr(models, name)(weights=None, num_classes=num_classes)
+        model.conv1 = nn.Conv2d(3, 64, 3, stride=1, padding=1, bias=False)
+        return model
+
+    return build
+
+
+def _vgg13(num_classes: int) -> nn.Module:
+    """torchvision's ``vgg13_bn``, but pooled to 1 x 1, not 7 x 7, so that the first linear layer takes 512."""
+    from torchvision import models
+
+    model = models.vgg13_bn(weights=None, num_classes=num_classes)
+    model.avgpool = nn.AdaptiveAvgPool2d(1)
+    model.classifier[0] = nn.Linear(512, 4096)
+    return model
+
+
+def _densenet161(num_classes: int) -> nn.Module:
+    """torchvision's with a 3 x 3 stem of stride 1, not 7 x 7 of stride 2; the 3 x 3 / 2 max-pool stays."""
+    from torchvision import models
+
+    model = models.densenet161(weights=None, num_classes=num_classes)
+    model.features.conv0 = nn.Conv2d(3, 96, 3, stride=1, padding=1, bias=False)
+    return model
+
+
+def _inceptionv3(num_classes: int) -> nn.Module:
+    """torchvision's without the auxiliary head and with a stem that keeps 32 x 32.
+
+    One 3 x 3 convolution, 3 to 192 channels, stride 1, padding 1, takes the place of the stem's five
+    convolutions and two max-pools (three strides of 2). Both reductions, Mixed_6a and Mixed_7a, keep their
+    stride of 2 and no padding: Mixed_5 works at 32 x 32, Mixed_6 at 15 x 15, Mixed_7 at 7 x 7. That makes
+    3.46 GMAC an image.
+    """
+    from torchvision import models
+
+    model = models.inception_v3(weights=None, aux_logits=False, init_weights=False, num_classes=num_classes)
+    model.Conv2d_1a_3x3 = models.inception.BasicConv2d(3, 192, kernel_size=3, stride=1, padding=1)
+    for name in ("Conv2d_2a_3x3", "Conv2d_2b_3x3", "maxpool1", "Conv2d_3b_1x1", "Conv2d_4a_3x3", "maxpool2"):
+        setattr(model, name, nn.Identity())
+    return model
+
+
+def _efficientnetv2_s(num_classes: int) -> nn.Module:
+    """torchvision's, unchanged: it is fed 224 x 224 images."""
+    from torchvision import models
+
+    return models.efficientnet_v2_s(weights=None, num_classes=num_classes)
+
+
+_TEACHERS: dict[str, Callable[[int], nn.Module]] = {
+    "resnet18": _resnet("resnet18"),
+    "resnet34": _resnet("resnet34"),
+    "resnet50": _resnet("resnet50"),
+    "vgg13": _vgg13,
+    "densenet161": _densenet161,
+    "inceptionv3": _inceptionv3,
+    "efficientnetv2_s": _efficientnetv2_s,
+}

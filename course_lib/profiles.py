@@ -1,0 +1,60 @@
+"""How much work a run does. One place reads ``COURSE_PROFILE``; every number shown names its profile."""
+
+import os
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A size for the whole study.
+
+    Attributes:
+        name: ``quick``, ``laptop`` or ``full``.
+        subset: which images of CIFAR-10: ``sample`` (on board, no network) or ``full``.
+        train_images: how many training images are used, balanced over the classes.
+        student_epochs: epochs for GN-S, GN-D, with and without a teacher (equal, so that deltas are fair).
+        teacher_epochs: epochs for the big networks.
+        batch_size: images a step.
+    """
+
+    name: str
+    subset: str
+    train_images: int
+    student_epochs: int
+    teacher_epochs: int
+    batch_size: int
+
+    @property
+    def label(self) -> str:
+        """The words that stand beside every number of this profile."""
+        size = f"{self.train_images:,} training images, {self.student_epochs} epochs"
+        if self.teacher_epochs != self.student_epochs:
+            size += f" ({self.teacher_epochs} for the big networks)"
+        return f"{self.name} profile: {size}" + ("" if self.name == "full" else "; not a reproduction")
+
+
+PROFILES = {
+    "quick": Profile("quick", "sample", 1_000, student_epochs=2, teacher_epochs=1, batch_size=50),
+    "laptop": Profile("laptop", "full", 10_000, student_epochs=15, teacher_epochs=15, batch_size=128),
+    "full": Profile("full", "full", 50_000, student_epochs=200, teacher_epochs=200, batch_size=256),
+}
+
+
+def active_profile(name: str | None = None) -> Profile:
+    """The profile called ``name``, else the one of ``COURSE_PROFILE``, else the one that fits the machine.
+
+    Without a CUDA GPU that is ``quick``, with one ``full``.
+
+    Raises:
+        ValueError: no profile has that name.
+    """
+    name = name or os.environ.get("COURSE_PROFILE") or _fitting_profile()
+    if name not in PROFILES:
+        raise ValueError(f"unknown profile {name!r}: COURSE_PROFILE is one of {', '.join(PROFILES)}")
+    return PROFILES[name]
+
+
+def _fitting_profile() -> str:
+    import torch
+
+    return "full" if torch.cuda.is_available() else "quick"

@@ -1,0 +1,610 @@
+"""Fig. 1 and Tables I to IV: the paper's printed numbers beside what the results store holds.
+
+The paper's numbers come from ``data/paper/*.csv``, ours from ``results.load_results()``; none stands here.
+The paper reports the best epoch on the test set. Ours are of the last epoch, which nobody chose by its test
+accuracy, and the best one stands beside it.
+Importing this module does not import torch.
+"""
+
+import base64
+import html
+import io
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from matplotlib import patheffects
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from PIL import Image
+
+from course_lib.errors import ResultError
+from course_lib.experiments import EXPERIMENTS, TABLES, baseline_of, find
+from course_lib.files import atomic_write, repo_path
+from course_lib.profiles import Profile
+
+if TYPE_CHECKING:
+    from IPython.display import HTML
+
+PAPER_PARAMETERS = "paper params (M)"
+OUR_PARAMETERS = "our params (M)"
+PAPER_ACCURACY = "paper acc. (best epoch)"
+OUR_ACCURACY = "our acc. (last epoch)"
+OUR_BEST = "our acc. (best epoch)"
+OUR_SD = "sd (last epoch)"
+PAPER_DELTA = "paper delta (best epoch)"
+OUR_DELTA = "our delta (last epoch)"
+DELTA_SD = "delta sd"
+HIDDEN = ("profile", "note")  # in the frame and the CSV; shown in the caption and below the table
+LABELS = ("model", "width", "student", "teacher")
+DECIMALS = {PAPER_PARAMETERS: ".3f", OUR_PARAMETERS: ".3f", PAPER_DELTA: "+.2f", OUR_DELTA: "+.2f"}
+COUNTS = ("n", "pairs", "epochs")
+
+TITLES = {
+    1: "Table I. Networks trained without a teacher",
+    2: "Table II. One teacher",
+    3: "Table III. A chain of teacher assistants: ResNet50, ResNet34, ResNet18, student",
+    4: "Table IV. An ensemble of four teachers: ResNet50, DenseNet161, VGG13, InceptionV3",
+}
+PROFILE_ORDER = ("full", "laptop", "quick")
+DATASET_NAMES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "synthetic": "SYNTHETIC images"}
+
+# Okabe and Ito's palette, which readers with any colour vision can tell apart; always with a second cue.
+BLACK, BLUE, VERMILION, GREEN = "#000000", "#0072B2", "#D55E00", "#009E73"
+CURVE_COLOURS = (BLUE, VERMILION, GREEN, "#CC79A7", BLACK, "#E69F00", "#56B4E9")
+CURVE_MARKERS = "osD^vPX"
+
+
+# --- tables ---------------------------------------------------------------------------------------
+
+
+def paper_table(n: int) -> pd.DataFrame:
+    """Table ``n`` (1 to 4) as the paper prints it, indexed by experiment key; accuracies in percent.
+
+    ``note`` says where the printed row needs a word of care.
+
+    Raises:
+        ValueError: there is no such table.
+        ResultError: the file cannot be read.
+    """
+    if n not in TITLES:
+        raise ValueError(f"unknown table {n!r}: choose 1, 2, 3 or 4")
+    path = repo_path("data", "paper", f"table{n}.csv")
+    try:
+        return pd.read_csv(path, index_col="key", dtype={"width": str, "note": str}).fillna(
+            {"width": "", "note": ""}
+        )
+    except (OSError, ValueError) as error:
+        raise ResultError(f"cannot read the paper's numbers in {path}: {error}") from error
+
+
+def table(n: int, results: pd.DataFrame, profile: str | Profile, recipe: str = "paper") -> pd.DataFrame:
+    """Table ``n`` with the paper's rows and labels, its printed numbers and ours, indexed by experiment key.
+
+    Ours are means over the seeds run, with their standard deviation and number ``n`` (NaN and 0 where not
+    run). A delta is against the same network without a teacher; ours takes the last epoch, from the seeds
+    that both have (``pairs``). ``style`` makes it readable.
+
+    Args:
+        results: ``results.load_results()``.
+        profile, recipe: whose runs to show; rows of others never mix.
+
+    Raises:
+        ValueError: there is no such table.
+        ResultError: runs of this table differ in their profile's settings, epochs or data.
+    """
+    paper = paper_table(n)
+    name = _name(profile)
+    runs = _runs(results, name, recipe, [*paper.index, *(baseline_of(find(key)) for key in paper.index)])
+    _check_alike(runs, n)
+    rows = []
+    for key, printed in paper.iterrows():
+        own = runs[runs["key"] == key]
+        row = {"key": key} | {label: printed[label] for label in _labels(n)}
+        if n == 1:
+            row |= {PAPER_PARAMETERS: printed["params_millions"]}
+            row |= {OUR_PARAMETERS: own["parameters"].mean() / 1e6}
+        row |= {PAPER_ACCURACY: printed["accuracy"], OUR_ACCURACY: own["last_accuracy"].mean()}
+        row |= {OUR_BEST: own["best_accuracy"].mean(), OUR_SD: own["last_accuracy"].std(), "n": len(own)}
+        if n > 1:
+            deltas = _paired_deltas(own, runs[runs["key"] == baseline_of(find(key))])
+            row |= {PAPER_DELTA: printed["delta"], OUR_DELTA: deltas.mean()}
+            row |= {DELTA_SD: deltas.std(), "pairs": len(deltas)}
+        rows.append(row | {"epochs": own["epochs"].mean(), "profile": name, "note": printed["note"]})
+    frame = pd.DataFrame(rows).set_index("key")
+    frame.attrs["caption"] = _caption(n, frame, runs, name, recipe)
+    return frame
+
+
+def _labels(n: int) -> tuple[str, ...]:
+    """The columns that say what a row is."""
+    return {1: ("model", "width"), 2: ("student", "teacher")}.get(n, ("student",))
+
+
+def _name(profile: str | Profile) -> str:
+    return profile.name if isinstance(profile, Profile) else profile
+
+
+def _runs(results: pd.DataFrame, profile: str, recipe: str, keys: Iterable[str]) -> pd.DataFrame:
+    """The runs of ``keys``; floats where there are none too, so that means are NaN and not errors."""
+    chosen = (results["profile"] == profile) & (results["recipe"] == recipe) & results["key"].isin(list(keys))
+    numbers = ("last_accuracy", "best_accuracy", "parameters", "epochs")
+    return results[chosen].astype(dict.fromkeys(numbers, float)).sort_values(["key", "seed"])
+
+
+def _paired_deltas(own: pd.DataFrame, baseline: pd.DataFrame) -> pd.Series:
+    """Last-epoch accuracy minus the baseline's, in points, one value for each seed that both have."""
+    return (own.set_index("seed")["last_accuracy"] - baseline.set_index("seed")["last_accuracy"]).dropna()
+
+
+def _check_alike(runs: pd.DataFrame, n: int) -> None:
+    """Refuse to set runs side by side that were not trained alike."""
+    big = ~runs["student"].astype(str).str.startswith("gn-")
+    data = runs["dataset"].astype(str) + ", " + runs["data_subset"].astype(str)
+    kinds = (
+        ("the profile's settings", runs["profile_spec"].map(lambda spec: json.dumps(spec, sort_keys=True))),
+        ("the data", data + ", " + runs["test_images"].astype(str) + " test images"),
+        ("the epochs of the GhostNets", runs["epochs"][~big]),
+        ("the epochs of the big networks", runs["epochs"][big]),
+    )
+    for what, values in kinds:
+        if values.nunique() > 1:
+            pair = values.drop_duplicates().index[:2]
+            words = " and ".join(f"{runs.loc[index, 'run']} ({values[index]})" for index in pair)
+            raise ResultError(
+                f"table {n} cannot be drawn: {what} differ between {words}; run the older one afresh"
+            )
+
+
+def _caption(n: int, frame: pd.DataFrame, runs: pd.DataFrame, profile: str, recipe: str) -> str:
+    done = f"{(frame['n'] > 0).sum()} of {len(frame)} rows run"
+    words = (
+        f"{TITLES[n]}. Ours, {_provenance(runs, profile, recipe)}; {done}. Paper: 200 epochs on 50,000 "
+        "training images, one seed, the best epoch on the test set. Accuracies in percent."
+    )
+    if n > 1:
+        words += (
+            " A delta is in points against the same network without a teacher; ours takes the last epoch, "
+            "seed by seed."
+        )
+    return words
+
+
+def _provenance(runs: pd.DataFrame, profile: str, recipe: str) -> str:
+    """The words that stand beside our numbers: the profile as it really ran, the data, the recipe."""
+    if runs.empty:
+        return f"{profile} profile, recipe {recipe!r}: no runs yet"
+    run = runs.iloc[-1]
+    data = f"{DATASET_NAMES.get(run['dataset'], run['dataset'])}, {int(run['test_images']):,} test images"
+    return f"{_label(run['profile_spec'])}; {data}; recipe {recipe!r}"
+
+
+def _label(spec: dict) -> str:
+    return Profile(**{field.name: spec[field.name] for field in fields(Profile)}).label
+
+
+class ShownTable:
+    """A table for people: HTML in a notebook, Markdown in a terminal and in a file."""
+
+    def __init__(self, cells: pd.DataFrame, caption: str, notes: Sequence[str]):
+        self.cells, self.caption, self.notes = cells, caption, notes
+
+    def _repr_html_(self) -> str:
+        """No colour of its own, so that it reads on light and dark pages alike."""
+        head = "".join(_html_cell("th", name, name, "col") for name in self.cells)
+        body = "".join(f"<tr>{self._html_row(row)}</tr>" for row in self.cells.itertuples(index=False))
+        notes = "".join(f"<li>{_escape(note)}</li>" for note in self.notes)
+        return (
+            '<table class="course-table">'
+            f'<caption style="caption-side:top;text-align:left">{_escape(self.caption)}</caption>'
+            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+            + (f'<ol class="course-notes" type="a">{notes}</ol>' if notes else "")
+        )
+
+    def _html_row(self, row: tuple[str, ...]) -> str:
+        (first, label), *rest = zip(self.cells, row, strict=True)
+        return _html_cell("th", first, label, "row") + "".join(_html_cell("td", *pair) for pair in rest)
+
+    def to_markdown(self) -> str:
+        lines = [self.cells.columns, ["---"] * len(self.cells.columns), *self.cells.itertuples(index=False)]
+        table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+        notes = "\n".join(f"- ({_letter(number)}) {note}" for number, note in enumerate(self.notes))
+        return f"{self.caption}\n\n{table}\n" + (f"\n{notes}\n" if notes else "")
+
+    __repr__ = to_markdown
+
+
+def style(frame: pd.DataFrame) -> ShownTable:
+    """A frame of ``table`` made readable: rounded, "not run" where it is so, notes below."""
+    notes = list(dict.fromkeys(note for note in frame["note"] if note))
+    cells = pd.DataFrame(
+        {name: [_cell(name, row) for _, row in frame.iterrows()] for name in frame if name not in HIDDEN}
+    )
+    marks = [f" ({_letter(notes.index(note))})" if note else "" for note in frame["note"]]
+    cells.iloc[:, 0] = [label + mark for label, mark in zip(cells.iloc[:, 0], marks, strict=True)]
+    return ShownTable(cells, frame.attrs.get("caption", ""), notes)
+
+
+def show_table(n: int, results: pd.DataFrame, profile: str | Profile, recipe: str = "paper") -> ShownTable:
+    """``style(table(...))``: the last line of a notebook's cell."""
+    return style(table(n, results, profile, recipe))
+
+
+def _cell(name: str, row: pd.Series) -> str:
+    value = row[name]
+    if name == OUR_ACCURACY and row["n"] == 0:
+        return "not run"
+    if isinstance(value, str):
+        return value or "–"
+    if pd.isna(value):
+        return "–"
+    return f"{value:.0f}" if name in COUNTS else f"{value:{DECIMALS.get(name, '.2f')}}"
+
+
+def _html_cell(tag: str, column: str, text: str, scope: str | None = None) -> str:
+    look = f"text-align:{'left' if column in LABELS else 'right'};padding:2px 6px"
+    look += ";white-space:nowrap" if scope == "row" else ""
+    scoped = f' scope="{scope}"' if scope else ""
+    return f'<{tag}{scoped} style="{look}">{_escape(text)}</{tag}>'
+
+
+def _letter(number: int) -> str:
+    return "abcdefghijklmnopqrstuvwxyz"[number]
+
+
+def _escape(text: str) -> str:
+    return html.escape(str(text))
+
+
+# --- figures --------------------------------------------------------------------------------------
+
+
+def figure_1(results: pd.DataFrame, profile: str | Profile, recipe: str = "paper") -> Figure:
+    """Fig. 1: accuracy against GN-S's width, the paper's on the left, ours on the right; GN-D as a line.
+
+    The accuracy axis is shared only with the full profile: a smaller one is another experiment.
+    """
+    frame = table(1, results, profile, recipe)
+    origin = _provenance(_runs(results, _name(profile), recipe, frame.index), _name(profile), recipe)
+    ghosts = frame[frame["model"] == "GN-S"]
+    widths = np.array([find(key).width for key in ghosts.index])
+    shared = _name(profile) == "full"
+    figure = _figure("Accuracy against width", 3.8, f"Ours, {origin}", shared)
+    left, right = figure.subplots(1, 2, sharey=shared)
+    _width_panel(left, widths, ghosts[PAPER_ACCURACY], frame.loc["gn-d", PAPER_ACCURACY], BLUE, "o")
+    _width_panel(
+        right, widths, ghosts[OUR_ACCURACY], frame.loc["gn-d", OUR_ACCURACY], VERMILION, "s", ghosts[OUR_SD]
+    )
+    left.set_title("Paper: best of 200 epochs on the test set, one seed", fontsize=9)
+    right.set_title(f"Ours: last epoch, {_seeds(frame['n'])}", fontsize=9)
+    left.set_ylabel("test accuracy (%)")
+    figure.set_label(
+        f"Accuracy against the width of GN-S. Paper: {_width_words(frame, PAPER_ACCURACY)}. "
+        f"Ours, {origin}: {_width_words(frame, OUR_ACCURACY)}."
+    )
+    return figure
+
+
+def _figure(title: str, height: float, origin: str, shared: bool = True) -> Figure:
+    """An empty figure that says below where its numbers come from; ``height`` in inches."""
+    figure = Figure(figsize=(8.4, height), dpi=100, layout="constrained")
+    figure.suptitle(title, fontsize=11)
+    figure.supxlabel(origin + ("" if shared else "\nThe two panels have scales of their own."), fontsize=8)
+    return figure
+
+
+def _dress(axes: Axes, grid: str = "both") -> None:
+    axes.grid(axis=grid, alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _say_not_run(axes: Axes, scale: str) -> None:
+    """Words in place of data, and no numbers on the ``scale`` ("x", "y", "both") that would measure them."""
+    blank = {"facecolor": "white", "edgecolor": "none"}
+    axes.text(0.5, 0.5, "not run yet", transform=axes.transAxes, ha="center", va="center", bbox=blank)
+    axes.tick_params(axis=scale, length=0, labelleft=False, labelbottom=False)
+
+
+def _write(axes: Axes, words: str, place: tuple[float, float], offset: tuple[float, float], ha: str) -> None:
+    """Small words beside a point, ``offset`` in points, with a white rim so that lines do not cross them."""
+    rim = [patheffects.withStroke(linewidth=2.5, foreground="white")]
+    axes.annotate(
+        words, place, offset, textcoords="offset points", fontsize=8, ha=ha, path_effects=rim, zorder=5
+    )
+
+
+def _width_panel(
+    axes: Axes,
+    widths: np.ndarray,
+    accuracies: pd.Series,
+    default: float,
+    colour: str,
+    marker: str,
+    sd: pd.Series | None = None,
+) -> None:
+    """One curve with its values written above the points, and GN-D's accuracy as a dashed line."""
+    _dress(axes)
+    axes.set_xlabel("width multiplier of GN-S")
+    axes.set_xticks(widths, [f"{width:.1f}" for width in widths])
+    axes.set_xlim(widths[0] - 0.25, widths[-1] + 0.25)
+    axes.margins(y=0.15)
+    bars = np.zeros(len(widths)) if sd is None else sd.fillna(0.0).to_numpy()
+    if np.isfinite(default):
+        axes.axhline(default, color=BLACK, linestyle="--", linewidth=1)
+        _write(axes, f"GN-D {default:.2f}", (widths[-1], default), (0, -11), "right")
+    if accuracies.notna().any():
+        spread = bars if bars.any() else None
+        axes.errorbar(widths, accuracies, yerr=spread, color=colour, marker=marker, capsize=3)
+        for width, accuracy, bar in zip(widths, accuracies, bars, strict=True):
+            if np.isfinite(accuracy):
+                _write(axes, f"{accuracy:.2f}", (width, accuracy + bar), (0, 7), "center")
+    else:
+        _say_not_run(axes, "y")
+
+
+def _width_words(frame: pd.DataFrame, column: str) -> str:
+    known = frame.loc[frame["model"] == "GN-S", column].dropna()
+    if known.empty:
+        return "GN-S not run yet"
+    first, last, best = known.index[0], known.index[-1], known.idxmax()
+    default = frame.loc["gn-d", column]
+    return (
+        f"{known[first]:.2f} % at width {find(first).width}, {known[last]:.2f} % at {find(last).width}, "
+        f"highest {known[best]:.2f} % at {find(best).width}; GN-D "
+        + (f"{default:.2f} %" if np.isfinite(default) else "not run yet")
+    )
+
+
+def _seeds(counts: pd.Series) -> str:
+    """``n = 1 seed``, ``n = 3 seeds, bars ± 1 sd`` or ``n = 1 to 3 seeds, ...`` of the rows that ran."""
+    counts = counts[counts > 0]
+    if counts.empty:
+        return "not run yet"
+    low, high = counts.min(), counts.max()
+    words = f"n = {high} seed{'s' if high > 1 else ''}" if low == high else f"n = {low} to {high} seeds"
+    return words + (", bars ± 1 sd" if high > 1 else "")
+
+
+def deltas_figure(results: pd.DataFrame, profile: str | Profile, recipe: str = "paper") -> Figure:
+    """What each method of Tables II to IV changed against its baseline: the paper's deltas, and ours."""
+    tables = [table(n, results, profile, recipe) for n in (2, 3, 4)]
+    frame = pd.concat(tables)
+    keys = [*frame.index, *(baseline_of(find(key)) for key in frame.index)]
+    origin = _provenance(_runs(results, _name(profile), recipe, keys), _name(profile), recipe)
+    frame.index = [_pair_label(key, row) for key, row in frame.iterrows()]
+    shared = _name(profile) == "full"
+    figure = _figure("Accuracy against the baseline, in points", 5.6, f"Ours, {origin}", shared)
+    left, right = figure.subplots(1, 2, sharex=shared, sharey=True)
+    _delta_panel(left, frame[PAPER_DELTA], BLUE, "o")
+    _delta_panel(right, frame[OUR_DELTA], VERMILION, "s", frame[DELTA_SD])
+    left.set_title("Paper: best epochs, one seed", fontsize=9)
+    right.set_title(f"Ours: last epochs, {_seeds(frame['pairs'])}", fontsize=9)
+    left.set_yticks(range(len(frame)), frame.index, fontsize=8)
+    left.invert_yaxis()
+    for border in np.cumsum([len(part) for part in tables])[:-1]:
+        for axes in (left, right):
+            axes.axhline(border - 0.5, color=BLACK, linewidth=0.5)
+    figure.set_label(
+        f"Change against the baseline for {len(frame)} distilled students, in points. "
+        f"Paper: {_delta_words(frame[PAPER_DELTA])}. Ours, {origin}: {_delta_words(frame[OUR_DELTA])}."
+    )
+    return figure
+
+
+def _pair_label(key: str, row: pd.Series) -> str:
+    methods = {"kd": row["teacher"], "assistant": "assistants", "ensemble": "ensemble"}
+    return f"{row['student']} from {methods[find(key).method]}"
+
+
+def _delta_panel(
+    axes: Axes, deltas: pd.Series, colour: str, marker: str, sd: pd.Series | None = None
+) -> None:
+    _dress(axes, grid="x")
+    axes.axvline(0, color=BLACK, linewidth=1)
+    axes.margins(x=0.15)
+    if deltas.isna().all():
+        _say_not_run(axes, "x")
+        return
+    spread = None if sd is None or sd.isna().all() else sd.fillna(0.0)
+    rows = range(len(deltas))
+    axes.errorbar(deltas, rows, xerr=spread, color=colour, marker=marker, linestyle="none", capsize=3)
+    for row, delta in zip(rows, deltas, strict=True):
+        if np.isfinite(delta):
+            _write(axes, f"{delta:+.2f}", (delta, row), (0, 5), "center")
+
+
+def _delta_words(deltas: pd.Series) -> str:
+    known = deltas.dropna()
+    if known.empty:
+        return "not run yet"
+    below = f"{(known < 0).sum()} of {len(known)} below zero"
+    return f"{below}, from {known.min():+.2f} ({known.idxmin()}) to {known.max():+.2f} ({known.idxmax()})"
+
+
+def learning_curves(
+    results: pd.DataFrame, keys: Sequence[str], profile: str | Profile, recipe: str = "paper"
+) -> Figure:
+    """Test accuracy after every epoch of up to seven experiments: means over seeds, thin lines the seeds.
+
+    Raises:
+        ValueError: a key is unknown, or there are more keys than can be told apart.
+    """
+    if not 1 <= len(keys) <= len(CURVE_COLOURS):
+        raise ValueError(f"learning_curves takes 1 to {len(CURVE_COLOURS)} experiments, not {len(keys)}")
+    keys = [find(key).key for key in keys]
+    runs = _runs(results, _name(profile), recipe, keys)
+    origin = _provenance(runs, _name(profile), recipe)
+    missing = [key for key in keys if key not in set(runs["key"])]
+    figure = _figure("Test accuracy after every epoch", 3.8, origin)
+    axes = figure.subplots()
+    _dress(axes)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("test accuracy (%)")
+    axes.set_title(f"not run: {', '.join(missing)}" if missing else "", fontsize=8)
+    ends = {}
+    for number, key in enumerate(keys):
+        seeds = [_curve(history) for history in runs.loc[runs["key"] == key, "history"]]
+        if seeds:
+            last = _draw_curves(axes, seeds, number)
+            ends[f"{key} {last[1]:.2f} (n = {len(seeds)})"] = (*last, number)
+    if ends:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        _label_ends(axes, ends)
+    else:
+        _say_not_run(axes, "both")
+    words = "; ".join(ends) or "nothing has run yet"
+    figure.set_label(f"Test accuracy in percent after the last epoch: {words}. {origin}.")
+    return figure
+
+
+def _curve(history: list[dict]) -> pd.Series:
+    return pd.DataFrame(history).set_index("epoch")["test_accuracy"]
+
+
+def _draw_curves(axes: Axes, seeds: list[pd.Series], number: int) -> tuple[int, float]:
+    """The mean of ``seeds`` in the look of curve ``number``; returns where it ends."""
+    colour, mean = CURVE_COLOURS[number], pd.concat(seeds, axis=1).mean(axis=1)
+    if len(seeds) > 1:
+        for curve in seeds:
+            axes.plot(curve.index, curve, color=colour, linewidth=0.7, alpha=0.5)
+    step = max(1, len(mean) // 10)
+    every = (number * step // len(CURVE_COLOURS), step)  # markers of several curves beside one another
+    axes.plot(mean.index, mean, color=colour, marker=CURVE_MARKERS[number], markevery=every)
+    return mean.index[-1], mean.iloc[-1]
+
+
+def _label_ends(axes: Axes, ends: dict[str, tuple[int, float, int]]) -> None:
+    """Write each curve's name, with its marker, to the right of its end, apart from the other names."""
+    low, high = axes.get_ylim()
+    names = sorted(ends, key=lambda name: ends[name][1])
+    heights = [(ends[name][1] - low) / (high - low) for name in names]
+    for name, height in zip(names, _apart(heights, 0.075), strict=True):
+        epoch, accuracy, number = ends[name]
+        look = {"color": CURVE_COLOURS[number], "marker": CURVE_MARKERS[number]}
+        axes.plot(1.04, height, **look, transform=axes.transAxes, clip_on=False)
+        axes.text(1.06, height, name, transform=axes.transAxes, fontsize=8, va="center")
+        line = {"arrowstyle": "-", "color": look["color"], "linewidth": 0.7}
+        axes.annotate("", (epoch, accuracy), (1.04, height), textcoords="axes fraction", arrowprops=line)
+
+
+def _apart(heights: list[float], gap: float) -> list[float]:
+    """Rising ``heights``, pushed up and then down until all are ``gap`` apart and none is above 1."""
+    heights = list(heights)
+    for number in range(1, len(heights)):
+        heights[number] = max(heights[number], heights[number - 1] + gap)
+    ceiling = 1.0
+    for number in reversed(range(len(heights))):
+        heights[number] = min(heights[number], ceiling)
+        ceiling = heights[number] - gap
+    return heights
+
+
+# --- showing and saving ---------------------------------------------------------------------------
+
+
+def alt_text(figure: Figure) -> str:
+    """The figure in words, with its key numbers; the functions above leave it in the figure's label."""
+    return figure.get_label()
+
+
+def show(figure: Figure, alt: str | None = None, caption: str | None = None) -> "HTML":
+    """The figure for a notebook, with ``alt`` (default ``alt_text``) for those who cannot see it.
+
+    ``caption`` stands below it; without one, the alt text does.
+
+    Raises:
+        ValueError: there is no alt text.
+    """
+    from IPython.display import HTML
+
+    alt = alt or alt_text(figure)
+    if not alt:
+        raise ValueError("a figure needs alt text: say in words what it shows, with the key number")
+    source = base64.b64encode(_png(figure)).decode("ascii")
+    return HTML(
+        f'<figure style="margin:0"><img alt="{_escape(alt)}" src="data:image/png;base64,{source}" '
+        f'style="max-width:100%"><figcaption>{_escape(caption or alt)}</figcaption></figure>'
+    )
+
+
+def save_figure(figure: Figure, name: str, folder: Path | None = None) -> Path:
+    """Write ``figures/<name>.png``; the same figure gives the same bytes.
+
+    Raises:
+        ValueError: ``name`` is no plain name (a folder in front is allowed: ``quick/fig1``).
+        CourseError: the file cannot be written.
+    """
+    if not re.fullmatch(r"[a-z0-9_-]+(/[a-z0-9_-]+)*", name):
+        raise ValueError(f"cannot name a figure {name!r}: use a-z, 0-9, '-', '_' and '/' between folders")
+    path = _figures(folder) / f"{name}.png"
+    atomic_write(path, _png(figure))
+    return path
+
+
+def _figures(folder: Path | None) -> Path:
+    return Path(folder) if folder is not None else repo_path("figures")
+
+
+def _png(figure: Figure) -> bytes:
+    """Small and repeatable: 64 colours, and no version or date inside."""
+    drawn, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png")
+    Image.open(drawn).convert("RGB").quantize(64, dither=Image.Dither.NONE).save(small, "png", optimize=True)
+    return small.getvalue()
+
+
+def available_profiles(results: pd.DataFrame, recipe: str = "paper") -> list[str]:
+    """The profiles that have runs: full, laptop, quick, then any other."""
+    names = set(results.loc[results["recipe"] == recipe, "profile"])
+    return [name for name in PROFILE_ORDER if name in names] + sorted(names.difference(PROFILE_ORDER))
+
+
+def summary(results: pd.DataFrame) -> str:
+    """The state of the store, a line for each profile and recipe."""
+    in_tables = {key for key, experiment in EXPERIMENTS.items() if experiment.table in TABLES}
+    lines = []
+    for recipe in sorted(set(results["recipe"])):
+        for profile in available_profiles(results, recipe):
+            runs = results[(results["profile"] == profile) & (results["recipe"] == recipe)]
+            seeds = runs["seed"].nunique()
+            lines.append(
+                f"{_label(runs.iloc[-1]['profile_spec'])}; recipe {recipe!r}: "
+                f"{len(in_tables.intersection(runs['key']))} of {len(in_tables)} table rows run, "
+                f"{seeds} seed{'s' if seeds > 1 else ''}"
+            )
+    return "\n".join(lines) or "no finished runs"
+
+
+def write_report(results: pd.DataFrame, folder: Path | None = None, recipe: str = "paper") -> list[Path]:
+    """Draw Fig. 1, the deltas and Tables I to IV (CSV and Markdown) of every profile that has runs.
+
+    They go to ``figures/<profile>/``. Everything is drawn before the first file is written.
+
+    Returns:
+        The files written.
+
+    Raises:
+        ResultError: the store has no run of this recipe, or runs of one table do not belong together.
+        CourseError: a file cannot be written.
+    """
+    profiles = available_profiles(results, recipe)
+    if not profiles:
+        raise ResultError(f"no results of recipe {recipe!r} yet: run python -m course_lib study first")
+    files: dict[Path, bytes] = {}
+    for profile in profiles:
+        place = _figures(folder) / profile
+        files[place / "fig1.png"] = _png(figure_1(results, profile, recipe))
+        files[place / "deltas.png"] = _png(deltas_figure(results, profile, recipe))
+        for n in TITLES:
+            frame = table(n, results, profile, recipe)
+            files[place / f"table{n}.csv"] = frame.to_csv(float_format="%.4f", lineterminator="\n").encode()
+            files[place / f"table{n}.md"] = style(frame).to_markdown().encode()
+    for path, content in files.items():
+        atomic_write(path, content)
+    return list(files)

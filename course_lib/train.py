@@ -1,0 +1,326 @@
+"""One training loop for baselines, distillation, assistants and ensembles.
+
+What differs between them is only where the soft targets come from: nobody, one teacher, or the mean of several.
+The loop follows the paper's recipe (PROTOCOL 3): SGD with Nesterov momentum, linear warm-up and cosine per step,
+evaluation after every epoch. All chance (order, crops, flips, dropout) follows from ``(seed, epoch)`` alone, so a
+run that was killed goes on from its checkpoint and ends, on the CPU, in the same weights bit for bit.
+"""
+
+import dataclasses
+import io
+import math
+import pickle
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from course_lib.augment import crop_and_flip, draw_views, normalise
+from course_lib.data import Dataset, ImageSet
+from course_lib.distill import (
+    LossTerms,
+    RememberedTeacher,
+    check_temperature_and_alpha,
+    distillation_loss,
+    resize,
+)
+from course_lib.errors import CheckpointError, TrainingError
+from course_lib.files import atomic_write
+
+CHECKPOINT_FORMAT = 1
+LOWEST_RATE = 1e-8  # the schedule starts and ends here (PROTOCOL 4.10)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained; the defaults are the paper's (sections III.C and III.D).
+
+    Attributes:
+        epochs: passes over the training images.
+        batch_size: images a step; the last batch of an epoch may be smaller.
+        lr: highest learning rate, reached at the end of the warm-up.
+        momentum: Nesterov momentum.
+        weight_decay: L2 term, on all parameters.
+        warmup: share of the steps in which the rate climbs linearly; a cosine follows.
+        shuffle: a new order every epoch; without it, the same batches in the same order each time.
+        seed: of the initial weights, order, crops, flips and dropout.
+        temperature: T of Eq. 1, used with a teacher only.
+        alpha: weight of the hard-label term of Eq. 1, used with a teacher only.
+    """
+
+    epochs: int = 200
+    batch_size: int = 256
+    lr: float = 0.01
+    momentum: float = 0.9
+    weight_decay: float = 0.01
+    warmup: float = 0.3
+    shuffle: bool = True
+    seed: int = 0
+    temperature: float = 1.0
+    alpha: float = 0.5
+
+    def __post_init__(self):
+        check_temperature_and_alpha(self.temperature, self.alpha)
+        if self.epochs < 1 or self.batch_size < 1:
+            raise ValueError(
+                f"epochs and batch_size must be at least 1, not {self.epochs} and {self.batch_size}"
+            )
+        if not 0 <= self.warmup < 1:
+            raise ValueError(f"warmup is a share of the steps, from 0 to below 1, not {self.warmup}")
+
+
+class Evaluation(NamedTuple):
+    """``accuracy`` in percent, mean cross-entropy ``loss`` and ``logits`` (N, classes) float32 on the CPU."""
+
+    accuracy: float
+    loss: float
+    logits: Tensor
+
+
+class TrainingRun(NamedTuple):
+    """What a training leaves behind.
+
+    ``history`` has one row an epoch (accuracies in percent, times in seconds), ``logits`` (N, classes) are the
+    test logits after the last epoch, ``seconds`` is the wall time of all epochs with their evaluation.
+    """
+
+    history: list[dict]
+    logits: Tensor
+    seconds: float
+    images_per_second: float
+
+
+def default_device() -> torch.device:
+    """The CUDA GPU where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def learning_rate(step: int, total_steps: int, recipe: Recipe) -> float:
+    """Rate of step ``step`` (0-based): linear from 1e-8 to ``lr`` over the warm-up, then a cosine back to 1e-8."""
+    warmup_steps = int(recipe.warmup * total_steps)
+    if step < warmup_steps:
+        return LOWEST_RATE + (recipe.lr - LOWEST_RATE) * step / warmup_steps
+    progress = (step - warmup_steps) / max(1, total_steps - 1 - warmup_steps)
+    return LOWEST_RATE + (recipe.lr - LOWEST_RATE) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def train(
+    model: nn.Module,
+    dataset: Dataset,
+    recipe: Recipe,
+    *,
+    teacher: nn.Module | RememberedTeacher | None = None,
+    device: torch.device | str | None = None,
+    checkpoint: Path | str | None = None,
+    name: str = "",
+    progress: bool = True,
+    input_size: int = 32,
+) -> TrainingRun:
+    """Train ``model`` on ``dataset.train`` in place and evaluate it on ``dataset.test`` after every epoch.
+
+    Args:
+        model: the network to train (the student, where there is a teacher).
+        dataset: images and labels; moved to ``device`` as a whole.
+        recipe: epochs, rates, seed; with a teacher also temperature and alpha.
+        teacher: a ``distill`` Teacher, Ensemble or RememberedTeacher that has seen its training already; it is
+            asked about the very batch the student sees. Without one the loss is plain cross-entropy.
+        device: default the GPU where there is one.
+        checkpoint: file that is rewritten after every epoch. Where it exists, training goes on from it.
+        name: what the progress line calls this run.
+        progress: print one line an epoch.
+        input_size: side in pixels the model wants its images resized to (224 for EfficientNetV2-S).
+
+    Raises:
+        TrainingError: the loss is no longer finite (the last good checkpoint stays).
+        CheckpointError: ``checkpoint`` is damaged or belongs to another run.
+    """
+    device = torch.device(device) if device else default_device()
+    # channels_last: the same numbers in an order of memory that convolutions like better (1.3 times as fast here)
+    model, dataset = model.to(device, memory_format=torch.channels_last), dataset.to(device)
+    if isinstance(teacher, nn.Module):
+        teacher.to(device)
+    optimizer = torch.optim.SGD(
+        model.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay,
+        nesterov=recipe.momentum > 0, fused=device.type in ("cpu", "cuda"),
+    )  # fmt: skip
+    history = load_checkpoint(checkpoint, model, optimizer, recipe) if checkpoint else []
+    network = Resized(model, input_size)
+    evaluation = None
+    for epoch in range(len(history) + 1, recipe.epochs + 1):
+        started = time.perf_counter()
+        row = train_epoch(network, optimizer, dataset.train, recipe, epoch, teacher)
+        row["images_per_second"] = len(dataset.train) / (time.perf_counter() - started)
+        evaluation = evaluate(network, dataset.test)
+        row |= {"test_loss": evaluation.loss, "test_accuracy": evaluation.accuracy}
+        row["seconds"] = time.perf_counter() - started
+        history.append(row)
+        if checkpoint:
+            save_checkpoint(checkpoint, model, optimizer, recipe, history)
+        if progress:
+            print_progress(name, row, recipe.epochs)
+    if evaluation is None:  # the checkpoint was of a finished run
+        evaluation = evaluate(network, dataset.test)
+    seconds = sum(row["seconds"] for row in history)
+    return TrainingRun(
+        history, evaluation.logits, seconds, _median([row["images_per_second"] for row in history])
+    )
+
+
+def train_epoch(
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    images: ImageSet,
+    recipe: Recipe,
+    epoch: int,
+    teacher=None,
+) -> dict:
+    """One pass over ``images``; returns the history row with mean losses and training accuracy in percent."""
+    device = images.images.device
+    order, views, dropout_seed = draw_epoch(len(images), recipe, epoch)
+    steps = math.ceil(len(images) / recipe.batch_size)
+    sums = torch.zeros(
+        4, device=device
+    )  # total, hard, soft, right answers: kept on the device, no wait in a step
+    network.train()
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(dropout_seed)
+        for step in range(steps):
+            place = slice(step * recipe.batch_size, (step + 1) * recipe.batch_size)
+            rows, shown = order[place].to(device), views[place].to(device)
+            batch, labels = normalise(crop_and_flip(images.images[rows], shown)), images.labels[rows]
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate((epoch - 1) * steps + step, recipe.epochs * steps, recipe)
+            logits = network(batch)
+            terms = loss_of_batch(logits, labels, recipe, teacher, batch, rows, shown)
+            optimizer.zero_grad(set_to_none=True)
+            terms.total.backward()
+            optimizer.step()
+            right = (logits.detach().argmax(dim=1) == labels).sum()
+            sums += torch.stack([*(term.detach() * len(rows) for term in terms), right])
+    total, hard, soft, right = (sums / len(images)).tolist()
+    if not math.isfinite(total):
+        raise TrainingError(
+            f"the loss became {total} in epoch {epoch}: try a lower learning rate than {recipe.lr}; "
+            "the checkpoint of the epoch before is untouched"
+        )
+    rate = optimizer.param_groups[0]["lr"]
+    losses = {"train_loss": total, "hard_loss": hard, "soft_loss": soft}
+    return {"epoch": epoch, "lr": rate, **losses, "train_accuracy": 100 * right}
+
+
+def loss_of_batch(logits, labels, recipe: Recipe, teacher, batch, rows, views) -> LossTerms:
+    """Eq. 1 with a teacher; plain cross-entropy without one."""
+    if teacher is None:
+        hard = F.cross_entropy(logits, labels)
+        return LossTerms(hard, hard, torch.zeros_like(hard))
+    if isinstance(teacher, RememberedTeacher):
+        answer = teacher(batch, rows, views)
+    else:
+        answer = teacher(batch)
+    return distillation_loss(logits, answer, labels, recipe.temperature, recipe.alpha)
+
+
+def draw_epoch(count: int, recipe: Recipe, epoch: int) -> tuple[Tensor, Tensor, int]:
+    """All chance of one epoch: order (count,), views (count, 3) by place in the order, and a seed for dropout."""
+    generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch)
+    order = torch.randperm(count, generator=generator) if recipe.shuffle else torch.arange(count)
+    views = draw_views(count, generator)
+    return order, views, int(torch.randint(2**31, (1,), generator=generator))
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, images: ImageSet, batch_size: int = 500) -> Evaluation:
+    """Accuracy, loss and logits of ``model`` on ``images``, in eval mode; the model's mode is put back after."""
+    was_training = model.training
+    model.eval()
+    logits = torch.cat([model(normalise(chunk)).float() for chunk in images.images.split(batch_size)])
+    model.train(was_training)
+    loss = F.cross_entropy(logits, images.labels).item()
+    accuracy = 100 * (logits.argmax(dim=1) == images.labels).double().mean().item()
+    return Evaluation(accuracy, loss, logits.cpu())
+
+
+class Resized(nn.Module):
+    """``model`` behind a resize to ``size`` x ``size`` pixels, so that the loop can stay with 32 x 32."""
+
+    def __init__(self, model: nn.Module, size: int):
+        super().__init__()
+        self.model, self.size = model, size
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.model(resize(images, self.size).contiguous(memory_format=torch.channels_last))
+
+
+def save_checkpoint(path: Path | str, model, optimizer, recipe: Recipe, history: list[dict]) -> None:
+    """Write weights, optimizer and history aside, then move them into place. Raises CourseError on a full disk."""
+    buffer = io.BytesIO()
+    torch.save(
+        {
+            "format": CHECKPOINT_FORMAT,
+            "recipe": dataclasses.asdict(recipe),
+            "model": model.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "history": history,
+        },
+        buffer,
+    )
+    atomic_write(Path(path), buffer.getvalue())
+
+
+def load_checkpoint(path: Path | str, model, optimizer, recipe: Recipe) -> list[dict]:
+    """Put a checkpoint's weights and optimizer state in place and return its history; [] where there is none.
+
+    Raises:
+        CheckpointError: the file is torn, of another architecture or of another recipe.
+    """
+    path = Path(path)
+    if not path.exists():
+        return []
+    state = read_checkpoint(path)
+    if state["recipe"] != dataclasses.asdict(recipe):
+        raise CheckpointError(f"{path} was made with another recipe: delete it or choose another name")
+    try:
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+    except (RuntimeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} holds another architecture: delete it or choose another name"
+        ) from error
+    return state["history"]
+
+
+def read_checkpoint(path: Path | str) -> dict:
+    """The contents of a checkpoint, on the CPU. Raises CheckpointError where it is missing, torn or foreign."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"there is no checkpoint {path}: run the study that makes it") from error
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        raise CheckpointError(
+            f"{path} is damaged and cannot be read: delete it, the run starts again"
+        ) from error
+    if not isinstance(state, dict) or state.get("format") != CHECKPOINT_FORMAT:
+        raise CheckpointError(f"{path} is not a checkpoint of this course: delete it or choose another name")
+    return state
+
+
+def print_progress(name: str, row: dict, epochs: int) -> None:
+    """One line for the epoch just finished, with the time that is left at this pace."""
+    left = (epochs - row["epoch"]) * row["seconds"]
+    print(
+        f"{name:<24} epoch {row['epoch']:>3}/{epochs}  loss {row['train_loss']:.3f}  "
+        f"train {row['train_accuracy']:5.2f} %  test {row['test_accuracy']:5.2f} %  "
+        f"{row['images_per_second']:,.0f} images/s  {left:,.0f} s left",
+        file=sys.stdout,
+        flush=True,
+    )
+
+
+def _median(values: list[float]) -> float:
+    ordered = sorted(values)
+    return ordered[len(ordered) // 2]

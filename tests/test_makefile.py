@@ -1,0 +1,122 @@
+"""`make` sets up once, takes up an interrupted set-up again, and refuses an old Python: on a stand-in for Python."""
+
+import os
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed (Windows)")
+
+# A Python that only writes down what it is asked to do. "-m venv" copies it into the new environment.
+STAND_IN = """#!/bin/sh
+case "$*" in
+"-c "*version_info*) [ ! -e "$LOG.old" ]; exit ;;
+"-c "*) exit 0 ;;
+"--version") echo "Python 3.99" ;;
+*"-m venv"*)
+    for folder; do :; done
+    mkdir -p "$folder/bin" && cp "$0" "$folder/bin/python" && touch "$folder/pyvenv.cfg" ;;
+*"pip"*"install"*) echo "install $*" >> "$LOG"; [ ! -e "$LOG.broken" ]; exit ;;
+*) echo "run $*" >> "$LOG" ;;
+esac
+"""
+
+
+class Checkout:
+    """A copy of what `make` reads, in a folder whose name has a space."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.log = folder / "the course", folder / "log"
+        self.folder.mkdir()
+        for name in ("Makefile", "pyproject.toml"):
+            shutil.copy(ROOT / name, self.folder)
+        self.python = folder / "stand-in"
+        self.python.write_text(STAND_IN)
+        self.python.chmod(self.python.stat().st_mode | stat.S_IXUSR)
+
+    def make(self, *arguments: str, python: str | None = None) -> subprocess.CompletedProcess:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+        command = ["make", f"PYTHON={python or self.python}", *arguments]
+        return subprocess.run(
+            command, cwd=self.folder, env=environment | {"LOG": str(self.log)}, capture_output=True, text=True
+        )
+
+    def done(self) -> list[str]:
+        """What the stand-in was asked to do since the last look: ``install`` and ``run`` lines."""
+        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        self.log.unlink(missing_ok=True)
+        return lines
+
+
+@pytest.fixture
+def checkout(tmp_path) -> Checkout:
+    return Checkout(tmp_path)
+
+
+def installs(lines: list[str]) -> int:
+    return sum(line.startswith("install") for line in lines)
+
+
+def test_a_second_run_installs_nothing(checkout):
+    assert checkout.make("course").returncode == 0
+    first = checkout.done()
+    assert installs(first) == 1 and first[-1] == "run -m course_lib course"
+    assert checkout.make("course", "FRESH=1").returncode == 0
+    assert checkout.done() == ["run -m course_lib course --fresh"]
+    assert checkout.make("test", "ARGS=-k data").returncode == 0
+    assert installs(lines := checkout.done()) == 1 and lines[-1] == "run -m pytest -k data"
+    assert checkout.make("test").returncode == 0
+    assert checkout.done() == ["run -m pytest"]
+
+
+def test_a_changed_pyproject_is_installed_again(checkout):
+    checkout.make("test")
+    checkout.done()
+    stamp = checkout.folder / ".venv" / "course-installed"
+    later = stamp.stat().st_mtime + 10
+    os.utime(checkout.folder / "pyproject.toml", (later, later))
+    checkout.make("study")
+    assert installs(checkout.done()) == 1
+
+
+def test_an_interrupted_installation_is_taken_up_again(checkout):
+    broken = Path(f"{checkout.log}.broken")
+    broken.touch()
+    assert checkout.make("course").returncode != 0
+    assert [line.split()[0] for line in checkout.done()] == ["install"], "nothing may run on half an environment"
+    broken.unlink()
+    assert checkout.make("course").returncode == 0
+    assert installs(checkout.done()) == 1
+
+
+def test_a_moved_checkout_and_a_vanished_interpreter_are_set_up_anew(checkout):
+    checkout.make("course")
+    checkout.done()
+    moved = checkout.folder.rename(checkout.folder.with_name("moved"))
+    checkout.folder = moved
+    checkout.make("course")
+    assert installs(checkout.done()) == 1
+    (moved / ".venv" / "bin" / "python").unlink()
+    assert checkout.make("course").returncode == 0
+    assert installs(checkout.done()) == 1
+
+
+def test_an_old_or_missing_python_is_refused_in_one_line(checkout):
+    Path(f"{checkout.log}.old").touch()
+    for python in (None, "no-such-python"):
+        refused = checkout.make("course", python=python)
+        lines = [line for line in refused.stderr.splitlines() if line.startswith("course:")]
+        assert refused.returncode != 0 and len(lines) == 1
+        assert "no Python 3.11 or newer" in lines[0] and "PYTHON=/path/to/python3" in lines[0]
+        assert checkout.done() == []
+
+
+def test_help_is_the_default_and_lists_every_command(checkout):
+    shown = checkout.make()
+    assert shown.returncode == 0 and checkout.done() == []
+    for command in ("course", "lab", "test", "study", "report", "clean"):
+        assert f"make {command} " in shown.stdout

@@ -1,0 +1,448 @@
+"""Tables and figures say what the store and the paper's CSV say, and nothing else."""
+
+import base64
+import re
+import struct
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from fabricated import fake_result, fake_store, resized
+
+from course_lib import report, results
+from course_lib.errors import ResultError
+from course_lib.experiments import EXPERIMENTS, table_rows
+from course_lib.profiles import PROFILES
+
+QUICK = PROFILES["quick"]
+
+
+@pytest.fixture
+def empty(tmp_path) -> pd.DataFrame:
+    return results.load_results(tmp_path / "nothing")
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> pd.DataFrame:
+    """Two baselines and a distilled student; the student has a seed that its baseline lacks."""
+    folder = tmp_path_factory.mktemp("store")
+    fake_store(
+        folder,
+        {
+            "gn-s-1.0x": {0: 30.0, 1: 34.0},
+            "gn-s-1.0x<resnet50": {0: 31.0, 1: 36.0, 2: 50.0},
+            "gn-d": {0: 25.0},
+            "gn-d<ensemble": {0: 24.5},
+        },
+    )
+    return results.load_results(folder)
+
+
+@pytest.fixture(scope="module")
+def every_row(tmp_path_factory) -> pd.DataFrame:
+    """One run of everything in quick, three seeds of everything in full."""
+    folder = tmp_path_factory.mktemp("store")
+    rng = np.random.default_rng(0)
+    fake_store(folder, {key: {0: round(30 + rng.random(), 1)} for key in EXPERIMENTS})
+    seeds = {key: {seed: round(91 + rng.random(), 2) for seed in range(3)} for key in EXPERIMENTS}
+    fake_store(folder, seeds, profile=PROFILES["full"], test_images=10_000)
+    return results.load_results(folder)
+
+
+# --- the paper's numbers ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_the_papers_rows_are_the_registrys(n):
+    assert list(report.paper_table(n).index) == [row.key for row in table_rows(f"table{n}")]
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_the_papers_deltas_follow_from_its_accuracies(n):
+    """A slip of the pen in the CSV would show here."""
+    baselines = report.paper_table(1)["accuracy"]
+    for key, row in report.paper_table(n).iterrows():
+        difference = row["accuracy"] - baselines[report.baseline_of(EXPERIMENTS[key])]
+        assert difference == pytest.approx(row["delta"], abs=0.005), key
+
+
+def test_the_papers_best_numbers_stand():
+    paper = report.paper_table(1)
+    assert paper.loc["gn-s-2.8x", "accuracy"] == 93.94
+    assert paper.loc["efficientnetv2_s", "accuracy"] == 97.90
+    assert paper["accuracy"].sum() == pytest.approx(1401.61)
+    assert paper.loc["gn-s-1.0x", "params_millions"] == 0.483
+
+
+def test_the_exchanged_rows_keep_the_printed_numbers_and_say_so():
+    paper = report.paper_table(4)
+    assert list(paper["accuracy"]) == [90.51, 93.28, 90.83]
+    assert "90.83" in paper.loc["gn-s-1.0x<ensemble", "note"]
+    assert "90.51" in paper.loc["gn-d<ensemble", "note"]
+
+
+def test_an_unknown_table_and_a_missing_csv_are_answered_in_one_line(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="choose 1, 2, 3 or 4"):
+        report.paper_table(5)
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path))
+    with pytest.raises(ResultError, match="table1.csv"):
+        report.paper_table(1)
+
+
+# --- tables -----------------------------------------------------------------------------------------
+
+
+def test_ours_are_means_over_seeds(small):
+    row = report.table(1, small, "quick").loc["gn-s-1.0x"]
+    assert row[report.OUR_ACCURACY] == 32.0
+    assert row[report.OUR_SD] == pytest.approx(8**0.5)
+    assert (row["n"], row["epochs"]) == (2, 2)
+    assert row[report.OUR_PARAMETERS] == 0.483554
+    assert row[report.PAPER_ACCURACY] == 91.37
+
+
+def test_deltas_pair_the_seeds_that_both_have(small):
+    row = report.table(2, small, "quick").loc["gn-s-1.0x<resnet50"]
+    assert row["n"] == 3
+    assert row[report.OUR_ACCURACY] == 39.0
+    assert row["pairs"] == 2
+    assert row[report.OUR_DELTA] == 1.5  # seeds 0 and 1: +1 and +2; not 39 - 32
+    assert row[report.DELTA_SD] == pytest.approx(0.5**0.5)
+    assert row[report.PAPER_DELTA] == -0.16
+
+
+def test_one_seed_has_no_spread(small):
+    row = report.table(4, small, "quick").loc["gn-d<ensemble"]
+    assert (row["n"], row["pairs"], row[report.OUR_DELTA]) == (1, 1, -0.5)
+    assert np.isnan(row[report.OUR_SD]) and np.isnan(row[report.DELTA_SD])
+
+
+def test_best_and_last_epoch_are_kept_apart(tmp_path):
+    results.save_result(fake_result("gn-d", accuracies=(40.0, 30.0)), tmp_path)
+    results.save_result(fake_result("gn-d<vgg13", accuracies=(30.0, 35.0)), tmp_path)
+    frame = results.load_results(tmp_path)
+    baseline = report.table(1, frame, "quick").loc["gn-d"]
+    assert (baseline[report.OUR_BEST], baseline[report.OUR_ACCURACY]) == (40.0, 30.0)
+    assert report.table(2, frame, "quick").loc["gn-d<vgg13", report.OUR_DELTA] == 5.0
+
+
+def test_a_delta_needs_the_baseline(tmp_path):
+    results.save_result(fake_result("gn-d<vgg13"), tmp_path)
+    row = report.table(2, results.load_results(tmp_path), "quick").loc["gn-d<vgg13"]
+    assert (row["n"], row["pairs"]) == (1, 0)
+    assert np.isnan(row[report.OUR_DELTA])
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_an_empty_store_gives_the_papers_rows_and_none_of_ours(empty, n):
+    frame = report.table(n, empty, "quick")
+    assert len(frame) == len(report.paper_table(n))
+    assert (frame["n"] == 0).all()
+    assert frame[[report.OUR_ACCURACY, report.OUR_BEST, report.OUR_SD]].isna().all(axis=None)
+    assert "no runs yet" in frame.attrs["caption"]
+
+
+def test_profiles_and_recipes_never_mix(tmp_path):
+    fake_store(tmp_path, {"gn-d": {0: 25.0}})
+    fake_store(tmp_path, {"gn-d": {0: 91.0}}, profile=PROFILES["full"])
+    fake_store(tmp_path, {"gn-d": {0: 60.0}}, recipe="repaired")
+    frame = results.load_results(tmp_path)
+
+    def accuracy(*arguments):
+        return report.table(1, frame, *arguments).loc["gn-d", report.OUR_ACCURACY]
+
+    assert accuracy("quick") == accuracy(QUICK) == 25.0
+    assert accuracy("full") == 91.0
+    assert accuracy("quick", "repaired") == 60.0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"profile": resized("quick", train_images=777)}, "the profile's settings differ"),
+        ({"accuracies": (1.0, 2.0, 3.0)}, "the epochs of the GhostNets differ"),
+        ({"test_images": 500}, "the data differ"),
+        ({"dataset": "synthetic"}, "the data differ"),
+    ],
+)
+def test_runs_that_were_not_trained_alike_are_not_set_side_by_side(tmp_path, options, words):
+    results.save_result(fake_result("gn-d"), tmp_path)
+    results.save_result(fake_result("gn-d<vgg13", **options), tmp_path)
+    with pytest.raises(ResultError) as caught:
+        report.table(2, results.load_results(tmp_path), "quick")
+    assert words in str(caught.value)
+    assert "gn-d_from_vgg13.quick.paper.seed0" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_big_networks_may_train_for_epochs_of_their_own(tmp_path):
+    results.save_result(fake_result("gn-d"), tmp_path)
+    results.save_result(fake_result("resnet50", accuracies=(20.0,)), tmp_path)
+    frame = report.table(1, results.load_results(tmp_path), "quick")
+    assert frame.loc["gn-d", "epochs"] == 2
+    assert frame.loc["resnet50", "epochs"] == 1
+
+
+def test_the_caption_says_what_really_ran(tmp_path):
+    shrunk = resized("quick", train_images=1234)
+    fake_store(tmp_path, {"gn-d": {0: 25.0}}, profile=shrunk, dataset="synthetic")
+    caption = report.table(1, results.load_results(tmp_path), "quick").attrs["caption"]
+    assert "1,234 training images" in caption
+    assert "not a reproduction" in caption
+    assert "SYNTHETIC" in caption
+    assert "1 of 15 rows run" in caption
+    assert "recipe 'paper'" in caption
+
+
+# --- tables as people see them ------------------------------------------------------------------------
+
+
+class TableReader(HTMLParser):
+    """The cells, scopes and caption of one HTML table."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.rows, self.scopes, self.caption, self.open = [], [], "", None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.open = tag
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("th", "td"):
+            self.rows[-1].append("")
+            self.scopes.append(dict(attributes).get("scope"))
+
+    def handle_endtag(self, tag):
+        self.open = None
+
+    def handle_data(self, data):
+        if self.open in ("th", "td"):
+            self.rows[-1][-1] += data
+        if self.open == "caption":
+            self.caption += data
+
+
+def test_html_says_what_the_frame_says(small):
+    shown = report.show_table(2, small, "quick")
+    read = TableReader(shown._repr_html_())
+    head, *body = read.rows
+    assert len(body) == 8
+    cells = dict(zip(head, body[1], strict=True))
+    assert cells["student"] == "GN-S (1.0x)"
+    assert cells["teacher"] == "ResNet50"
+    assert cells[report.PAPER_ACCURACY] == "91.21"
+    assert cells[report.OUR_ACCURACY] == "39.00"
+    assert cells[report.OUR_DELTA] == "+1.50"
+    assert (cells["n"], cells["pairs"]) == ("3", "2")
+    assert read.caption == shown.caption
+    assert read.caption.startswith("Table II.")
+
+
+def test_html_is_accessible_and_brings_no_colours(small):
+    text = report.show_table(1, small, "quick")._repr_html_()
+    read = TableReader(text)
+    assert read.scopes.count("col") == len(read.rows[0])
+    assert read.scopes.count("row") == len(read.rows) - 1
+    assert "color" not in text and "background" not in text
+
+
+def test_rows_that_were_not_run_say_so(small):
+    head, *body = TableReader(report.show_table(1, small, "quick")._repr_html_()).rows
+    cells = dict(zip(head, body[1], strict=True))
+    assert cells[report.OUR_ACCURACY] == "not run"
+    assert cells[report.OUR_BEST] == cells[report.OUR_SD] == cells["epochs"] == "–"
+    assert cells["n"] == "0"
+    assert "nan" not in report.show_table(1, small, "quick")._repr_html_().lower()
+
+
+def test_notes_stand_below_with_their_marks(empty):
+    text = report.show_table(4, empty, "quick").to_markdown()
+    assert "| GN-S (1.0x) (a) |" in text
+    assert "- (a) exchanged with the GN-D row" in text
+    assert "- (c) exchanged with the GN-S (1.0x) row" in text
+
+
+def test_markdown_is_one_table(small):
+    text = repr(report.show_table(3, small, "quick"))
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(rows) == 2 + 4
+    assert len({row.count("|") for row in rows}) == 1
+
+
+# --- figures ------------------------------------------------------------------------------------------
+
+
+def written(axes) -> set[str]:
+    return {text.get_text() for text in axes.texts}
+
+
+def test_figure_1_draws_the_papers_points_and_ours(every_row):
+    left, right = report.figure_1(every_row, "quick").axes
+    assert list(left.lines[0].get_ydata()) == [91.23, 91.23]  # GN-D
+    drawn = dict(zip(left.lines[1].get_xdata(), left.lines[1].get_ydata(), strict=True))
+    assert drawn == {1.0: 91.37, 1.3: 92.35, 1.6: 92.63, 1.9: 93.23, 2.2: 93.26, 2.8: 93.94, 3.4: 93.61}
+    ours = report.table(1, every_row, "quick")[report.OUR_ACCURACY]
+    np.testing.assert_allclose(right.lines[1].get_ydata(orig=False), ours.iloc[:7])
+    assert f"GN-D {ours['gn-d']:.2f}" in written(right)
+    assert "93.94" in written(left)
+
+
+def test_scales_are_shared_only_with_the_full_profile(every_row):
+    for name, shared in (("quick", False), ("full", True)):
+        figure = report.figure_1(every_row, name)
+        left, right = figure.axes
+        assert (left.get_ylim() == right.get_ylim()) is shared
+        assert ("scales of their own" in figure.get_supxlabel()) is not shared
+
+
+def test_error_bars_come_with_more_than_one_seed(every_row):
+    assert "n = 1 seed" in report.figure_1(every_row, "quick").axes[1].get_title()
+    assert report.figure_1(every_row, "quick").axes[1].containers[0].has_yerr is False
+    assert "n = 3 seeds, bars ± 1 sd" in report.figure_1(every_row, "full").axes[1].get_title()
+    assert report.figure_1(every_row, "full").axes[1].containers[0].has_yerr is True
+
+
+def test_deltas_figure_has_a_row_for_each_student(every_row):
+    left, right = report.deltas_figure(every_row, "quick").axes
+    labels = [label.get_text() for label in left.get_yticklabels()]
+    assert len(labels) == 15
+    assert labels[5] == "GN-S (2.8x) from EfficientNetV2"
+    assert labels[8] == "GN-S (1.0x) from assistants"
+    assert labels[14] == "GN-D (1.0x) from ensemble"
+    points = [line for line in left.lines if len(line.get_xdata()) == 15][0]
+    assert points.get_xdata()[5] == -1.78
+    assert "-1.78" in written(left)
+
+
+def test_learning_curves_show_means_and_what_is_missing(every_row, small):
+    axes = report.learning_curves(every_row, ["gn-d", "gn-s-1.0x"], "full").axes[0]
+    runs = every_row[(every_row["key"] == "gn-d") & (every_row["profile"] == "full")]
+    assert f"gn-d {runs['last_accuracy'].mean():.2f} (n = 3)" in written(axes)
+    missing = report.learning_curves(small, ["gn-d", "resnet50"], "quick").axes[0]
+    assert missing.get_title() == "not run: resnet50"
+
+
+def test_names_at_the_curves_ends_do_not_overlap():
+    heights = report._apart([0.1, 0.11, 0.9, 0.95, 0.99], 0.075)
+    assert min(np.diff(heights)) > 0.0749
+    assert max(heights) <= 1.0
+
+
+@pytest.mark.parametrize("keys", [[], ["gn-d"] * 8, ["gn-e"]])
+def test_learning_curves_refuse_what_they_cannot_draw(empty, keys):
+    with pytest.raises(ValueError):
+        report.learning_curves(empty, keys, "quick")
+
+
+def draw_all(frame: pd.DataFrame, profile: str) -> list:
+    return [
+        report.figure_1(frame, profile),
+        report.deltas_figure(frame, profile),
+        report.learning_curves(frame, ["gn-s-1.0x", "gn-d", "resnet50"], profile),
+    ]
+
+
+def test_figures_of_an_empty_store_say_that_nothing_ran(empty):
+    for figure in draw_all(empty, "quick"):
+        assert "not run yet" in written(figure.axes[-1])
+        assert "no runs yet" in figure.get_supxlabel()
+        assert report._png(figure)
+
+
+def test_every_figure_has_words_and_its_profile_and_stays_small(every_row):
+    for profile in ("quick", "full"):
+        for figure in draw_all(every_row, profile):
+            assert PROFILES[profile].label in figure.get_supxlabel()
+            assert PROFILES[profile].label in report.alt_text(figure)
+            assert len(report._png(figure)) < 60_000
+
+
+def test_alt_text_holds_the_key_numbers(every_row):
+    words = report.alt_text(report.figure_1(every_row, "quick"))
+    assert "highest 93.94 % at 2.8; GN-D 91.23 %" in words
+    ours = report.table(1, every_row, "quick").loc["gn-s-3.4x", report.OUR_ACCURACY]
+    assert f"{ours:.2f} % at 3.4" in words
+    words = report.alt_text(report.deltas_figure(every_row, "quick"))
+    assert "Paper: 15 of 15 below zero, from -1.78 (GN-S (2.8x) from EfficientNetV2)" in words
+
+
+def test_show_gives_a_figure_with_alt_and_caption(every_row):
+    figure = report.figure_1(every_row, "quick")
+    text = report.show(figure, alt='a "small" <figure>', caption="See the peak").data
+    assert 'alt="a &quot;small&quot; &lt;figure&gt;"' in text
+    assert "<figcaption>See the peak</figcaption>" in text
+    assert re.match(r"<figure[^>]*><img ", text)
+    png = base64.b64decode(re.search(r"base64,([^\"]+)", text)[1])
+    assert png.startswith(b"\x89PNG")
+    assert "GN-D 91.23 %" in report.show(figure).data
+
+
+def test_a_figure_without_words_is_refused():
+    with pytest.raises(ValueError, match="alt text"):
+        report.show(report.Figure())
+
+
+def test_saved_figures_are_repeatable_and_hold_no_metadata(every_row, tmp_path):
+    first = report.save_figure(report.figure_1(every_row, "quick"), "quick/fig1", tmp_path)
+    second = report.save_figure(report.figure_1(every_row, "quick"), "again", tmp_path)
+    assert first == tmp_path / "quick" / "fig1.png"
+    assert first.read_bytes() == second.read_bytes()
+    assert chunks(first.read_bytes()).isdisjoint({b"tEXt", b"iTXt", b"zTXt", b"tIME", b"eXIf"})
+
+
+def chunks(png: bytes) -> set[bytes]:
+    kinds, place = set(), 8
+    while place < len(png):
+        length, kind = struct.unpack(">I4s", png[place : place + 8])
+        kinds.add(kind)
+        place += length + 12
+    return kinds
+
+
+@pytest.mark.parametrize("name", ["../fig1", "/fig1", "fig 1", "", "fig1.png"])
+def test_a_figure_needs_a_plain_name(tmp_path, name):
+    with pytest.raises(ValueError, match="cannot name a figure"):
+        report.save_figure(report.Figure(), name, tmp_path)
+
+
+# --- the whole report ---------------------------------------------------------------------------------
+
+
+def test_write_report_writes_a_folder_a_profile(every_row, tmp_path):
+    paths = report.write_report(every_row, tmp_path)
+    names = {"fig1.png", "deltas.png", *(f"table{n}.{kind}" for n in (1, 2, 3, 4) for kind in ("csv", "md"))}
+    assert {str(path.relative_to(tmp_path)) for path in paths} == {
+        f"{profile}/{name}" for profile in ("quick", "full") for name in names
+    }
+    assert all(path.stat().st_size > 0 for path in paths)
+    read = pd.read_csv(tmp_path / "full" / "table2.csv", index_col="key")
+    ours = report.table(2, every_row, "full")
+    np.testing.assert_allclose(read[report.OUR_DELTA], ours[report.OUR_DELTA], atol=1e-4)
+    assert "not a reproduction" in (tmp_path / "quick" / "table3.md").read_text()
+
+
+def test_write_report_with_nothing_to_report_says_so(empty, tmp_path):
+    with pytest.raises(ResultError, match="run python -m course_lib study first"):
+        report.write_report(empty, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_write_report_writes_nothing_where_a_table_cannot_be_drawn(tmp_path):
+    results.save_result(fake_result("gn-d"), tmp_path / "store")
+    results.save_result(fake_result("gn-d<ensemble", test_images=7), tmp_path / "store")
+    with pytest.raises(ResultError, match="cannot be drawn"):
+        report.write_report(results.load_results(tmp_path / "store"), tmp_path / "figures")
+    assert not (tmp_path / "figures").exists()
+
+
+def test_summary_counts_rows_and_seeds(every_row, empty, small):
+    assert report.summary(empty) == "no finished runs"
+    full, quick = report.summary(every_row).splitlines()
+    assert full.endswith("30 of 30 table rows run, 3 seeds")
+    assert quick.startswith(QUICK.label)
+    assert quick.endswith("30 of 30 table rows run, 1 seed")
+    assert "4 of 30" in report.summary(small)
+    assert report.available_profiles(every_row) == ["full", "quick"]
+    assert report.available_profiles(every_row, "repaired") == []
