@@ -71,10 +71,7 @@ def _all_experiments() -> list[Experiment]:
     baselines = [
         *(_baseline("gn-s", width) for width in (1.0, 1.3, 1.6, 1.9, 2.2, 2.8, 3.4)),
         _baseline("gn-d"),
-        *(
-            _baseline(name)
-            for name in ("resnet18", "resnet34", "resnet50", "vgg13", "inceptionv3", "densenet161")
-        ),
+        *(_baseline(name) for name in ("resnet18", "resnet34", "resnet50", "vgg13", "inceptionv3", "densenet161")),
         _baseline("efficientnetv2_s"),
     ]
     single_teacher = [

@@ -77,9 +77,7 @@ def paper_table(n: int) -> pd.DataFrame:
         raise ValueError(f"unknown table {n!r}: choose 1, 2, 3 or 4")
     path = repo_path("data", "paper", f"table{n}.csv")
     try:
-        return pd.read_csv(path, index_col="key", dtype={"width": str, "note": str}).fillna(
-            {"width": "", "note": ""}
-        )
+        return pd.read_csv(path, index_col="key", dtype={"width": str, "note": str}).fillna({"width": "", "note": ""})
     except (OSError, ValueError) as error:
         raise ResultError(f"cannot read the paper's numbers in {path}: {error}") from error
 
@@ -157,9 +155,7 @@ def _check_alike(runs: pd.DataFrame, n: int) -> None:
         if values.nunique() > 1:
             pair = values.drop_duplicates().index[:2]
             words = " and ".join(f"{runs.loc[index, 'run']} ({values[index]})" for index in pair)
-            raise ResultError(
-                f"table {n} cannot be drawn: {what} differ between {words}; run the older one afresh"
-            )
+            raise ResultError(f"table {n} cannot be drawn: {what} differ between {words}; run the older one afresh")
 
 
 def _caption(n: int, frame: pd.DataFrame, runs: pd.DataFrame, profile: str, recipe: str) -> str:
@@ -170,8 +166,7 @@ def _caption(n: int, frame: pd.DataFrame, runs: pd.DataFrame, profile: str, reci
     )
     if n > 1:
         words += (
-            " A delta is in points against the same network without a teacher; ours takes the last epoch, "
-            "seed by seed."
+            " A delta is in points against the same network without a teacher; ours takes the last epoch, seed by seed."
         )
     return words
 
@@ -278,9 +273,7 @@ def figure_1(results: pd.DataFrame, profile: str | Profile, recipe: str = "paper
     figure = _figure("Accuracy against width", 3.8, f"Ours, {origin}", shared)
     left, right = figure.subplots(1, 2, sharey=shared)
     _width_panel(left, widths, ghosts[PAPER_ACCURACY], frame.loc["gn-d", PAPER_ACCURACY], BLUE, "o")
-    _width_panel(
-        right, widths, ghosts[OUR_ACCURACY], frame.loc["gn-d", OUR_ACCURACY], VERMILION, "s", ghosts[OUR_SD]
-    )
+    _width_panel(right, widths, ghosts[OUR_ACCURACY], frame.loc["gn-d", OUR_ACCURACY], VERMILION, "s", ghosts[OUR_SD])
     left.set_title("Paper: best of 200 epochs on the test set, one seed", fontsize=9)
     right.set_title(f"Ours: last epoch, {_seeds(frame['n'])}", fontsize=9)
     left.set_ylabel("test accuracy (%)")
@@ -314,9 +307,7 @@ def _say_not_run(axes: Axes, scale: str) -> None:
 def _write(axes: Axes, words: str, place: tuple[float, float], offset: tuple[float, float], ha: str) -> None:
     """Small words beside a point, ``offset`` in points, with a white rim so that lines do not cross them."""
     rim = [patheffects.withStroke(linewidth=2.5, foreground="white")]
-    axes.annotate(
-        words, place, offset, textcoords="offset points", fontsize=8, ha=ha, path_effects=rim, zorder=5
-    )
+    axes.annotate(words, place, offset, textcoords="offset points", fontsize=8, ha=ha, path_effects=rim, zorder=5)
 
 
 def _width_panel(
@@ -402,9 +393,7 @@ def _pair_label(key: str, row: pd.Series) -> str:
     return f"{row['student']} from {methods[find(key).method]}"
 
 
-def _delta_panel(
-    axes: Axes, deltas: pd.Series, colour: str, marker: str, sd: pd.Series | None = None
-) -> None:
+def _delta_panel(axes: Axes, deltas: pd.Series, colour: str, marker: str, sd: pd.Series | None = None) -> None:
     _dress(axes, grid="x")
     axes.axvline(0, color=BLACK, linewidth=1)
     axes.margins(x=0.15)

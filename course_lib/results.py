@@ -217,7 +217,8 @@ def environment(device: Any = None) -> dict:
     if device.type == "cuda":
         words = f"cuda, {torch.cuda.get_device_name(device)}"
     else:
-        words = f"{device.type}, {torch.get_num_threads()} threads"
+        threads = torch.get_num_threads()
+        words = f"{device.type}, {threads} thread{'s' if threads > 1 else ''}"
     versions = {"python": platform.python_version()}
     for package in ("torch", "torchvision"):
         try:

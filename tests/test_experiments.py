@@ -95,9 +95,7 @@ def test_run_ids_differ_and_are_safe_as_file_names():
     }
     assert len(names) == len(EXPERIMENTS) * 4
     assert all(re.fullmatch(r"[a-z0-9._-]+", name) for name in names)
-    assert (
-        run_id("gn-d<vgg13", profile="quick", recipe="paper", seed=3) == "gn-d_from_vgg13.quick.paper.seed3"
-    )
+    assert run_id("gn-d<vgg13", profile="quick", recipe="paper", seed=3) == "gn-d_from_vgg13.quick.paper.seed3"
 
 
 @pytest.mark.parametrize(

@@ -281,9 +281,7 @@ def test_torn_logits_are_refused_by_name(tmp_path, keep):
 
 
 def test_damaged_logits_are_refused_by_name(tmp_path):
-    path = results.save_logits(
-        "a", np.random.default_rng(0).normal(size=(100, 10)), np.zeros(100), {}, tmp_path
-    )
+    path = results.save_logits("a", np.random.default_rng(0).normal(size=(100, 10)), np.zeros(100), {}, tmp_path)
     content = bytearray(path.read_bytes())
     content[200] ^= 0xFF  # inside the logits' compressed bytes
     path.write_bytes(content)

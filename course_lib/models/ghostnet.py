@@ -239,7 +239,7 @@ class SqueezeExcite(nn.Module):
 
 
 class GhostBottleneck(nn.Module):
-    """Expand (ghost module), stride (depthwise), squeeze and excite, project (ghost module), add the shortcut.
+    """Expand (ghost module), stride (depthwise), squeeze and excite, project (ghost module), add a shortcut.
 
     The depthwise convolution is there where ``stride`` is 2, squeeze-and-excite where ``se_ratio`` is
     positive, and the shortcut is the input itself where that has the output's shape.

@@ -29,13 +29,14 @@ def up_to_slider(lesson: str, function: str) -> tuple[nbformat.NotebookNode, str
     """The lesson's cells up to the one that calls ``function``, without live training and without outputs."""
     (path,) = find_lessons([lesson])
     notebook = nbformat.read(path, as_version=4)
-    is_slider = [bool(re.search(rf"\b{function}\(", cell.source)) and cell.cell_type == "code" for cell in notebook.cells]
-    assert any(is_slider), f"{path.name} has no cell that calls {function}"
-    before = notebook.cells[: is_slider.index(True) + 1]
-    notebook.cells = [cell for cell in before if "training" not in cell.metadata.get("tags", [])]
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    calling = next((place for place, cell in enumerate(code) if re.search(rf"\b{function}\(", cell.source)), None)
+    assert calling is not None, f"{path.name} has no cell that calls {function}"
+    notebook.cells = [
+        cell for cell in code[: calling + 1] if "training" not in cell.metadata.get("tags", [])
+    ]
     for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
+        cell.outputs, cell.execution_count = [], None
     return notebook, path.name
 
 
@@ -68,23 +69,23 @@ def test_alpha(distillation):
 
 
 def drive(page, hook: str) -> None:
-    """Move the slider by keyboard from end to end; check what it shows and how fast; leave a screenshot."""
+    """Move the slider by keyboard from end to end; check what it shows and how fast; leave screenshots."""
     handle = page.locator(f".{hook} [role=slider]")
     handle.wait_for()
     handle.scroll_into_view_if_needed()
-    page.screenshot(path=SCREENSHOTS / f"{hook}-start.png")
     press(page, handle, "End")
     highest = seen(page)
+    keep_screenshot(page, f"{hook}-highest")
     press(page, handle, "Home")
     lowest = seen(page)
     for what, low, high in zip(("picture", "alt text", "text line"), lowest, highest, strict=True):
         assert low and high and low != high, f"the {what} did not follow {hook}"
-    milliseconds = [press(page, handle, key) for key in ["ArrowRight"] * (MOVES // 2) + ["ArrowLeft"] * (MOVES // 2)]
+    there_and_back = ["ArrowRight"] * (MOVES // 2) + ["ArrowLeft"] * (MOVES // 2)
+    milliseconds = [press(page, handle, key) for key in there_and_back]
     assert seen(page) == lowest, "the way back must show what was shown before"
     median = statistics.median(milliseconds)
     print(f"{hook}: key to new picture, median {median:.0f} ms, slowest {max(milliseconds):.0f} ms of {MOVES}")
-    press(page, handle, "ArrowRight")
-    page.screenshot(path=SCREENSHOTS / f"{hook}-moved.png")
+    keep_screenshot(page, f"{hook}-lowest")
     assert median < LIMIT_MS
     assert page.problems == []
 
@@ -95,6 +96,12 @@ def press(page, handle, key: str) -> float:
     handle.press(key)
     page.wait_for_function("() => window.redrawn !== null", timeout=10_000)
     return page.evaluate("() => window.redrawn - window.pressed")
+
+
+def keep_screenshot(page, name: str) -> None:
+    """The sliders with their picture and words, to look at afterwards."""
+    shown = page.locator(".jp-OutputArea-output", has=page.locator(".course-image"))
+    shown.screenshot(path=SCREENSHOTS / f"{name}.png")
 
 
 def seen(page) -> tuple[str, str, str]:

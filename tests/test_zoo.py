@@ -1,0 +1,220 @@
+"""Every network by name: its size, its initial weights, and what a wrong request is answered with."""
+
+import math
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from course_lib.models import (
+    DISPLAY_NAMES,
+    MODEL_NAMES,
+    PAPER_WIDTHS,
+    create_model,
+    initialise,
+    input_size,
+)
+from course_lib.models.cost import count_parameters
+
+PAPER_COUNTS = {
+    ("gn-s", 1.0): 483_554,
+    ("gn-s", 1.3): 712_198,
+    ("gn-s", 1.6): 973_606,
+    ("gn-s", 1.9): 1_277_070,
+    ("gn-s", 2.2): 1_617_674,
+    ("gn-s", 2.8): 2_426_850,
+    ("gn-s", 3.4): 3_380_066,
+    ("gn-d", None): 6_860_838,
+    ("resnet18", None): 11_173_962,
+    ("resnet34", None): 21_282_122,
+    ("resnet50", None): 23_520_842,
+    ("vgg13", None): 28_334_410,
+    ("densenet161", None): 26_482_570,
+    ("inceptionv3", None): 21_638_954,
+    ("efficientnetv2_s", None): 20_190_298,
+}
+FEATURES = {  # what the last linear layer sees; each class more costs that many weights and a bias
+    "gn-s": 1280,
+    "gn-d": 1280,
+    "resnet18": 512,
+    "resnet34": 512,
+    "resnet50": 2048,
+    "vgg13": 4096,
+    "densenet161": 2208,
+    "inceptionv3": 2048,
+    "efficientnetv2_s": 1280,
+}
+
+
+def weightless(name: str, **options) -> nn.Module:
+    with torch.device("meta"):
+        return create_model(name, **options)
+
+
+def same_weights(one: nn.Module, other: nn.Module) -> bool:
+    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize(("name", "width"), PAPER_COUNTS)
+def test_parameter_counts_are_the_papers_to_the_digit(name, width):
+    ten, hundred = (weightless(name, width=width, num_classes=classes) for classes in (10, 100))
+    assert count_parameters(ten) == PAPER_COUNTS[name, width]
+    assert count_parameters(hundred) == PAPER_COUNTS[name, width] + 90 * (FEATURES[name] + 1)
+
+
+def test_the_list_of_names_is_complete():
+    assert set(MODEL_NAMES) == {name for name, _ in PAPER_COUNTS} == set(DISPLAY_NAMES)
+    assert PAPER_WIDTHS == tuple(width for name, width in PAPER_COUNTS if name == "gn-s")
+    assert DISPLAY_NAMES["gn-s"] == "GN-S"
+
+
+def test_gn_s_is_1x_by_default():
+    assert count_parameters(weightless("gn-s")) == PAPER_COUNTS["gn-s", 1.0]
+
+
+@pytest.mark.parametrize("name", [name for name in MODEL_NAMES if name != "efficientnetv2_s"])
+def test_every_network_takes_32_pixels_and_starts_sound(name):
+    model = create_model(name, num_classes=7, seed=0)
+    assert input_size(name) == 32
+    assert model.training
+    with torch.no_grad():
+        logits = model.eval()(torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)))
+    assert logits.shape == (2, 7)
+    assert logits.isfinite().all()
+    check_initial_weights(model)
+
+
+def test_efficientnet_takes_224_pixels_and_starts_sound():
+    model = create_model("efficientnetv2_s", seed=0)
+    assert input_size("efficientnetv2_s") == 224
+    with torch.no_grad():
+        logits = model.eval()(torch.zeros(1, 3, 224, 224))
+    assert logits.shape == (1, 10)
+    check_initial_weights(model)
+
+
+def check_initial_weights(model: nn.Module) -> None:
+    """Kaiming-normal by the fan-out, biases zero, batch normalisation fresh."""
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            assert (module.weight == 1).all() and (module.bias == 0).all()
+            assert (module.running_mean == 0).all() and (module.running_var == 1).all()
+            assert module.num_batches_tracked == 0
+        elif isinstance(module, nn.Conv2d | nn.Linear):
+            assert module.bias is None or (module.bias == 0).all()
+            if module.weight.numel() >= 10_000:  # enough to tell the spread to a few per cent
+                fan_out = module.weight.shape[0] * module.weight[0, 0].numel()
+                assert module.weight.std().item() == pytest.approx(math.sqrt(2 / fan_out), rel=0.05)
+                assert abs(module.weight.mean().item()) < 0.05 * math.sqrt(2 / fan_out)
+
+
+def test_inception_works_at_32_then_15_then_7_pixels():
+    model = weightless("inceptionv3").eval()
+    sizes = {}
+    for name in ("Conv2d_1a_3x3", "Mixed_5d", "Mixed_6a", "Mixed_6e", "Mixed_7a", "Mixed_7c"):
+        model.get_submodule(name).register_forward_hook(
+            lambda module, inputs, output, name=name: sizes.update({name: tuple(output.shape[1:3])})
+        )
+    model(torch.empty(1, 3, 32, 32, device="meta"))
+    assert sizes == {
+        "Conv2d_1a_3x3": (192, 32),
+        "Mixed_5d": (288, 32),
+        "Mixed_6a": (768, 15),
+        "Mixed_6e": (768, 15),
+        "Mixed_7a": (1280, 7),
+        "Mixed_7c": (2048, 7),
+    }
+
+
+def test_the_teachers_keep_torchvisions_dropout():
+    def dropout(name: str) -> list[float]:
+        return [module.p for module in weightless(name).modules() if isinstance(module, nn.Dropout)]
+
+    assert dropout("vgg13") == [0.5, 0.5]
+    assert dropout("efficientnetv2_s") == [0.2]
+    assert dropout("inceptionv3") == [0.5]
+    assert dropout("resnet18") == []
+
+
+@pytest.mark.parametrize("name", ["gn-s", "resnet18"])
+def test_a_seed_makes_the_weights_reproducible_and_touches_no_other_randomness(name):
+    before = torch.get_rng_state()
+    one = create_model(name, seed=3)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.rand(5)
+    assert same_weights(one, create_model(name, seed=3))
+    assert not same_weights(one, create_model(name, seed=4))
+
+
+def test_without_a_seed_torchs_global_seed_governs():
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        one, another = create_model("gn-s"), create_model("gn-s")
+        torch.manual_seed(5)
+        again = create_model("gn-s")
+    assert same_weights(one, again)
+    assert not same_weights(one, another)
+
+
+def test_initialise_starts_a_used_network_afresh():
+    model = create_model("gn-s", width=0.5, seed=1)
+    fresh = create_model("gn-s", width=0.5, seed=1)
+    with torch.no_grad():
+        model(torch.randn(4, 3, 32, 32))  # moves the running statistics
+        for parameter in model.parameters():
+            parameter.add_(1)
+    assert not same_weights(model, fresh)
+    assert initialise(model, seed=1) is model
+    assert same_weights(model, fresh)
+
+
+def test_initialise_refuses_layers_it_does_not_know():
+    with pytest.raises(TypeError, match="do not know how to initialise a LayerNorm"):
+        initialise(nn.Sequential(nn.Conv2d(3, 4, 1), nn.LayerNorm(4)))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("resnet19", {}, "unknown model 'resnet19': choose one of gn-s, gn-d, resnet18"),
+        ("GN-S", {}, "unknown model 'GN-S'"),
+        ("resnet18", {"width": 1.0}, "resnet18 has no width"),
+        ("gn-d", {"width": 1.3}, "gn-d has no width"),
+        ("gn-s", {"width": math.nan}, "width nan is not possible: gn-s takes a number from 0.25 to 6"),
+        ("gn-s", {"width": math.inf}, "width inf"),
+        ("gn-s", {"width": -1}, "width -1"),
+        ("gn-s", {"width": 0}, "width 0"),
+        ("gn-s", {"width": 0.2}, "width 0.2"),
+        ("gn-s", {"width": 6.1}, "width 6.1"),
+        ("gn-s", {"width": "wide"}, "width 'wide'"),
+        ("gn-s", {"num_classes": 0}, "num_classes 0"),
+        ("gn-s", {"num_classes": 2.5}, "num_classes 2.5"),
+    ],
+)
+def test_a_wrong_request_gets_one_clear_line(name, options, message):
+    with pytest.raises(ValueError) as caught:
+        create_model(name, **options)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_input_size_knows_its_names_too():
+    with pytest.raises(ValueError, match="unknown model 'lenet'"):
+        input_size("lenet")
+
+
+@pytest.mark.parametrize("width", [0.25, 6, 6.0, 1])
+def test_the_ends_of_the_width_range_are_in_it(width):
+    logits = weightless("gn-s", width=width)(torch.empty(2, 3, 32, 32, device="meta"))
+    assert logits.shape == (2, 10)
+
+
+def test_the_students_need_no_torchvision():
+    code = (
+        "import sys; from course_lib.models import create_model; create_model('gn-s');"
+        "sys.exit('torchvision' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
