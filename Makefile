@@ -60,7 +60,7 @@ $(STAMP): pyproject.toml $(STALE)
 	echo "course: no Python 3.11 or newer with its venv module among: $(CANDIDATES). Install one (on Debian and" \
 	  "Ubuntu also the package python3-venv), or name yours: make course PYTHON=/path/to/python3" >&2; \
 	exit 1; }
-	@echo "Installing into $(VENV): once, some minutes; torch brings its CUDA libraries on Linux (about 5 GB in all)"
+	@echo "Installing into $(VENV): once, some minutes; torch brings its CUDA libraries on Linux (about 6 GB in all)"
 	@rm -f $(STAMP) $(TEST_STAMP)
 	$(INSTALL) -e .
 	@printf '%s\n' "$(CURDIR)" > $(STAMP)

@@ -16,7 +16,7 @@ from course_lib.errors import DataError
 from course_lib.files import repo_path
 from course_lib.sources import find_arrays
 
-__all__ = ["CLASSES", "MEAN", "STD", "Dataset", "ImageSet", "load_dataset"]
+__all__ = ["CLASSES", "MEAN", "STD", "Dataset", "ImageSet", "load_dataset", "sample_test_rows"]
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 CIFAR100_CLASSES = tuple(
@@ -182,6 +182,21 @@ def read_sample(folder: Path) -> tuple[ImageSet, ImageSet]:
         raise DataError(f"{manifest} is missing or damaged ({error}); {GET_AGAIN}") from error
 
 
+def sample_test_rows(root: Path | str | None = None) -> Tensor:
+    """Where the sample's test images stand in the full test set: int64 ``(1000,)``, in the sample's order.
+
+    Logits stored for the full test set can so be shown beside the sample's images.
+
+    Raises:
+        DataError: the sample's list is missing or damaged.
+    """
+    manifest = (Path(root) if root is not None else repo_path("data")) / "sample" / "sample.json"
+    try:
+        return torch.tensor(json.loads(manifest.read_text(encoding="utf-8"))["splits"]["test"]["indices"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{manifest} is missing or damaged ({error}); {GET_AGAIN}") from error
+
+
 def _read_split(folder: Path, split: dict) -> ImageSet:
     labels = np.array(split["labels"], dtype=np.uint8)
     if hashlib.sha256(labels).hexdigest() != split["labels_sha256"]:
@@ -237,7 +252,7 @@ def _synthetic() -> Dataset:
         hue = 2 * np.pi * (labels[:, None] / 10 - np.arange(3) / 3)
         phase = random.uniform(0, 2 * np.pi, size=(n, 1))
         stripes = np.sin(phase + np.arange(32) * (0.2 + 0.1 * labels[:, None]))
-        noise = random.normal(0, 50, size=(n, 32, 32, 3))
+        noise = random.randint(-80, 81, size=(n, 32, 32, 3), dtype=np.int16)
         pixels = 128 + 20 * np.cos(hue)[:, None, None, :] + 30 * stripes[:, None, :, None] + noise
         return _image_set(pixels.clip(0, 255).astype(np.uint8), labels)
 

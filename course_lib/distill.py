@@ -54,7 +54,7 @@ def distillation_loss(
     check_temperature_and_alpha(temperature, alpha)
     if student_logits.shape != teacher_logits.shape:
         raise ValueError(
-            f"student logits {tuple(student_logits.shape)} and teacher logits {tuple(teacher_logits.shape)} differ in shape"
+            f"logits differ in shape: student {tuple(student_logits.shape)}, teacher {tuple(teacher_logits.shape)}"
         )
     hard = F.cross_entropy(student_logits, labels)
     soft = temperature**2 * F.kl_div(

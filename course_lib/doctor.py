@@ -87,9 +87,8 @@ def full_set(profile: Profile) -> Finding:
     """The full data set is needed by the laptop and full profiles only."""
     needed = profile.subset == "full"
     named = os.environ.get("COURSE_DATA")
-    place = repo_path("data", "cache", "cifar10.npz")
-    if named or place.exists():
-        return Finding(True, f"full CIFAR-10: {named or place}")
+    if named or repo_path("data", "cache", "cifar10.npz").exists():
+        return Finding(True, f"full CIFAR-10: {named or 'data/cache/cifar10.npz'}")
     return Finding(
         not needed,
         "full CIFAR-10: not here; `python -m course_lib data` fetches it (laptop and full profiles)",

@@ -81,7 +81,7 @@ def _fetch_rest(url: str, part: Path, timeout: float, minimum_rate: float) -> bo
             have, total = _span(response, have)
             progress = _Progress(part.name.removesuffix(".part"), have, total)
             with _open(part, "ab" if have else "wb") as file:
-                while chunk := response.read(CHUNK):
+                while chunk := response.read1(CHUNK):  # what is there, without waiting for more
                     _write(file, chunk)
                     came += len(chunk)
                     progress.show(have + came)

@@ -61,14 +61,10 @@ def run(
     return failures
 
 
-def missing(
-    wanted: Iterable[str], profile: Profile, recipe: str, seed: int, fresh: bool = False
-) -> list[str]:
+def missing(wanted: Iterable[str], profile: Profile, recipe: str, seed: int, fresh: bool = False) -> list[str]:
     """What has to run, teachers first, so that every ``wanted`` key has a result."""
     wanted = list(wanted)
-    students = (
-        wanted if fresh else [key for key in wanted if not result_path(key, profile, recipe, seed).exists()]
-    )
+    students = wanted if fresh else [key for key in wanted if not result_path(key, profile, recipe, seed).exists()]
     return [
         key
         for key in experiments.in_order(students)
@@ -92,7 +88,7 @@ def run_one(key: str, profile: Profile, recipe: str = "paper", seed: int = 0, fr
         experiment.student, width=experiment.width, num_classes=dataset.num_classes, seed=seed
     )  # fmt: skip
     parameters = count_parameters(model)
-    teacher = teacher_of(experiment, profile, recipe, seed) if experiment.teachers else None
+    teacher = trained_teacher(experiment.teachers, profile, recipe, seed) if experiment.teachers else None
     finished = train(
         model, dataset, training, teacher=teacher, checkpoint=checkpoint, name=key,
         input_size=input_size(experiment.student),
@@ -139,17 +135,20 @@ def study_data(profile: Profile) -> Dataset:
 
 
 @functools.lru_cache(maxsize=1)
-def remembered_teacher(keys: tuple[str, ...], profile: Profile, recipe: str, seed: int) -> RememberedTeacher:
-    """The teacher, or the ensemble, made of the trained runs ``keys``. Students in a row share its memory."""
-    dataset = study_data(profile)
+def trained_teacher(
+    keys: tuple[str, ...], profile: Profile, recipe: str, seed: int
+) -> Teacher | Ensemble | RememberedTeacher:
+    """The teacher, or the ensemble, made of the trained runs ``keys``.
+
+    On the CPU it remembers its answers, which the next student of the same teachers then shares; a GPU is quicker at
+    answering again than at looking up.
+    """
+    dataset, device = study_data(profile), default_device()
     teachers = [load_teacher(key, profile, recipe, seed, dataset.num_classes) for key in keys]
-    teacher = teachers[0] if len(teachers) == 1 else Ensemble(teachers)
-    return RememberedTeacher(teacher.to(default_device()), len(dataset.train), dataset.num_classes)
-
-
-def teacher_of(experiment: Experiment, profile: Profile, recipe: str, seed: int) -> RememberedTeacher:
-    """The trained teacher or ensemble of an experiment."""
-    return remembered_teacher(experiment.teachers, profile, recipe, seed)
+    teacher = (teachers[0] if len(teachers) == 1 else Ensemble(teachers)).to(device)
+    if device.type != "cpu":
+        return teacher
+    return RememberedTeacher(teacher, len(dataset.train), dataset.num_classes)
 
 
 def load_teacher(key: str, profile: Profile, recipe: str, seed: int, num_classes: int = 10) -> Teacher:
@@ -183,9 +182,7 @@ def checkpoint_path(key: str, profile: Profile, recipe: str, seed: int) -> Path:
 
 def result_path(key: str, profile: Profile, recipe: str, seed: int) -> Path:
     """Where the result of a run lies in the store."""
-    return results.result_path(
-        experiments.run_id(key, profile=profile.name, recipe=recipe, seed=seed), profile.name
-    )
+    return results.result_path(experiments.run_id(key, profile=profile.name, recipe=recipe, seed=seed), profile.name)
 
 
 def listing(
@@ -199,7 +196,6 @@ def listing(
             done = result_path(key, profile, recipe, seed).exists()
             needs = ", ".join(EXPERIMENTS[key].teachers)
             lines.append(
-                f"{'done   ' if done else 'missing'}  seed {seed}  {key}"
-                + (f"  (needs {needs})" if needs else "")
+                f"{'done   ' if done else 'missing'}  seed {seed}  {key}" + (f"  (needs {needs})" if needs else "")
             )
     return lines

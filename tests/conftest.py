@@ -12,7 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 def quiet_environment():
     """The quick profile, the repository's own data, no settings of the tester's."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("COURSE_DATA", "COURSE_HOME"):
+        for name in ("COURSE_DATA", "COURSE_HOME", "COURSE_MIRROR"):
             patch.delenv(name, raising=False)
         patch.setenv("COURSE_PROFILE", "quick")
         yield

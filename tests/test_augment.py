@@ -42,9 +42,7 @@ def test_crop_flip_and_normalise_are_torchvisions_transforms():
         functional.normalize(by_torchvision(image, view).to(torch.float32) / 255, MEAN, STD)
         for image, view in zip(images, views, strict=True)
     ]
-    torch.testing.assert_close(
-        normalise(crop_and_flip(images, views)), torch.stack(theirs), rtol=0, atol=1e-6
-    )
+    torch.testing.assert_close(normalise(crop_and_flip(images, views)), torch.stack(theirs), rtol=0, atol=1e-6)
 
 
 def test_the_padding_is_black_and_not_grey():

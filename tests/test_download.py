@@ -64,6 +64,7 @@ def test_a_server_without_ranges_starts_again(path, part):
     with serve(CONTENT, "no-range") as server:
         download(server.url, path, MD5)
     assert path.read_bytes() == CONTENT
+    assert server.asked == ["bytes=1000-"]  # once is enough: the old bytes were not kept in front
 
 
 def test_another_range_than_asked_for_is_refused(path, part):

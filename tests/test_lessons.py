@@ -11,14 +11,17 @@ import shutil
 import statistics
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
+from fabricated import fake_store
 
-from course_lib import lessons
+from course_lib import lessons, report, results, study
 from course_lib.errors import CourseError
+from course_lib.profiles import PROFILES
 
 ROOT = Path(__file__).resolve().parent.parent
 NUMBERS = [f"{number:02}" for number in range(7)]
@@ -116,7 +119,8 @@ def stored_accuracies(profile: str, data: Path) -> dict[str, dict[int, float]]:
     for path in (data / "results" / profile).glob("*.json"):
         run = json.loads(path.read_text())
         if run["recipe"] == "paper":
-            accuracies.setdefault(run["key"], {})[run["seed"]] = run["history"][-1]["test_accuracy"]
+            last_epoch = dict(zip(run["history"]["columns"], run["history"]["rows"][-1], strict=True))
+            accuracies.setdefault(run["key"], {})[run["seed"]] = last_epoch["test_accuracy"]
     return accuracies
 
 
@@ -141,14 +145,40 @@ def check_row(row: dict, paper: dict, stored: dict[str, dict[int, float]], with_
     key = paper["key"]
     own, alone = stored.get(key, {}), stored.get(student_alone(key), {})
     assert float(column(row, "paper acc.")) == float(paper["accuracy"]), key
-    mean = f"{statistics.fmean(own.values()):.2f}" if own else "not run"
-    assert column(row, "our acc.", "last") == mean, key
+    check_number(column(row, "our acc.", "last"), own.values(), "not run")
     assert row["n"] == str(len(own)), key
     if with_deltas:
         assert float(column(row, "paper delta")) == float(paper["delta"]), key
         pairs = [own[seed] - alone[seed] for seed in own if seed in alone]
-        delta = f"{statistics.fmean(pairs):+.2f}" if pairs else "–"
-        assert column(row, "our delta", "last") == delta, key
+        check_number(column(row, "our delta", "last"), pairs, "–")
+
+
+def check_number(shown: str, values: Collection[float], absent: str) -> None:
+    """``shown`` is the mean of the values, to two decimals, or ``absent`` where there are none."""
+    if values:
+        assert float(shown) == pytest.approx(statistics.fmean(values), abs=0.00501)
+    else:
+        assert shown == absent
+
+
+def test_the_check_finds_a_number_that_is_not_the_stores(tmp_path):
+    shutil.copytree(ROOT / "data" / "paper", tmp_path / "paper")
+    accuracies = {"gn-s-1.0x": {0: 40.0, 1: 44.0}, "gn-s-1.0x<resnet50": {0: 39.0, 1: 41.5}}
+    fake_store(tmp_path / "results", accuracies)
+    frame = results.load_results(tmp_path / "results")
+    notebook = nbformat.v4.new_notebook()
+    for number in (1, 2):
+        html = report.show_table(number, frame, "quick")._repr_html_()
+        output = nbformat.v4.new_output("execute_result", {"text/html": html})
+        notebook.cells.append(nbformat.v4.new_code_cell("show", outputs=[output]))
+    assert [(number, profile) for number, profile, _ in shown_tables(notebook)] == [(1, "quick"), (2, "quick")]
+    check_tables(notebook, "03", tmp_path)
+    for shown in ("42.00", "-1.75", "91.37"):  # our mean, our delta, the paper's number
+        broken = nbformat.from_dict(json.loads(json.dumps(notebook).replace(f">{shown}<", ">42.01<")))
+        with pytest.raises(AssertionError):
+            check_tables(broken, "03", tmp_path)
+    with pytest.raises(AssertionError, match="lesson 04 shows the tables"):
+        check_tables(notebook, "04", tmp_path)
 
 
 # --- the machinery that executes them -------------------------------------------------------------
@@ -206,6 +236,31 @@ def test_an_unknown_lesson_is_answered_with_the_known_ones(tmp_path, monkeypatch
     make_notebook(tmp_path, "1")
     with pytest.raises(CourseError, match="no lesson '07': it is one of 00_tiny"):
         lessons.find_lessons(["07"])
+
+
+def test_the_course_runs_what_is_missing_then_the_lessons_and_says_where_the_tables_are(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path))
+    shutil.copytree(ROOT / "data" / "paper", tmp_path / "data" / "paper")
+    make_notebook(tmp_path, "1")
+    asked = []
+
+    def stand_in_for_study(*, profile, fresh):
+        asked.append((profile.name, fresh))
+        fake_store(None, {"gn-s-1.0x": {0: 40.0}})
+        return ["gn-d, seed 0: the loss became nan"] if fresh else []
+
+    monkeypatch.setattr(study, "run", stand_in_for_study)
+    assert lessons.run_course(PROFILES["quick"]) == 0
+    said = capsys.readouterr().out
+    for path in ("build/course/00_tiny.ipynb", "figures/quick/fig1.png", "figures/quick/table4.md"):
+        assert path in said and (tmp_path / path).exists()
+    assert PROFILES["quick"].label in said
+    assert lessons.run_course(PROFILES["full"]) == 0, "hours of training are not started unasked"
+    assert asked == [("quick", False)]
+    assert lessons.run_course(PROFILES["quick"], fresh=True) == 1
+    assert asked[1:] == [("quick", True)] and "FAILED gn-d, seed 0" in capsys.readouterr().err
 
 
 def test_progress_is_rewritten_on_a_terminal_and_plain_elsewhere():

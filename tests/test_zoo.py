@@ -48,6 +48,15 @@ FEATURES = {  # what the last linear layer sees; each class more costs that many
 }
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """On layers this small a second thread gains nothing; on a busy machine the two wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def weightless(name: str, **options) -> nn.Module:
     with torch.device("meta"):
         return create_model(name, **options)

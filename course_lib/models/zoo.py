@@ -122,7 +122,7 @@ def _build(name: str, width: float | None, num_classes: int) -> nn.Module:
 
 def _resnet(name: str) -> Callable[[int], nn.Module]:
     def build(num_classes: int) -> nn.Module:
-        """torchvision's with a 3 x 3 stem of stride 1, not 7 x 7 of stride 2; its max-pool of stride 2 stays."""
+        """torchvision's, but the stem is 3 x 3 with stride 1 (not 7 x 7 with 2); the max-pool stays."""
         from torchvision import models
 
         model = getattr(models, name)(weights=None, num_classes=num_classes)
@@ -133,7 +133,7 @@ def _resnet(name: str) -> Callable[[int], nn.Module]:
 
 
 def _vgg13(num_classes: int) -> nn.Module:
-    """torchvision's ``vgg13_bn``, but pooled to 1 x 1, not 7 x 7, so that the first linear layer takes 512."""
+    """torchvision's ``vgg13_bn``, pooled to 1 x 1, not 7 x 7: the first linear layer takes 512."""
     from torchvision import models
 
     model = models.vgg13_bn(weights=None, num_classes=num_classes)
@@ -143,7 +143,7 @@ def _vgg13(num_classes: int) -> nn.Module:
 
 
 def _densenet161(num_classes: int) -> nn.Module:
-    """torchvision's with a 3 x 3 stem of stride 1, not 7 x 7 of stride 2; its max-pool of stride 2 stays."""
+    """torchvision's, but the stem is 3 x 3 with stride 1 (not 7 x 7 with 2); the max-pool stays."""
     from torchvision import models
 
     model = models.densenet161(weights=None, num_classes=num_classes)

@@ -64,6 +64,10 @@ def test_temperature(distillation):
     drive(distillation, "course-temperature")
 
 
+def test_picture(distillation):
+    drive(distillation, "course-picture")
+
+
 def test_alpha(distillation):
     drive(distillation, "course-alpha")
 

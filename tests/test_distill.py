@@ -1,0 +1,183 @@
+"""Eq. 1 by value, its invariants, and the classic mistakes: each would make a test here fail."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from course_lib.augment import VIEWS, crop_and_flip, draw_views, normalise, view_number
+from course_lib.distill import Ensemble, RememberedTeacher, Teacher, distillation_loss
+
+N, CLASSES = 6, 10
+
+
+@pytest.fixture
+def batch():
+    generator = torch.Generator().manual_seed(0)
+    student, teacher = (torch.randn(N, CLASSES, generator=generator, dtype=torch.float64) * 3 for _ in range(2))
+    return student, teacher, torch.randint(CLASSES, (N,), generator=generator)
+
+
+def by_hand(student, teacher, labels, temperature, alpha):
+    """Eq. 1 with loops and ``math`` only: an implementation that shares no line with the library's."""
+
+    def softmax(logits):
+        powers = [math.exp(value - max(logits)) for value in logits]
+        return [power / sum(powers) for power in powers]
+
+    total = 0.0
+    for row in range(len(labels)):
+        hard = -math.log(softmax(student[row].tolist())[int(labels[row])])
+        p = softmax([value / temperature for value in teacher[row].tolist()])
+        q = softmax([value / temperature for value in student[row].tolist()])
+        soft = sum(a * math.log(a / b) for a, b in zip(p, q, strict=True))
+        total += alpha * hard + (1 - alpha) * temperature**2 * soft
+    return total / len(labels)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0, 20.0])
+@pytest.mark.parametrize("alpha", [0.0, 0.1, 0.5, 1.0])
+def test_loss_equals_an_independent_implementation(batch, temperature, alpha):
+    terms = distillation_loss(*batch, temperature, alpha)
+    assert terms.total.item() == pytest.approx(by_hand(*batch, temperature, alpha), rel=1e-12)
+    assert terms.total.item() == pytest.approx((alpha * terms.hard + (1 - alpha) * terms.soft).item(), rel=1e-12)
+
+
+def test_a_worked_example():
+    # teacher (ln 3, 0) gives 3/4 and 1/4; student (0, 0) gives 1/2 each: KL = 3/4 ln 3/2 + 1/4 ln 1/2
+    terms = distillation_loss(torch.zeros(1, 2), torch.tensor([[math.log(3), 0.0]]), torch.tensor([0]), 1.0, 0.5)
+    assert terms.soft.item() == pytest.approx(0.75 * math.log(1.5) + 0.25 * math.log(0.5), abs=1e-7)
+    assert terms.hard.item() == pytest.approx(math.log(2), abs=1e-7)
+
+
+def test_soft_term_is_zero_at_equal_logits_and_its_gradient_too(batch):
+    student, _, labels = batch
+    student = student.clone().requires_grad_()
+    terms = distillation_loss(student, student.detach(), labels, 3.0, 0.0)
+    terms.total.backward()
+    assert terms.soft.item() == pytest.approx(0, abs=1e-12)
+    assert student.grad.abs().max().item() < 1e-12
+
+
+def test_the_mean_over_classes_would_be_ten_times_too_small(batch):
+    student, teacher, labels = batch
+    wrong = F.kl_div(F.log_softmax(student, 1), F.log_softmax(teacher, 1), reduction="mean", log_target=True)
+    right = distillation_loss(student, teacher, labels, 1.0, 0.0).soft
+    assert right.item() == pytest.approx(CLASSES * wrong.item(), rel=1e-12)
+
+
+def test_t_squared_keeps_the_gradient_at_high_temperature(batch):
+    """As T grows, T^2 times the gradient tends to (z - v) / (N * classes) for centred logits; without T^2, to 0."""
+    student, teacher, labels = batch
+    student = (student - student.mean(1, keepdim=True)).requires_grad_()
+    teacher = teacher - teacher.mean(1, keepdim=True)
+    limit = (student - teacher).detach() / (N * CLASSES)
+    for temperature, tolerance in ((100.0, 0.1), (10_000.0, 1e-3)):
+        (gradient,) = torch.autograd.grad(distillation_loss(student, teacher, labels, temperature, 0.0).total, student)
+        assert (gradient - limit).abs().max() < tolerance * limit.abs().max()
+
+
+def test_alpha_weighs_the_labels(batch):
+    student, teacher, labels = batch
+    assert distillation_loss(student, teacher, labels, 4.0, 1.0).total == F.cross_entropy(student, labels)
+
+
+@pytest.mark.parametrize("temperature", [0, -1.0, float("inf"), float("nan")])
+def test_bad_temperature(batch, temperature):
+    with pytest.raises(ValueError, match="temperature must be"):
+        distillation_loss(*batch, temperature, 0.5)
+
+
+@pytest.mark.parametrize("alpha", [-0.1, 1.1, float("nan")])
+def test_bad_alpha(batch, alpha):
+    with pytest.raises(ValueError, match="alpha must lie"):
+        distillation_loss(*batch, 1.0, alpha)
+
+
+def test_shapes_must_agree(batch):
+    student, teacher, labels = batch
+    with pytest.raises(ValueError, match="differ in shape"):
+        distillation_loss(student, teacher[:, :5], labels, 1.0, 0.5)
+
+
+class Small(nn.Module):
+    """Convolution, batch norm, dropout, classifier: all that makes train mode differ from eval mode."""
+
+    def __init__(self, seed: int = 0):
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self.layers = nn.Sequential(
+                nn.Conv2d(3, 8, 3, 2), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Dropout(), nn.LazyLinear(CLASSES)
+            )
+            self.layers(torch.randn(4, 3, 32, 32))  # fixes the lazy shape and moves the running statistics
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+def test_a_teacher_stays_in_eval_mode_and_learns_nothing():
+    teacher = Teacher(Small())
+    before = {name: value.clone() for name, value in teacher.state_dict().items()}
+    images = torch.randn(8, 3, 32, 32)
+    expected = teacher(images)
+    nn.ModuleList([teacher]).train()  # what a careless loop does
+    assert not any(module.training for module in teacher.modules())
+    answer = teacher(images)
+    assert torch.equal(answer, expected) and not answer.requires_grad
+    assert not any(parameter.requires_grad for parameter in teacher.parameters())
+    assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
+    # the mistake itself gives other logits, so the test above can fail
+    assert not torch.allclose(teacher.model.train()(images), expected, atol=1e-3)
+
+
+def test_a_teacher_gets_its_own_image_size():
+    seen = []
+
+    class Eye(nn.Module):
+        def forward(self, x):
+            seen.append(x.shape)
+            return x.mean(dim=(2, 3))
+
+    Teacher(Eye(), input_size=224)(torch.randn(2, 3, 32, 32))
+    assert seen == [(2, 3, 224, 224)]
+
+
+def test_an_ensemble_answers_with_the_mean_of_logits():
+    members = [Teacher(Small(seed)) for seed in (1, 2, 3)]
+    images = torch.randn(5, 3, 32, 32)
+    expected = sum(member(images) for member in members) / 3
+    ensemble = Ensemble(members)
+    ensemble.train()
+    assert not ensemble.training
+    torch.testing.assert_close(ensemble(images), expected)
+    with pytest.raises(ValueError, match="at least one"):
+        Ensemble([])
+
+
+def test_remembered_answers_belong_to_image_and_view_not_to_the_place_in_the_batch():
+    """The classic mistake: logits cached in the order of the first epoch, used after the order has changed."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (20, 3, 32, 32), dtype=torch.uint8, generator=generator)
+    views = draw_views(20, generator)
+    teacher = Teacher(Small())
+    remembered = RememberedTeacher(teacher, images=20, classes=CLASSES)
+
+    def ask(rows):
+        return remembered(normalise(crop_and_flip(images[rows], views[rows])), rows, views[rows])
+
+    first, shuffled = torch.arange(20), torch.randperm(20, generator=generator)
+    ask(first)
+    torch.testing.assert_close(ask(shuffled), teacher(normalise(crop_and_flip(images[shuffled], views[shuffled]))))
+    assert (remembered.asked, remembered.computed) == (40, 20)
+    other = (views + torch.tensor([1, 0, 0])) % torch.tensor([9, 9, 2])  # another view of the same image is asked anew
+    remembered(normalise(crop_and_flip(images, other)), first, other)
+    assert remembered.computed == 40
+
+
+def test_view_numbers_are_all_different():
+    rows, columns, flips = torch.meshgrid(torch.arange(9), torch.arange(9), torch.arange(2), indexing="ij")
+    numbers = view_number(torch.stack([rows, columns, flips], dim=-1).view(-1, 3))
+    assert sorted(numbers.tolist()) == list(range(VIEWS))

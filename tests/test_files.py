@@ -1,0 +1,125 @@
+"""Writing aside and moving into place; profiles; shipped weights; the doctor."""
+
+import os
+
+import pytest
+import torch
+
+from course_lib import doctor, files, profiles, weights
+from course_lib.errors import CheckpointError, CourseError
+from course_lib.models.zoo import create_model
+
+
+def test_a_file_is_replaced_whole(tmp_path):
+    path = tmp_path / "new" / "file.bin"
+    files.atomic_write(path, b"one")
+    files.atomic_write(path, b"two")
+    assert path.read_bytes() == b"two" and list(path.parent.iterdir()) == [path]
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "file.bin"
+    files.atomic_write(path, b"old")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(CourseError, match="cannot write .*file.bin: No space left on device") as caught:
+        files.atomic_write(path, b"new")
+    assert "\n" not in str(caught.value)
+    assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "taken").write_text("a file where a folder should be")
+    with pytest.raises(CourseError, match="cannot write"):
+        files.atomic_write(tmp_path / "taken" / "file.bin", b"x")
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write into read-only folders")
+def test_a_read_only_folder_is_named(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(CourseError, match="Permission denied"):
+        files.atomic_write(tmp_path / "file.bin", b"x")
+
+
+def test_a_read_only_file_system_is_named(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(files.tempfile, "mkstemp", refuse)
+    with pytest.raises(CourseError, match="Read-only file system"):
+        files.atomic_write(tmp_path / "file.bin", b"x")
+
+
+def test_course_home_moves_the_courses_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path))
+    assert files.repo_path("data", "x") == tmp_path / "data" / "x"
+    monkeypatch.delenv("COURSE_HOME")
+    assert (files.repo_path("data", "paper") / "table1.csv").exists()
+
+
+# --- profiles -------------------------------------------------------------------------------------
+
+
+def test_the_profile_is_read_from_the_environment(monkeypatch):
+    monkeypatch.setenv("COURSE_PROFILE", "laptop")
+    assert profiles.active_profile().name == "laptop"
+    assert profiles.active_profile("quick").name == "quick"
+    monkeypatch.setenv("COURSE_PROFILE", "fast")
+    with pytest.raises(ValueError, match="unknown profile 'fast': COURSE_PROFILE is one of quick, laptop, full"):
+        profiles.active_profile()
+
+
+@pytest.mark.parametrize("gpu, expected", [(False, "quick"), (True, "full")])
+def test_the_profile_fits_the_machine(monkeypatch, gpu, expected):
+    monkeypatch.delenv("COURSE_PROFILE", raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    assert profiles.active_profile().name == expected
+
+
+def test_small_profiles_say_that_they_are_no_reproduction():
+    for name, profile in profiles.PROFILES.items():
+        assert ("not a reproduction" in profile.label) == (name != "full")
+        assert profiles.live_size(profile).epochs >= 1
+    full = profiles.PROFILES["full"]
+    assert (full.train_images, full.student_epochs, full.batch_size) == (50_000, 200, 256)  # the paper's
+
+
+# --- shipped weights ------------------------------------------------------------------------------
+
+
+def test_weights_come_back_as_they_were(tmp_path):
+    model = create_model("gn-s", width=0.5, seed=3)
+    weights.save_weights("net", model, {"model": "gn-s", "width": 0.5, "epochs": 2}, tmp_path)
+    loaded, meta = weights.load_weights("net", tmp_path)
+    assert meta["epochs"] == 2 and not loaded.training
+    assert all(torch.equal(value, loaded.state_dict()[name]) for name, value in model.state_dict().items())
+
+
+def test_bad_weights_are_named(tmp_path):
+    with pytest.raises(CheckpointError, match="there are no weights"):
+        weights.load_weights("net", tmp_path)
+    model = create_model("gn-s", width=0.5)
+    path = weights.save_weights("net", model, {"model": "gn-s", "width": 0.5}, tmp_path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:5000])
+    with pytest.raises(CheckpointError, match="damaged"):
+        weights.load_weights("net", tmp_path)
+    weights.save_weights("net", model, {"model": "gn-s", "width": 0.75}, tmp_path)
+    with pytest.raises(CheckpointError, match="of another network"):
+        weights.load_weights("net", tmp_path)
+
+
+# --- doctor ---------------------------------------------------------------------------------------
+
+
+def test_the_doctor_finds_what_is_missing(tmp_path, monkeypatch):
+    findings = doctor.examine(profiles.PROFILES["quick"])
+    assert all(finding.fine for finding in findings), [str(finding) for finding in findings if not finding.fine]
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path))  # an empty course folder: no sample, no full set
+    monkeypatch.delenv("COURSE_DATA", raising=False)
+    failed = [str(finding) for finding in doctor.examine(profiles.PROFILES["laptop"]) if not finding.fine]
+    assert len(failed) == 2 and all(line.startswith("FAIL") for line in failed)
+    assert "sample" in failed[0] and "python -m course_lib data" in failed[1]

@@ -1,0 +1,311 @@
+"""The training loop: schedule, determinism, kill and resume, and what stops it."""
+
+import dataclasses
+import math
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+import torch
+from torch import nn
+
+from course_lib import train as training
+from course_lib.data import load_dataset
+from course_lib.distill import Teacher
+from course_lib.errors import CheckpointError, CourseError, TrainingError
+from course_lib.models.zoo import create_model
+from course_lib.train import Recipe, draw_epoch, evaluate, learning_rate, train
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    full = load_dataset("synthetic")
+    return dataclasses.replace(full, train=full.train.take(60), test=full.test.take(40))
+
+
+def student(seed=0):
+    return create_model("gn-s", width=0.25, seed=seed)
+
+
+def weights(model):
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+RECIPE = Recipe(epochs=3, batch_size=20, seed=1)
+
+
+def run(model, dataset, recipe=RECIPE, **options):
+    return train(model, dataset, recipe, device="cpu", progress=False, **options)
+
+
+# --- schedule and draws ---------------------------------------------------------------------------
+
+
+def test_schedule_is_the_papers():
+    recipe, steps = Recipe(), 200 * 196
+    rates = [learning_rate(step, steps, recipe) for step in range(steps)]
+    peak = int(0.3 * steps)
+    assert rates[0] == pytest.approx(1e-8) and rates[-1] == pytest.approx(1e-8)
+    assert rates[peak] == pytest.approx(0.01) == max(rates)
+    assert rates[peak // 2] == pytest.approx(0.005, rel=1e-3)  # linear on the way up
+    middle = (peak + steps - 1) // 2
+    assert rates[middle] == pytest.approx(0.005, rel=1e-3)  # half-way down the cosine
+    assert all(a < b for a, b in zip(rates[:peak], rates[1 : peak + 1], strict=True))
+    assert all(a >= b for a, b in zip(rates[peak:-1], rates[peak + 1 :], strict=True))
+
+
+@pytest.mark.parametrize("bad", [{"temperature": 0}, {"alpha": 1.5}, {"epochs": 0}, {"batch_size": 0}, {"warmup": 1}])
+def test_a_bad_recipe_is_refused(bad):
+    with pytest.raises(ValueError):
+        Recipe(**bad)
+
+
+def test_order_is_new_every_epoch_and_follows_from_the_seed():
+    first, again, second = draw_epoch(50, RECIPE, 1), draw_epoch(50, RECIPE, 1), draw_epoch(50, RECIPE, 2)
+    assert torch.equal(first[0], again[0]) and torch.equal(first[1], again[1]) and first[2] == again[2]
+    assert not torch.equal(first[0], second[0]) and not torch.equal(first[1], second[1])
+    assert sorted(first[0].tolist()) == list(range(50))
+    unshuffled = dataclasses.replace(RECIPE, shuffle=False)
+    assert draw_epoch(50, unshuffled, 2)[0].tolist() == list(range(50))
+
+
+# --- a run ----------------------------------------------------------------------------------------
+
+
+def test_training_learns_and_tells_its_history(dataset):
+    model = student()
+    finished = run(model, dataset, Recipe(epochs=4, batch_size=10, lr=0.02, seed=0))
+    history = finished.history
+    assert [row["epoch"] for row in history] == [1, 2, 3, 4]
+    assert history[-1]["train_loss"] < history[0]["train_loss"]
+    final = evaluate(model, dataset.test)
+    assert final.accuracy == history[-1]["test_accuracy"] and torch.equal(final.logits, finished.logits)
+    assert finished.logits.shape == (40, 10)
+    right = (finished.logits.argmax(1) == dataset.test.labels).sum().item()
+    assert final.accuracy == pytest.approx(100 * right / 40)
+
+
+def test_the_same_seed_gives_the_same_run_and_another_does_not(dataset):
+    torch.manual_seed(1)
+    one = student()
+    run(one, dataset)
+    torch.manual_seed(2)  # the caller's random state must not matter
+    two, other = student(), student()
+    run(two, dataset)
+    run(other, dataset, dataclasses.replace(RECIPE, seed=2))
+    assert same(weights(one), weights(two)) and not same(weights(one), weights(other))
+
+
+def test_training_leaves_the_callers_random_state_alone(dataset):
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    run(student(), dataset, dataclasses.replace(RECIPE, epochs=1))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_evaluate_puts_the_mode_back(dataset):
+    model = student().train()
+    evaluate(model, dataset.test)
+    assert model.training
+
+
+def test_a_teacher_is_asked_about_the_very_batch_the_student_sees(dataset):
+    class Spy(nn.Module):
+        def __init__(self, model):
+            super().__init__()
+            self.model, self.seen = model, []
+
+        def forward(self, images):
+            self.seen.append(images.clone())
+            return self.model(images)
+
+    pupil, master = Spy(student()), Spy(student(seed=7))
+    train(pupil, dataclasses.replace(dataset, test=dataset.test.take(10)),
+          dataclasses.replace(RECIPE, epochs=1), teacher=Teacher(master), device="cpu", progress=False)  # fmt: skip
+    assert len(master.seen) == 3
+    assert all(torch.equal(a, b) for a, b in zip(pupil.seen, master.seen, strict=False))
+
+
+def test_distillation_follows_eq_1_and_leaves_the_teacher_alone(dataset):
+    teacher = Teacher(student(seed=7))
+    before = weights(teacher)
+    recipe = dataclasses.replace(RECIPE, temperature=4.0, alpha=0.3)
+    history = run(student(), dataset, recipe, teacher=teacher).history
+    for row in history:
+        assert row["train_loss"] == pytest.approx(0.3 * row["hard_loss"] + 0.7 * row["soft_loss"], rel=1e-5)
+    assert same(before, weights(teacher))
+
+
+def test_with_alpha_1_a_teacher_changes_nothing(dataset):
+    alone, taught = student(), student()
+    run(alone, dataset)
+    run(taught, dataset, dataclasses.replace(RECIPE, alpha=1.0), teacher=Teacher(student(seed=7)))
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(alone.parameters(), taught.parameters(), strict=True))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(dataset, tmp_path):
+    checkpoint = tmp_path / "run.pt"
+    model = student()
+
+    def explode(module, inputs, output):
+        return output * (float("nan") if epochs_seen() >= 1 else 1)
+
+    def epochs_seen():
+        return len(training.read_checkpoint(checkpoint)["history"]) if checkpoint.exists() else 0
+
+    model.register_forward_hook(explode)
+    with pytest.raises(TrainingError, match="loss became nan in epoch 2"):
+        run(model, dataset, checkpoint=checkpoint)
+    assert epochs_seen() == 1
+    assert all(value.isfinite().all() for value in training.read_checkpoint(checkpoint)["model"].values())
+
+
+# --- checkpoints ----------------------------------------------------------------------------------
+
+KILLED = """
+    import dataclasses, os, signal, sys
+    from course_lib import train as training
+    from course_lib.data import load_dataset
+    from course_lib.models.zoo import create_model
+
+    full = load_dataset("synthetic")
+    dataset = dataclasses.replace(full, train=full.train.take(60), test=full.test.take(40))
+    steps, original = 0, training.crop_and_flip
+
+    def counting(*arguments):
+        global steps
+        steps += 1
+        if steps == int(sys.argv[2]):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*arguments)
+
+    training.crop_and_flip = counting
+    model = create_model(sys.argv[3], width=0.25 if sys.argv[3] == "gn-s" else None, seed=0)
+    recipe = training.Recipe(epochs=3, batch_size=20, seed=1)
+    training.train(model, dataset, recipe, checkpoint=sys.argv[1], device="cpu", progress=False)
+"""
+
+
+@pytest.mark.parametrize("step", [2, 5, 9])  # in the first, the second and the last epoch of three steps each
+def test_a_killed_run_goes_on_and_ends_in_the_same_weights_bit_for_bit(dataset, tmp_path, step):
+    checkpoint = tmp_path / "run.pt"
+    command = [sys.executable, "-c", textwrap.dedent(KILLED), str(checkpoint), str(step), "gn-s"]
+    killed = subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}, timeout=120)
+    assert killed.returncode == -signal.SIGKILL
+    assert checkpoint.exists() == (step > 3)
+    resumed, undisturbed = student(), student()
+    history = run(resumed, dataset, checkpoint=checkpoint).history
+    expected = run(undisturbed, dataset).history
+    assert same(weights(resumed), weights(undisturbed))
+    assert [row["test_accuracy"] for row in history] == [row["test_accuracy"] for row in expected]
+    assert list(tmp_path.iterdir()) == [checkpoint]  # nothing half-written is left
+
+
+def test_resuming_a_finished_run_only_evaluates(dataset, tmp_path):
+    checkpoint = tmp_path / "run.pt"
+    first = run(student(), dataset, checkpoint=checkpoint)
+    again = run(student(seed=3), dataset, checkpoint=checkpoint)
+    assert again.history == first.history and torch.equal(again.logits, first.logits)
+
+
+def test_dropout_resumes_as_well(dataset, tmp_path):
+    """Dropout draws from the global generator; an epoch must seed it itself."""
+
+    def network():
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            return nn.Sequential(nn.Flatten(), nn.Dropout(), nn.Linear(3 * 32 * 32, 10))
+
+    undisturbed, resumed = network(), network()
+    run(undisturbed, dataset)
+    checkpoint = tmp_path / "run.pt"
+    stop_after(1, lambda: run(network(), dataset, checkpoint=checkpoint))
+    torch.manual_seed(99)
+    run(resumed, dataset, checkpoint=checkpoint)
+    assert same(weights(resumed), weights(undisturbed))
+
+
+class Stop(Exception):
+    pass
+
+
+def stop_after(epochs, work):
+    """Run ``work`` and break it off right after its ``epochs``-th checkpoint."""
+    original = training.save_checkpoint
+
+    def saving(path, model, optimizer, recipe, history):
+        original(path, model, optimizer, recipe, history)
+        if len(history) == epochs:
+            raise Stop
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "save_checkpoint", saving)
+        with pytest.raises(Stop):
+            work()
+
+
+def test_a_torn_checkpoint_is_named(dataset, tmp_path):
+    checkpoint = tmp_path / "run.pt"
+    run(student(), dataset, dataclasses.replace(RECIPE, epochs=1), checkpoint=checkpoint)
+    whole = checkpoint.read_bytes()
+    for damage in (whole[: len(whole) // 2], b"", b"not a checkpoint"):
+        checkpoint.write_bytes(damage)
+        with pytest.raises(CheckpointError, match="run.pt is damaged") as caught:
+            run(student(), dataset, dataclasses.replace(RECIPE, epochs=1), checkpoint=checkpoint)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_checkpoint_of_another_run_is_refused(dataset, tmp_path):
+    checkpoint = tmp_path / "run.pt"
+    run(student(), dataset, dataclasses.replace(RECIPE, epochs=1), checkpoint=checkpoint)
+    kept = checkpoint.read_bytes()
+    with pytest.raises(CheckpointError, match="another recipe"):
+        run(student(), dataset, RECIPE, checkpoint=checkpoint)
+    with pytest.raises(CheckpointError, match="another architecture"):
+        other = create_model("gn-s", width=0.5, seed=0)
+        run(other, dataset, dataclasses.replace(RECIPE, epochs=1), checkpoint=checkpoint)
+    torch.save({"something": 1}, checkpoint.with_name("foreign.pt"))
+    with pytest.raises(CheckpointError, match="not a checkpoint of this course"):
+        run(student(), dataset, RECIPE, checkpoint=checkpoint.with_name("foreign.pt"))
+    assert checkpoint.read_bytes() == kept
+
+
+def test_a_checkpoint_cannot_smuggle_code(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (time.sleep, (0,))
+
+    path = tmp_path / "evil.pt"
+    torch.save({"format": 1, "model": Evil()}, path)
+    with pytest.raises(CheckpointError, match="damaged"):
+        training.read_checkpoint(path)
+
+
+def test_a_full_disk_keeps_the_old_checkpoint(dataset, tmp_path, monkeypatch):
+    checkpoint = tmp_path / "run.pt"
+    stop_after(1, lambda: run(student(), dataset, checkpoint=checkpoint))
+    kept = checkpoint.read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(CourseError, match="No space left on device") as caught:
+        run(student(), dataset, checkpoint=checkpoint)
+    assert "\n" not in str(caught.value)
+    assert checkpoint.read_bytes() == kept and list(tmp_path.iterdir()) == [checkpoint]
+
+
+def test_progress_is_one_line_an_epoch(dataset, capsys):
+    train(student(), dataset, dataclasses.replace(RECIPE, epochs=2), device="cpu", name="demo")
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 and all("demo" in line and "images/s" in line for line in lines)
+    assert math.isclose(float(lines[-1].split("loss")[1].split()[0]), 2.5, abs_tol=2.5)
