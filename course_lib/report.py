@@ -541,13 +541,11 @@ def _figures(folder: Path | None) -> Path:
 
 
 def _png(figure: Figure) -> bytes:
-    """Small and repeatable: 64 colours unless there are photographs, and no version or date inside."""
+    """Small and repeatable: few colours (more where there are photographs), and no version or date inside."""
     drawn, small = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png")
-    picture = Image.open(drawn).convert("RGB")
-    if not any(axes.images for axes in figure.axes):
-        picture = picture.quantize(64, dither=Image.Dither.NONE)
-    picture.save(small, "png", optimize=True)
+    colours = 256 if any(axes.images for axes in figure.axes) else 64
+    Image.open(drawn).convert("RGB").quantize(colours, dither=Image.Dither.NONE).save(small, "png", optimize=True)
     return small.getvalue()
 
 

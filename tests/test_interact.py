@@ -29,7 +29,7 @@ from course_lib.models.cost import count_activations, count_macs, count_paramete
 from course_lib.profiles import PROFILES
 from course_lib.results import Logits, load_logits, load_results
 
-LIMIT_MS = 500  # loose: the promise is far below, but the tests may share the machine
+LIMIT_MS = 500  # of processor time for a redraw; loose, for slow machines
 
 rng = np.random.default_rng(0)
 TEACHER, STUDENT = rng.normal(0, 3, (2, 50, 10))
@@ -226,12 +226,14 @@ def test_every_position_draws_a_picture_words_and_alt_text_of_its_own(box_name, 
     start, shown, milliseconds = slider.value, {}, []
     slider.value = slider.max
     for position in positions(slider):
-        begin = time.perf_counter()
+        begin = time.process_time()  # of this process: other jobs on the machine do not count
         slider.value = int(position) if hook == "picture" else position
-        milliseconds.append(1000 * (time.perf_counter() - begin))
+        milliseconds.append(1000 * (time.process_time() - begin))
         shown[position] = seen(box)
     slider.value = start
-    print(f"\n{hook}: median {statistics.median(milliseconds):.0f} ms, slowest {max(milliseconds):.0f} ms")
+    print(
+        f"\n{hook}: median {statistics.median(milliseconds):.0f} ms of processor time, slowest {max(milliseconds):.0f}"
+    )
     assert len(shown) == round((slider.max - slider.min) / slider.step) + 1
     for what in zip(*shown.values(), strict=True):
         assert len(set(what)) == len(shown)
