@@ -23,6 +23,7 @@ from course_lib import interact, report
 from course_lib.data import CLASSES, load_dataset
 from course_lib.distill import distillation_loss
 from course_lib.errors import DataError
+from course_lib.files import repo_path
 from course_lib.interact import entropy_bits, kl_divergence, loss_terms, softened
 from course_lib.models import PAPER_WIDTHS, create_model, fold
 from course_lib.models.cost import count_activations, count_macs, count_parameters
@@ -126,7 +127,7 @@ def test_costs_add_up_to_those_of_the_whole_network():
 
 
 def test_every_position_of_the_width_slider_is_kept():
-    kept = interact._stored_costs(interact._costs_path())
+    kept = interact.costs._stored_costs(interact.costs._costs_path())
     assert tuple(kept) == interact.SLIDER_WIDTHS
     assert set(PAPER_WIDTHS) < set(kept)
     assert all((costs["channels"].iloc[:-1] % 4 == 0).all() for costs in kept.values())
@@ -142,9 +143,9 @@ def test_costs_can_be_written_and_read_back(tmp_path, monkeypatch):
 @pytest.mark.parametrize("damage", [lambda text: text[: len(text) // 2], lambda text: "", lambda text: "a,b\n1,2\n"])
 def test_damaged_costs_are_refused_in_one_line(damage, tmp_path):
     broken = tmp_path / "gn-s.csv"
-    broken.write_text(damage(interact._costs_path().read_text()))
+    broken.write_text(damage(interact.costs._costs_path().read_text()))
     with pytest.raises(DataError, match=r"^[^\n]*gn-s\.csv is damaged[^\n]*$"):
-        interact._stored_costs(broken)
+        interact.costs._stored_costs(broken)
 
 
 # --- the explorers ------------------------------------------------------------------------------------------------
@@ -260,12 +261,12 @@ def test_the_picture_keeps_its_size(width_box):
 def test_redraws_reuse_one_figure(no_runs, monkeypatch):
     made = []
 
-    class CountedFigure(interact.Figure):
+    class CountedFigure(interact.width.Figure):
         def __init__(self, *arguments, **options):
             made.append(self)
             super().__init__(*arguments, **options)
 
-    monkeypatch.setattr(interact, "Figure", CountedFigure)
+    monkeypatch.setattr(interact.width, "Figure", CountedFigure)
     box = interact.width_explorer(no_runs)
     artists = len(made[0].findobj())
     for value in (0.5, 4.0, 2.2):
@@ -345,7 +346,7 @@ def test_temperature_words_give_the_numbers_of_eq_1(temperature_box, networks):
 
 
 def test_pictures_are_the_images_of_their_rows_even_over_the_classes_and_sorted_by_doubt(networks):
-    gallery = interact._choose(**networks)
+    gallery = interact.temperature._choose(**networks)
     assert np.bincount(gallery.labels).tolist() == [4] * 10
     in_sample = np.searchsorted(networks["rows"], gallery.places)
     np.testing.assert_array_equal(networks["rows"][in_sample], gallery.places)
@@ -357,14 +358,14 @@ def test_pictures_are_the_images_of_their_rows_even_over_the_classes_and_sorted_
 def test_the_figure_names_the_networks_with_their_measured_accuracy(networks):
     teacher = networks["teacher"]
     right = 100 * (teacher.logits.argmax(dim=1) == teacher.labels).double().mean()
-    assert interact._network_name(teacher) == f"ResNet-18 (7 epochs, {right:.1f} % right)"
-    assert interact._network_name(networks["student"]).startswith("GN-S 1.0x (")
+    assert interact.temperature._network_name(teacher) == f"ResNet-18 (7 epochs, {right:.1f} % right)"
+    assert interact.temperature._network_name(networks["student"]).startswith("GN-S 1.0x (")
 
 
 def test_sample_rows_point_to_the_samples_labels_in_the_shipped_logits():
     sample, rows = load_dataset("cifar10", "sample").test, interact.sample_rows()
     assert rows.shape == (1000,) and len(set(rows)) == 1000
-    shipped = sorted(interact.repo_path("data", "logits").glob("*.npz"))
+    shipped = sorted(repo_path("data", "logits").glob("*.npz"))
     if not shipped:
         pytest.skip("no logits are shipped yet: python data/make_networks.py")
     for path in shipped:

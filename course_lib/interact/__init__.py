@@ -1,0 +1,49 @@
+"""The sliders of the lessons, and the same pictures standing still for those who only read.
+
+A slider moves one picture: a matplotlib figure that is made once and whose bars, points and words are then changed, put
+into the page as an image with alt text, with the key numbers in a line of words below. Only core ipywidgets are used.
+No slider runs a network: the costs of every width and the logits of every picture are at hand.
+
+===============  =========================================================================================
+``width``        the width slider: costs of each block, measured accuracies
+``temperature``  the temperature slider: softened probabilities, entropy and loss of a test image
+``softening``    Eq. 1 by hand, with numpy in double precision: the numbers of the temperature slider
+``costs``        what each width costs, kept in ``data/costs``: the numbers of the width slider
+``drawing``      what both sliders are made of: the reused figure, its labels, the widgets around it
+===============  =========================================================================================
+
+``python -m course_lib.interact`` measures the costs of the width slider anew.
+"""
+
+from course_lib.interact.costs import COST_COLUMNS, SLIDER_WIDTHS, measure_costs, width_costs, write_costs
+from course_lib.interact.softening import Terms, entropy_bits, kl_divergence, loss_terms, softened
+from course_lib.interact.temperature import (
+    HIGHEST_TEMPERATURE,
+    LOWEST_TEMPERATURE,
+    PICTURES,
+    sample_rows,
+    temperature_explorer,
+    temperature_figure,
+)
+from course_lib.interact.width import width_explorer, width_figure
+
+__all__ = [
+    "COST_COLUMNS",
+    "HIGHEST_TEMPERATURE",
+    "LOWEST_TEMPERATURE",
+    "PICTURES",
+    "SLIDER_WIDTHS",
+    "Terms",
+    "entropy_bits",
+    "kl_divergence",
+    "loss_terms",
+    "measure_costs",
+    "sample_rows",
+    "softened",
+    "temperature_explorer",
+    "temperature_figure",
+    "width_costs",
+    "width_explorer",
+    "width_figure",
+    "write_costs",
+]
