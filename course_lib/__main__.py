@@ -12,9 +12,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status. A mistake the reader can mend is answered with one line."""
     options = parser().parse_args(arguments)
     if options.profile:
-        os.environ["COURSE_PROFILE"] = (
-            options.profile
-        )  # lessons run in kernels of their own and read it there
+        os.environ["COURSE_PROFILE"] = options.profile  # lessons run in kernels of their own and read it there
     try:
         return options.command(options)
     except (CourseError, ValueError) as error:
@@ -28,9 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument(
-        "--profile", choices=PROFILES, help="default: COURSE_PROFILE, else what fits the machine"
-    )
+    common.add_argument("--profile", choices=PROFILES, help="default: COURSE_PROFILE, else what fits the machine")
     fresh = argparse.ArgumentParser(add_help=False)
     fresh.add_argument("--fresh", action="store_true", help="run again what is in the store already")
 
@@ -48,17 +44,13 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("keys", nargs="*", help="experiments, e.g. 'gn-s-1.0x<resnet50'; default: all")
     command.add_argument("--only", metavar="TABLE", help="the rows of one table: table1 ... table4")
     command.add_argument("--seeds", type=int, default=1, metavar="N", help="run seeds 0 to N-1 (default 1)")
-    command.add_argument(
-        "--list", action="store_true", help="show what is done and what is missing, run nothing"
-    )
+    command.add_argument("--list", action="store_true", help="show what is done and what is missing, run nothing")
     command.set_defaults(command=study)
 
     command = commands.add_parser("report", help="draw Fig. 1 and Tables I-IV from the store into figures/")
     command.set_defaults(command=report, profile=None)
 
-    command = commands.add_parser(
-        "course", parents=[common, fresh], help="run what is missing, then every lesson"
-    )
+    command = commands.add_parser("course", parents=[common, fresh], help="run what is missing, then every lesson")
     command.set_defaults(command=course)
     return top
 
@@ -78,9 +70,7 @@ def data(options: argparse.Namespace) -> int:
     from course_lib.data import load_dataset
 
     dataset = load_dataset(options.name, "full")
-    print(
-        f"{dataset.name}: {len(dataset.train):,} training and {len(dataset.test):,} test images, {dataset.source}"
-    )
+    print(f"{dataset.name}: {len(dataset.train):,} training and {len(dataset.test):,} test images, {dataset.source}")
     return 0
 
 

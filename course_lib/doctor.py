@@ -40,9 +40,7 @@ def examine(profile: Profile) -> list[Finding]:
 
 def python() -> Finding:
     version = platform.python_version()
-    return Finding(
-        sys.version_info >= (3, 11), f"Python {version} on {platform.system()} (3.11 or newer is needed)"
-    )
+    return Finding(sys.version_info >= (3, 11), f"Python {version} on {platform.system()} (3.11 or newer is needed)")
 
 
 def packages() -> list[Finding]:
@@ -51,9 +49,7 @@ def packages() -> list[Finding]:
         try:
             findings.append(Finding(True, f"{name} {importlib.metadata.version(name)}"))
         except importlib.metadata.PackageNotFoundError:
-            findings.append(
-                Finding(False, f"{name} is not installed: run `make course` or `pip install -e .`")
-            )
+            findings.append(Finding(False, f"{name} is not installed: run `make course` or `pip install -e .`"))
     return findings
 
 
@@ -78,9 +74,7 @@ def sample() -> Finding:
         dataset = load_dataset("cifar10", "sample")
     except CourseError as error:
         return Finding(False, f"sample of CIFAR-10: {error}")
-    return Finding(
-        True, f"sample of CIFAR-10: {len(dataset.train):,} + {len(dataset.test):,} images, on board"
-    )
+    return Finding(True, f"sample of CIFAR-10: {len(dataset.train):,} + {len(dataset.test):,} images, on board")
 
 
 def full_set(profile: Profile) -> Finding:

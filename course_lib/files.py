@@ -35,6 +35,4 @@ def atomic_write(path: Path, data: bytes) -> None:
         if aside is not None:
             Path(aside).unlink(missing_ok=True)
         reason = error.strerror or error
-        raise CourseError(
-            f"cannot write {path}: {reason}; free some space or choose a writable folder"
-        ) from error
+        raise CourseError(f"cannot write {path}: {reason}; free some space or choose a writable folder") from error

@@ -1,8 +1,8 @@
 """Executes the lessons, each on a fresh kernel and in order, and shows how far it is.
 
-    python -m course_lib.lessons                  every lesson, into build/course/
-    python -m course_lib.lessons 01 03            some of them
-    python -m course_lib.lessons --in-place 01    refresh the committed notebook itself (for authors)
+python -m course_lib.lessons                  every lesson, into build/course/
+python -m course_lib.lessons 01 03            some of them
+python -m course_lib.lessons --in-place 01    refresh the committed notebook itself (for authors)
 """
 
 import argparse

@@ -67,9 +67,7 @@ class Recipe:
     def __post_init__(self):
         check_temperature_and_alpha(self.temperature, self.alpha)
         if self.epochs < 1 or self.batch_size < 1:
-            raise ValueError(
-                f"epochs and batch_size must be at least 1, not {self.epochs} and {self.batch_size}"
-            )
+            raise ValueError(f"epochs and batch_size must be at least 1, not {self.epochs} and {self.batch_size}")
         if not 0 <= self.warmup < 1:
             raise ValueError(f"warmup is a share of the steps, from 0 to below 1, not {self.warmup}")
 
@@ -166,9 +164,7 @@ def train(
     if evaluation is None:  # the checkpoint was of a finished run
         evaluation = evaluate(network, dataset.test)
     seconds = sum(row["seconds"] for row in history)
-    return TrainingRun(
-        history, evaluation.logits, seconds, _median([row["images_per_second"] for row in history])
-    )
+    return TrainingRun(history, evaluation.logits, seconds, _median([row["images_per_second"] for row in history]))
 
 
 def train_epoch(
@@ -183,9 +179,7 @@ def train_epoch(
     device = images.images.device
     order, views, dropout_seed = draw_epoch(len(images), recipe, epoch)
     steps = math.ceil(len(images) / recipe.batch_size)
-    sums = torch.zeros(
-        4, device=device
-    )  # total, hard, soft, right answers: kept on the device, no wait in a step
+    sums = torch.zeros(4, device=device)  # total, hard, soft, right answers: kept on the device, no wait in a step
     network.train()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(dropout_seed)
@@ -288,9 +282,7 @@ def load_checkpoint(path: Path | str, model, optimizer, recipe: Recipe) -> list[
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
     except (RuntimeError, ValueError) as error:
-        raise CheckpointError(
-            f"{path} holds another architecture: delete it or choose another name"
-        ) from error
+        raise CheckpointError(f"{path} holds another architecture: delete it or choose another name") from error
     return state["history"]
 
 
@@ -301,9 +293,7 @@ def read_checkpoint(path: Path | str) -> dict:
     except FileNotFoundError as error:
         raise CheckpointError(f"there is no checkpoint {path}: run the study that makes it") from error
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        raise CheckpointError(
-            f"{path} is damaged and cannot be read: delete it, the run starts again"
-        ) from error
+        raise CheckpointError(f"{path} is damaged and cannot be read: delete it, the run starts again") from error
     if not isinstance(state, dict) or state.get("format") != CHECKPOINT_FORMAT:
         raise CheckpointError(f"{path} is not a checkpoint of this course: delete it or choose another name")
     return state

@@ -39,9 +39,7 @@ def load_weights(name: str, folder: Path | None = None) -> tuple[nn.Module, dict
 
     path = weights_path(name, folder)
     if not path.exists():
-        raise CheckpointError(
-            f"there are no weights {path}: make them with python data/make_networks.py {name}"
-        )
+        raise CheckpointError(f"there are no weights {path}: make them with python data/make_networks.py {name}")
     try:
         with safe_open(path, framework="pt") as file:
             meta = json.loads(file.metadata()["course"])
@@ -49,7 +47,5 @@ def load_weights(name: str, folder: Path | None = None) -> tuple[nn.Module, dict
         model = create_model(meta["model"], width=meta["width"])
         model.load_state_dict(state)
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise CheckpointError(
-            f"{path} is damaged or of another network: get it from the course again"
-        ) from error
+        raise CheckpointError(f"{path} is damaged or of another network: get it from the course again") from error
     return model.eval(), meta

@@ -16,5 +16,3 @@ def quiet_environment():
             patch.delenv(name, raising=False)
         patch.setenv("COURSE_PROFILE", "quick")
         yield
-
-

@@ -91,9 +91,7 @@ def test_channels_round_to_a_multiple_of_four(channels, rounded):
     ],
 )
 @pytest.mark.parametrize("size", [8, 7])
-def test_a_branched_convolution_folds_exactly(
-    in_channels, out_channels, kernel, stride, groups, scale, identity, size
-):
+def test_a_branched_convolution_folds_exactly(in_channels, out_channels, kernel, stride, groups, scale, identity, size):
     branched = BranchedConv(in_channels, out_channels, kernel, stride, groups).double()
     assert (branched.scale is not None) == scale
     assert (branched.identity is not None) == identity
@@ -143,9 +141,7 @@ def test_the_folded_form_has_one_convolution_in_place_of_each_group(name, width)
     branched = [module for module in model.modules() if isinstance(module, BranchedConv)]
     inside = {id(pair) for group in branched for pair in group.modules() if isinstance(pair, ConvBN)}
     pairs = [module for module in model.modules() if isinstance(module, ConvBN) and id(module) not in inside]
-    plain = 1 + 2 * sum(
-        hasattr(block.se, "squeeze") for block in model.blocks
-    )  # the embedding; two in each SE
+    plain = 1 + 2 * sum(hasattr(block.se, "squeeze") for block in model.blocks)  # the embedding; two in each SE
     assert kinds.count(nn.Conv2d) == len(branched) + len(pairs) + plain
     assert all(module.bias is not None for module in folded.modules() if isinstance(module, nn.Conv2d))
     assert not any(module.training for module in folded.modules())
@@ -207,9 +203,7 @@ def test_the_blocks_of_gn_s_are_the_papers():
         shapes.append(tuple(x.shape[1:3]))
     stages = [[(16, 32)], [(20, 16)] * 2, [(32, 16)] * 2, [(48, 8), (48, 8), (64, 8)], [(80, 8)] * 2]
     assert shapes == [shape for stage in stages for shape in stage]
-    assert [hasattr(block.se, "squeeze") for block in blocks] == [False] * 3 + [True] * 2 + [False] * 2 + [
-        True
-    ] * 3
+    assert [hasattr(block.se, "squeeze") for block in blocks] == [False] * 3 + [True] * 2 + [False] * 2 + [True] * 3
     assert [block.expand.gate is not None for block in blocks] == [False] * 2 + [True] * 8
     assert all(block.project.gate is None for block in blocks)
     # The identity branch of the expanding 1 x 1 convolution, where half the hidden width is the input's width

@@ -238,9 +238,7 @@ def test_an_unknown_lesson_is_answered_with_the_known_ones(tmp_path, monkeypatch
         lessons.find_lessons(["07"])
 
 
-def test_the_course_runs_what_is_missing_then_the_lessons_and_says_where_the_tables_are(
-    tmp_path, monkeypatch, capsys
-):
+def test_the_course_runs_what_is_missing_then_the_lessons_and_says_where_the_tables_are(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("COURSE_HOME", str(tmp_path))
     shutil.copytree(ROOT / "data" / "paper", tmp_path / "data" / "paper")
     make_notebook(tmp_path, "1")

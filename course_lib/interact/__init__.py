@@ -21,7 +21,6 @@ from course_lib.interact.temperature import (
     HIGHEST_TEMPERATURE,
     LOWEST_TEMPERATURE,
     PICTURES,
-    sample_rows,
     temperature_explorer,
     temperature_figure,
 )
@@ -38,7 +37,6 @@ __all__ = [
     "kl_divergence",
     "loss_terms",
     "measure_costs",
-    "sample_rows",
     "softened",
     "temperature_explorer",
     "temperature_figure",

@@ -1,6 +1,5 @@
 """The temperature slider: what a teacher says of a test image at T, and what Eq. 1 makes of it for the student."""
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -9,8 +8,6 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from course_lib.errors import DataError
-from course_lib.files import repo_path
 from course_lib.interact.drawing import LABEL_SIZE, ORANGE, SKY, Labels, explorer
 from course_lib.interact.softening import Terms, entropy_bits, loss_terms, softened
 from course_lib.models import DISPLAY_NAMES
@@ -31,7 +28,7 @@ def temperature_explorer(
     images: "torch.Tensor | np.ndarray",
     classes: Sequence[str],
     *,
-    rows: Sequence[int] | None = None,
+    rows: "torch.Tensor | Sequence[int] | None" = None,
     temperature: float = 4.0,
     alpha: float = 0.5,
     picture: int | None = None,
@@ -43,7 +40,7 @@ def temperature_explorer(
         images: uint8 (M, 3, 32, 32), all of these test images or some of them.
         classes: the name of every label.
         rows: (M,) the row of the logits that belongs to each image; by default they are aligned. For the images of
-            ``load_dataset("cifar10", "sample")`` and logits of the whole test set it is ``sample_rows()``.
+            ``load_dataset("cifar10", "sample")`` and logits of the whole test set it is ``data.sample_test_rows()``.
         temperature, alpha, picture: where the sliders stand first. The ``PICTURES`` pictures are drawn from all classes
             alike and sorted by the teacher's doubt (its entropy at T = 1): it is surest of picture 0. None: the middle.
 
@@ -72,7 +69,7 @@ def temperature_figure(
     images: "torch.Tensor | np.ndarray",
     classes: Sequence[str],
     *,
-    rows: Sequence[int] | None = None,
+    rows: "torch.Tensor | Sequence[int] | None" = None,
     temperature: float = 4.0,
     alpha: float = 0.5,
     picture: int | None = None,
@@ -85,19 +82,6 @@ def temperature_figure(
     panel = _TemperaturePicture(_choose(teacher, student, images, classes, rows))
     panel.draw(temperature, alpha, panel.middle if picture is None else picture)
     return panel.figure
-
-
-def sample_rows() -> np.ndarray:
-    """The places (1,000,) that the test images of the course's sample have in CIFAR-10's test set, in their order.
-
-    Raises:
-        DataError: the sample's list is missing or damaged.
-    """
-    path = repo_path("data", "sample", "sample.json")
-    try:
-        return np.array(json.loads(path.read_text(encoding="utf-8"))["splits"]["test"]["indices"], dtype=np.int64)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} is missing or damaged ({error}): get data/sample from the course again") from error
 
 
 class _Gallery(NamedTuple):
@@ -117,7 +101,7 @@ def _choose(
     student: Logits,
     images: "torch.Tensor | np.ndarray",
     classes: Sequence[str],
-    rows: Sequence[int] | None,
+    rows: "torch.Tensor | Sequence[int] | None",
 ) -> _Gallery:
     """As many pictures of each class, from the one that the teacher is surest of to the one that it doubts most."""
     images, labels = np.asarray(images), np.asarray(teacher.labels)

@@ -88,9 +88,7 @@ class ConvBN(nn.Module):
         super().__init__()
         height, width = kernel if isinstance(kernel, tuple) else (kernel, kernel)
         padding = (height // 2, width // 2)
-        self.conv = nn.Conv2d(
-            in_channels, out_channels, (height, width), stride, padding, groups=groups, bias=False
-        )
+        self.conv = nn.Conv2d(in_channels, out_channels, (height, width), stride, padding, groups=groups, bias=False)
         self.bn = nn.BatchNorm2d(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -116,9 +114,7 @@ class BranchedConv(nn.Module):
     Input (N, in_channels, H, W), output (N, out_channels, ceil(H / stride), ceil(W / stride)).
     """
 
-    def __init__(
-        self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1
-    ) -> None:
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
         super().__init__()
         self.branches = nn.ModuleList(
             ConvBN(in_channels, out_channels, kernel, stride, groups) for _ in range(BRANCHES)
@@ -260,9 +256,7 @@ class GhostBottleneck(nn.Module):
     ) -> None:
         super().__init__()
         self.expand = GhostModule(in_channels, hidden, relu=True, gated=gated)
-        self.depthwise = (
-            BranchedConv(hidden, hidden, kernel, stride, groups=hidden) if stride > 1 else nn.Identity()
-        )
+        self.depthwise = BranchedConv(hidden, hidden, kernel, stride, groups=hidden) if stride > 1 else nn.Identity()
         self.se = SqueezeExcite(hidden, se_ratio) if se_ratio > 0 else nn.Identity()
         self.project = GhostModule(hidden, out_channels, relu=False)
         if in_channels == out_channels and stride == 1:

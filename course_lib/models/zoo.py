@@ -29,9 +29,7 @@ PAPER_WIDTHS = (1.0, 1.3, 1.6, 1.9, 2.2, 2.8, 3.4)
 WIDTH_RANGE = (0.25, 6.0)
 
 
-def create_model(
-    name: str, *, width: float | None = None, num_classes: int = 10, seed: int | None = None
-) -> nn.Module:
+def create_model(name: str, *, width: float | None = None, num_classes: int = 10, seed: int | None = None) -> nn.Module:
     """A freshly initialised network in train mode, on the CPU.
 
     Args:
@@ -90,9 +88,7 @@ def initialise(model: nn.Module, seed: int | None = None) -> nn.Module:
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
         elif any(True for _ in module.parameters(recurse=False)):
-            raise TypeError(
-                f"do not know how to initialise a {type(module).__name__}: add it to initialise()"
-            )
+            raise TypeError(f"do not know how to initialise a {type(module).__name__}: add it to initialise()")
     return model
 
 

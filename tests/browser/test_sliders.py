@@ -32,9 +32,7 @@ def up_to_slider(lesson: str, function: str) -> tuple[nbformat.NotebookNode, str
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     calling = next((place for place, cell in enumerate(code) if re.search(rf"\b{function}\(", cell.source)), None)
     assert calling is not None, f"{path.name} has no cell that calls {function}"
-    notebook.cells = [
-        cell for cell in code[: calling + 1] if "training" not in cell.metadata.get("tags", [])
-    ]
+    notebook.cells = [cell for cell in code[: calling + 1] if "training" not in cell.metadata.get("tags", [])]
     for cell in notebook.cells:
         cell.outputs, cell.execution_count = [], None
     return notebook, path.name
