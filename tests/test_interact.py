@@ -167,7 +167,7 @@ def some_runs(tmp_path_factory):
 @pytest.fixture(scope="module")
 def networks():
     """Two made-up networks, right as often as a trained one, for the whole test set; and the sample's images."""
-    sample, rows = load_dataset("cifar10", "sample").test, sample_test_rows()
+    sample, rows = load_dataset("cifar10", "sample").test, sample_test_rows().numpy()
     labels = np.random.default_rng(1).integers(0, 10, 10_000)
     labels[rows] = sample.labels.numpy()
     noise = np.random.default_rng(2).normal(0, 1.6, (2, 10_000, 10))
