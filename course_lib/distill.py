@@ -91,7 +91,7 @@ class Teacher(nn.Module):
 
 
 class Ensemble(nn.Module):
-    """Several teachers as one: the mean of their logits (PROTOCOL 4.8), so the soft target is its softmax."""
+    """Several teachers as one: the soft target is the softmax of the mean of their logits (PROTOCOL.md, 4.8)."""
 
     def __init__(self, teachers: list[Teacher]):
         super().__init__()

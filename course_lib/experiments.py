@@ -1,6 +1,6 @@
 """Every row of the paper's Tables I to IV as data: one frozen dataclass a run.
 
-Nothing here trains or measures; ``study.py`` runs what this file lists and ``report.py`` reads the outcome.
+What the paper says and what its authors ran is told in data/paper/PROTOCOL.md. Nothing here trains or measures; ``study.py`` runs what this file lists and ``report.py`` reads the outcome.
 """
 
 import difflib
@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 TABLES = ("table1", "table2", "table3", "table4")
 ENSEMBLE_TEACHERS = ("resnet50", "densenet161", "vgg13", "inceptionv3")
 
-# The paper names neither; the authors' published scripts use these in every distilled row (PROTOCOL 4.1).
+# The paper names neither; the authors' published scripts use these in every distilled row (PROTOCOL.md, 4.1).
 TEMPERATURE = 1.0
 ALPHA = 0.5
 

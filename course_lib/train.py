@@ -1,8 +1,8 @@
 """One training loop for baselines, distillation, assistants and ensembles.
 
 What differs between them is only where the soft targets come from: nobody, one teacher, or the mean of several.
-The loop follows the paper's recipe (PROTOCOL 3): SGD with Nesterov momentum, linear warm-up and cosine per step,
-evaluation after every epoch. All chance (order, crops, flips, dropout) follows from ``(seed, epoch)`` alone, so a
+The loop follows the paper's recipe (data/paper/PROTOCOL.md, section 3): SGD with Nesterov momentum, linear warm-up
+and cosine per step, evaluation after every epoch. All chance (order, crops, flips, dropout) follows from ``(seed, epoch)`` alone, so a
 run that was killed goes on from its checkpoint and ends, on the CPU, in the same weights bit for bit.
 """
 
@@ -33,7 +33,7 @@ from course_lib.errors import CheckpointError, TrainingError
 from course_lib.files import atomic_write
 
 CHECKPOINT_FORMAT = 1
-LOWEST_RATE = 1e-8  # the schedule starts and ends here (PROTOCOL 4.10)
+LOWEST_RATE = 1e-8  # the schedule starts and ends here (data/paper/PROTOCOL.md, 4.10)
 
 
 @dataclass(frozen=True)
