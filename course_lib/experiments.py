@@ -1,6 +1,7 @@
 """Every row of the paper's Tables I to IV as data: one frozen dataclass a run.
 
-What the paper says and what its authors ran is told in data/paper/PROTOCOL.md. Nothing here trains or measures; ``study.py`` runs what this file lists and ``report.py`` reads the outcome.
+What the paper says and what its authors ran is told in data/paper/PROTOCOL.md. Nothing here trains or measures;
+``study.py`` runs what this file lists and ``report.py`` reads the outcome.
 """
 
 import difflib

@@ -2,8 +2,9 @@
 
 What differs between them is only where the soft targets come from: nobody, one teacher, or the mean of several.
 The loop follows the paper's recipe (data/paper/PROTOCOL.md, section 3): SGD with Nesterov momentum, linear warm-up
-and cosine per step, evaluation after every epoch. All chance (order, crops, flips, dropout) follows from ``(seed, epoch)`` alone, so a
-run that was killed goes on from its checkpoint and ends, on the CPU, in the same weights bit for bit.
+and cosine per step, evaluation after every epoch. All chance (order, crops, flips, dropout) follows from
+``(seed, epoch)`` alone, so a run that was killed goes on from its checkpoint and ends, on the CPU, in the same weights
+bit for bit.
 """
 
 import dataclasses
