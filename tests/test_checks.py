@@ -1,0 +1,49 @@
+"""What all checkers share; each lesson's checkers have a test file of their own."""
+
+from course_lib.checks.verdict import checker, require
+
+
+@checker
+def check_double(answer) -> str:
+    """Asks for a function that doubles."""
+    require(answer(2) == 4, "2 doubled is 4: multiply by two")
+    return "doubled."
+
+
+def test_right_answer():
+    verdict = check_double(lambda x: 2 * x)
+    assert verdict and verdict.state == "right" and "doubled" in repr(verdict)
+
+
+def test_wrong_answer_says_why():
+    verdict = check_double(lambda x: x + 1)
+    assert not verdict and "multiply by two" in verdict._repr_markdown_()
+
+
+def test_stubs_are_not_done():
+    def raises(x):
+        raise NotImplementedError
+
+    for stub in (raises, lambda x: None, lambda x: ...):
+        assert check_double(stub).state == "not done"
+
+
+def test_an_error_in_the_answer_is_told_not_raised():
+    verdict = check_double(lambda x: x.missing)
+    assert verdict.state == "wrong" and "AttributeError" in verdict.words
+
+
+def test_a_result_instead_of_a_function():
+    assert "not its result" in check_double(4).words
+
+
+def test_an_error_in_the_checker_itself_is_raised():
+    @checker
+    def broken(answer):
+        return answer(1) / 0
+
+    try:
+        broken(lambda x: x)
+    except ZeroDivisionError:
+        return
+    raise AssertionError("a checker's own mistake must not be shown as the reader's")
