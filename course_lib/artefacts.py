@@ -9,11 +9,12 @@ import tarfile
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from course_lib import results
 from course_lib.errors import CourseError
 from course_lib.files import atomic_write, repo_path
+from course_lib.material import load_teacher
 from course_lib.models.ghostnet import fold
 from course_lib.plan import Run
 from course_lib.weights import save_weights
@@ -25,11 +26,10 @@ LARGEST_FILE, LARGEST_ALL = 6_000_000, 40_000_000  # bytes
 UNFINISHED = "data/cache/checkpoints"
 
 
-def keep(run: Run, model: nn.Module, logits: Tensor, labels: Tensor, about: dict) -> list[Path]:
-    """Store the artefacts that this run is kept for; returns what was written.
+def keep(run: Run, logits: Tensor, labels: Tensor, about: dict) -> list[Path]:
+    """Store the artefacts that this finished run is kept for; returns what was written.
 
     Args:
-        model: the trained network; it is left as it is.
         logits: (N, classes) for the test images after the last epoch; labels: (N,).
         about: the run's result.
 
@@ -56,7 +56,7 @@ def keep(run: Run, model: nn.Module, logits: Tensor, labels: Tensor, about: dict
     }
     written = [results.save_logits(run.name, logits, labels, meta, repo_path("data", "logits", run.profile.name))]
     if run.key in FOLDED and run.recipe == "paper":
-        folded = fold(model).to(torch.float16)
+        folded = fold(load_teacher(run).model).to(torch.float16)
         folder = repo_path("data", "weights", run.profile.name)
         written.append(save_weights(run.key, folded, meta | {"folded": True, "stored_as": "float16"}, folder))
     return written

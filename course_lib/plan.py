@@ -142,18 +142,21 @@ def queue(
         chosen = in_scope((row.key for row in experiments.table_rows(table)), profile)
     names, count = SCOPE.get(profile.name, SCOPE["quick"])
     names = names if recipes is None else tuple(check_recipe(name) for name in recipes)
-    if "as_run" in names:
-        names = (*names, CONTROL)
     seeds = range(count) if seeds is None else seeds
     wanted: dict[Run, None] = {}
     for seed in seeds:
         for recipe, group in GROUPS:
             for key in _members(group, recipe, chosen, profile):
-                # A row that a recipe shares with `paper` is in the queue as paper's.
-                shared = [name for name in names if origin(key, name) == recipe]
-                if shared:
+                # A row that a recipe shares with `paper` is in the queue as paper's; as_run brings its control.
+                if _is_asked_for(key, recipe, names):
                     wanted[Run(key, profile, recipe, seed, pretrained)] = None
     return list(wanted)
+
+
+def _is_asked_for(key: str, recipe: str, names: Iterable[str]) -> bool:
+    if recipe == CONTROL:
+        return CONTROL in names or "as_run" in names
+    return any(origin(key, name) == recipe for name in names if name != CONTROL)
 
 
 def _members(group: str, recipe: str, chosen: list[str] | None, profile: Profile) -> list[str]:

@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from torch import Tensor
+
 from course_lib import artefacts, plan, results
 from course_lib.errors import CourseError, ResultError
 from course_lib.estimates import Estimates
@@ -100,7 +102,7 @@ def work(wanted: Iterable[Run], budget: Budget | None = None, *, fresh: bool = F
     estimates = _estimates(todo)
     while todo and budget.left > 0:
         outcome.held.clear()
-        for run in _ready(todo, failed):
+        for run in ready(todo, failed):
             if budget.left < float("inf") and not budget.holds(estimates[run.profile].of(run).epoch):
                 continue  # the next one may be shorter
             try:
@@ -118,7 +120,7 @@ def work(wanted: Iterable[Run], budget: Budget | None = None, *, fresh: bool = F
                 live.say(str(pause))
                 budget = Budget(1e-9)  # nothing else may begin
             except Exception as error:  # whatever it is, the other runs go on
-                failed[run] = _one_line(error)
+                failed[run] = in_one_line(error)
                 todo.remove(run)
                 live.say(f"FAILED {run}: {failed[run]}")
             break  # and look again from the most valuable run on
@@ -151,7 +153,7 @@ def to_do(wanted: Iterable[Run], again: set[Run] | None = None, damaged: list[st
     return [run for run in with_teachers(students) if run in students or not is_trained(run)]
 
 
-def _ready(todo: list[Run], failed: dict[Run, str]) -> list[Run]:
+def ready(todo: list[Run], failed: dict[Run, str]) -> list[Run]:
     """The runs whose teachers are trained; those whose teacher failed move from ``todo`` to ``failed``."""
     ready = []
     for run in list(todo):
@@ -180,7 +182,8 @@ def _estimates(todo: list[Run]) -> dict[Profile, Estimates]:
     return {profile: Estimates(profile, stored, device) for profile in {run.profile for run in todo}}
 
 
-def _one_line(error: Exception) -> str:
+def in_one_line(error: Exception) -> str:
+    """What went wrong, short enough for a list; errors of the course are one line already."""
     words = str(error).strip().splitlines()
     if isinstance(error, CourseError):
         return words[0]
@@ -202,17 +205,17 @@ def run_one(run: Run, budget: Budget | None = None, live: LiveLine | None = None
         run.checkpoint.unlink(missing_ok=True)
     elif run.result.exists() and is_trained(run):
         return results.read_result(run.result)
-    result, model, logits = train_run(run, budget, live)
+    result, logits = train_run(run, budget, live)
     if run.result.exists() and not fresh:
         return results.read_result(run.result)
-    artefacts.keep(run, model, logits, study_data(run.profile).test.labels, result)
+    artefacts.keep(run, logits, study_data(run.profile).test.labels, result)
     results.save_result(result)
     live.say(f"{run}: {result['last_accuracy']:.2f} % after {in_words(result['wall_seconds'])}")
     return result
 
 
-def train_run(run: Run, budget: Budget, live: LiveLine):
-    """Train to the end; returns the result (not stored), the model and its test logits (N, classes)."""
+def train_run(run: Run, budget: Budget, live: LiveLine) -> tuple[dict, Tensor]:
+    """Train to the end; returns the result, which is not stored here, and the test logits (N, classes)."""
     dataset, experiment = study_data(run.profile), run.experiment
     training = training_recipe(experiment, run.profile, run.seed, run.recipe, pretrained=run.pretrained)
     model = new_student(run, dataset.num_classes)
@@ -261,7 +264,7 @@ def train_run(run: Run, budget: Budget, live: LiveLine):
             "teachers": told_about(run),
         },
     )
-    return result, model, finished.logits
+    return result, finished.logits
 
 
 # --- what is done and what is missing ----------------------------------------------------------------
