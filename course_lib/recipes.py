@@ -8,13 +8,17 @@
 ``unshuffled``  no recipe of anybody's, but the control that ``as_run`` lacks: its baselines without shuffling.
 
 What two recipes have in common is trained once: ``origin`` says under whose name.
+Importing this module does not import torch.
 """
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from course_lib.experiments import EXPERIMENTS, Experiment, baseline_of
 from course_lib.profiles import Profile
-from course_lib.train import Recipe
+
+if TYPE_CHECKING:
+    from course_lib.train import Recipe
 
 RECIPES = ("paper", "as_run", "repaired")
 CONTROL = "unshuffled"
@@ -93,13 +97,15 @@ def control_keys(chosen: Iterable[str] | None = None) -> list[str]:
 
 def training_recipe(
     experiment: Experiment, profile: Profile, seed: int, recipe: str = "paper", *, pretrained: bool = False
-) -> Recipe:
+) -> "Recipe":
     """Epochs, rates, temperature, alpha and shuffling of one run.
 
     Args:
         recipe: the run's origin (see ``origin``).
         pretrained: EfficientNetV2-S is fine-tuned from ImageNet weights; other networks are not touched by it.
     """
+    from course_lib.train import Recipe
+
     if pretrained and experiment.student == BIG_PICTURE and profile.name != "quick":
         return Recipe(seed=seed, **FINE_TUNING)
     settings: dict = {"temperature": experiment.temperature, "alpha": experiment.alpha}
