@@ -71,13 +71,12 @@ class Estimates:
 def model_seconds(run: Run, device: str) -> float:
     """Seconds of one epoch by the networks' costs: the student forward and backward, its teachers forward, the test."""
     experiment, profile = run.experiment, run.profile
-    own = _forward_seconds(experiment.student, experiment.width, fed_size(experiment.student, profile), device)
-    taught = sum(
-        _forward_seconds(row.student, row.width, fed_size(row.student, profile), device)
-        for row in (teacher.experiment for teacher in run.teachers)
+    own, *others = (
+        _forward_seconds(row.student, row.width, fed_size(row.student, profile, pretrained=run.pretrained), device)
+        for row in (experiment, *(teacher.experiment for teacher in run.teachers))
     )
     test_images = profile.test_images or TEST_IMAGES[profile.subset]
-    return profile.train_images * (BACKWARD * own + taught) + test_images * own
+    return profile.train_images * (BACKWARD * own + sum(others)) + test_images * own
 
 
 @functools.cache

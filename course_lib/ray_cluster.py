@@ -48,10 +48,13 @@ def work_on_cluster(
     todo = study.to_do(wanted, again, outcome.failures)
     task = ray.remote(max_retries=RETRIES)(_train_there)
     running, weights, failed = {}, {}, {}  # tasks by their answer, weights of teachers in Ray, reasons by run
+    paused = set()  # out of time
     count = len(todo)
     while running or (todo and budget.left > 0):
-        ready = [run for run in study.ready(todo, failed) if run not in running.values()] if budget.left > 0 else []
-        for run in ready:
+        busy = {*running.values(), *paused}
+        for run in study.ready(todo, failed) if budget.left > 0 else []:
+            if run in busy:
+                continue
             share = share_of(run, ray.cluster_resources())
             if not _fits(ray, share, [share_of(other, ray.cluster_resources()) for other in running.values()]):
                 continue
@@ -73,13 +76,12 @@ def work_on_cluster(
                     again.discard(run)
                     live.say(f"{run}: finished")
                 else:
-                    todo.remove(run)
-                    outcome.left.append(run)
+                    paused.add(run)
             except Exception as error:  # whatever it is, the other runs go on
                 failed[run] = _reason(ray, error)
                 todo.remove(run)
                 live.say(f"FAILED {run}: {failed[run]}")
-    outcome.left += [run for run in todo if run not in failed]
+    outcome.left = todo
     outcome.failures += [f"{run}: {reason}" for run, reason in failed.items()]
     return outcome
 

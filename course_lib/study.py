@@ -128,7 +128,7 @@ def work(wanted: Iterable[Run], budget: Budget | None = None, *, fresh: bool = F
             if not _may_wait(todo, outcome.held):
                 break
             time.sleep(min(WAIT_SECONDS, budget.left))
-    outcome.left = [run for run in todo if run not in failed]
+    outcome.left = todo
     outcome.failures += [f"{run}: {reason}" for run, reason in failed.items()]
     return outcome
 
