@@ -1,16 +1,16 @@
 """The study: teachers first, finished runs skipped, killed runs resumed, failed runs reported."""
 
 import dataclasses
+import functools
 import os
 import time
 
 import pytest
 import torch
-from tiny import TINY, runs, stored
+from tiny import TINY, network, runs, stored
 
 from course_lib import experiments, locks, material, plan, results, study
 from course_lib.errors import CheckpointError, CourseError, TrainingError
-from course_lib.models.zoo import create_model
 from course_lib.plan import Run
 from course_lib.profiles import PROFILES
 from course_lib.progress import Budget
@@ -20,11 +20,9 @@ TWO_EPOCHS = dataclasses.replace(TINY, student_epochs=2)
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
-    """A course folder of its own, and tiny networks for all."""
+    """A course folder of its own, and a tiny network for all."""
     monkeypatch.setenv("COURSE_HOME", str(tmp_path))
-    monkeypatch.setattr(
-        material, "create_model", lambda name, width=None, **rest: create_model("gn-s", width=0.25, **rest)
-    )
+    monkeypatch.setattr(material, "create_model", network)
     monkeypatch.setattr(material, "fed_size", lambda *_, **__: 32)
     monkeypatch.setattr(study, "fed_size", lambda *_, **__: 32)
     for module in (material, study):
@@ -190,7 +188,7 @@ def test_when_the_time_is_up_the_epoch_is_saved_and_the_next_call_goes_on(monkey
     outcome = study.work(wanted, Budget(3.5))  # three epochs of a minute fit
     assert [run.key for run in outcome.finished] == ["gn-s-1.0x"] and outcome.left == wanted[1:]
     assert material.epochs_done(wanted[1]) == 1 and not wanted[1].result.exists()
-    assert "gn-s-1.3x, seed 0: no time left after epoch 1 of 2" in capsys.readouterr().out
+    assert "gn-s-1.3x, seed 0: out of time after epoch 1 of 2; it goes on from there" in capsys.readouterr().out
     assert study.work(wanted, Budget(1.5)).finished == wanted[1:]
     assert len(stored()["gn-s-1.3x"].history) == 2
 
@@ -292,9 +290,7 @@ def test_an_unfinished_teacher_is_no_teacher():
 
 def test_a_teachers_checkpoint_of_another_architecture_is_one_line(monkeypatch):
     study.run(["resnet18"], profile=TINY)
-    monkeypatch.setattr(
-        material, "create_model", lambda name, width=None, **rest: create_model("gn-s", width=0.5, **rest)
-    )
+    monkeypatch.setattr(material, "create_model", functools.partial(network, hidden=9))
     [failure] = study.run(["gn-s-1.0x<resnet18"], profile=TINY)
     assert "holds another architecture than resnet18" in failure and "\n" not in failure
 
