@@ -288,6 +288,16 @@ def test_an_unfinished_teacher_is_no_teacher():
         material.teacher_of(runs("gn-s-1.0x<resnet18")[0])
 
 
+def test_a_torn_checkpoint_is_one_line_and_stops_only_its_own_run():
+    [torn, _] = wanted = runs("gn-s-1.0x", "gn-s-1.3x")
+    torn.checkpoint.parent.mkdir(parents=True)
+    torn.checkpoint.write_bytes(b"torn")
+    outcome = study.work(wanted)
+    assert outcome.finished == wanted[1:]
+    [failure] = outcome.failures
+    assert f"{torn.checkpoint} is damaged" in failure and "delete it" in failure and "\n" not in failure
+
+
 def test_a_teachers_checkpoint_of_another_architecture_is_one_line(monkeypatch):
     study.run(["resnet18"], profile=TINY)
     monkeypatch.setattr(material, "create_model", functools.partial(network, hidden=9))
