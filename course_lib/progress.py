@@ -14,7 +14,7 @@ class OutOfTime(CourseError):
 
 
 class Budget:
-    """How long a study may go on.
+    """How long a study may go on. A copy in another process of the same machine ends at the same moment.
 
     Args:
         minutes: None for as long as it takes.

@@ -102,8 +102,10 @@ def work(wanted: Iterable[Run], budget: Budget | None = None, *, fresh: bool = F
     estimates = _estimates(todo)
     while todo and budget.left > 0:
         outcome.held.clear()
+        too_long = 0
         for run in ready(todo, failed):
             if budget.left < float("inf") and not budget.holds(estimates[run.profile].of(run).epoch):
+                too_long += 1
                 continue  # the next one may be shorter
             try:
                 with run_lock(run.name):
@@ -126,6 +128,8 @@ def work(wanted: Iterable[Run], budget: Budget | None = None, *, fresh: bool = F
             break  # and look again from the most valuable run on
         else:
             if not _may_wait(todo, outcome.held):
+                if too_long:
+                    live.say(f"{too_long} runs are ready, but none has an epoch as short as the time that is left")
                 break
             time.sleep(min(WAIT_SECONDS, budget.left))
     outcome.left = todo

@@ -3,6 +3,7 @@
 Each is an ordinary study of the same queue; the locks of ``locks.py`` keep them off each other's runs.
 """
 
+import contextlib
 import multiprocessing
 import os
 import queue
@@ -30,18 +31,18 @@ def work_together(
     context = multiprocessing.get_context("spawn")
     answers = context.Queue()
     threads = max(1, torch.get_num_threads() // workers)
-    minutes = None if budget.left == float("inf") else budget.left / 60
-    jobs = [context.Process(target=_work, args=(wanted, minutes, threads, answers)) for _ in range(workers)]
+    jobs = [context.Process(target=_work, args=(wanted, budget, threads, answers), daemon=True) for _ in range(workers)]
     for job in jobs:
         job.start()
     outcomes = _collect(jobs, answers)
     return _together(wanted, outcomes, jobs)
 
 
-def _work(wanted: list[Run], minutes: float | None, threads: int, answers) -> None:
+def _work(wanted: list[Run], budget: Budget, threads: int, answers) -> None:
     os.environ["OMP_NUM_THREADS"] = str(threads)
     torch.set_num_threads(threads)
-    answers.put(study.work(wanted, Budget(minutes)))
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C reaches all at once; one message is enough
+        answers.put(study.work(wanted, budget))
 
 
 def _collect(jobs: list, answers) -> list[study.Outcome]:

@@ -203,11 +203,12 @@ class FixedEstimate:
         return Estimate(self.seconds, 2 * self.seconds, "model")
 
 
-def test_a_run_whose_epoch_does_not_fit_is_not_begun(monkeypatch):
+def test_a_run_whose_epoch_does_not_fit_is_not_begun(monkeypatch, capsys):
     monkeypatch.setattr(study, "_estimates", lambda todo: {TINY: FixedEstimate(61.0)})
     wanted = runs("gn-s-1.0x")
     outcome = study.work(wanted, Budget(1.0))
     assert outcome.left == wanted and not outcome.finished and not wanted[0].checkpoint.exists()
+    assert "1 runs are ready, but none has an epoch as short" in capsys.readouterr().out
 
 
 def test_a_wall_clock_that_jumps_changes_nothing(monkeypatch):
