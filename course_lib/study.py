@@ -94,47 +94,67 @@ def work(wanted: Iterable[Run], budget: Budget | None = None, *, fresh: bool = F
     Raises:
         CourseError: the store cannot be written.
     """
-    wanted, budget, live, outcome = list(wanted), budget or Budget(), LiveLine(), Outcome()
-    check_writable(repo_path("data", "results"))
-    again = set(wanted) if fresh else set()
-    todo = to_do(wanted, again, outcome.failures)
-    count, failed = len(todo), {}
-    estimates = _estimates(todo)
-    while todo and budget.left > 0:
-        outcome.held.clear()
-        too_long = 0
-        for run in ready(todo, failed):
-            if budget.left < float("inf") and not budget.holds(estimates[run.profile].of(run).epoch):
-                too_long += 1
-                continue  # the next one may be shorter
-            try:
-                with run_lock(run.name):
-                    if run in again or not _is_over(run, todo):
-                        live.say(f"[{count - len(todo) + 1}/{count}] {run} ({run.profile.label})")
-                        run_one(run, budget, live, fresh=run in again)
-                        outcome.finished.append(run)
-                    again.discard(run)
-                    todo.remove(run)
-            except Held as held:
-                outcome.held.append(str(held))
-                continue
-            except OutOfTime as pause:
-                live.say(str(pause))
-                budget = Budget(1e-9)  # nothing else may begin
-            except Exception as error:  # whatever it is, the other runs go on
-                failed[run] = in_one_line(error)
-                todo.remove(run)
-                live.say(f"FAILED {run}: {failed[run]}")
-            break  # and look again from the most valuable run on
-        else:
-            if not _may_wait(todo, outcome.held):
-                if too_long:
-                    live.say(f"{too_long} runs are ready, but none has an epoch as short as the time that is left")
+    shift = _Shift(list(wanted), budget or Budget(), fresh)
+    while shift.todo and shift.budget.left > 0:
+        # The most valuable run that can be begun; after each, look again from the top.
+        if not any(shift.attempt(run) for run in ready(shift.todo, shift.failed)):
+            if not shift.may_wait():
                 break
-            time.sleep(min(WAIT_SECONDS, budget.left))
-    outcome.left = todo
-    outcome.failures += [f"{run}: {reason}" for run, reason in failed.items()]
-    return outcome
+            time.sleep(min(WAIT_SECONDS, shift.budget.left))
+    return shift.end()
+
+
+class _Shift:
+    """One call of ``work``: what is left to do, and what became of the rest."""
+
+    def __init__(self, wanted: list[Run], budget: Budget, fresh: bool):
+        check_writable(repo_path("data", "results"))
+        self.budget, self.live, self.outcome = budget, LiveLine(), Outcome()
+        self.again = set(wanted) if fresh else set()
+        self.todo = to_do(wanted, self.again, self.outcome.failures)
+        self.count, self.estimates = len(self.todo), _estimates(self.todo)
+        self.failed: dict[Run, str] = {}
+        self.held: dict[Run, str] = {}
+        self.too_long: set[Run] = set()
+
+    def attempt(self, run: Run) -> bool:
+        """Bring ``run`` to its end; False where it cannot be begun now, and the next one is to be tried."""
+        if self.budget.left < float("inf") and not self.budget.holds(self.estimates[run.profile].of(run).epoch):
+            self.too_long.add(run)
+            return False
+        try:
+            with run_lock(run.name):
+                self.held.pop(run, None)
+                if run in self.again or not _is_over(run, self.todo):
+                    self.live.say(f"[{self.count - len(self.todo) + 1}/{self.count}] {run} ({run.profile.label})")
+                    run_one(run, self.budget, self.live, fresh=run in self.again)
+                    self.outcome.finished.append(run)
+                self.again.discard(run)
+                self.todo.remove(run)
+        except Held as held:
+            self.held[run] = str(held)
+            return False
+        except OutOfTime as pause:
+            self.live.say(str(pause))
+            self.budget = Budget(1e-9)  # nothing else may begin
+        except Exception as error:  # whatever it is, the other runs go on
+            self.failed[run] = in_one_line(error)
+            self.todo.remove(run)
+            self.live.say(f"FAILED {run}: {self.failed[run]}")
+        return True
+
+    def may_wait(self) -> bool:
+        """Whether other processes work on teachers of what is left; their own runs need no waiting for."""
+        return any(teacher in self.held for run in self.todo for teacher in with_teachers(run.teachers))
+
+    def end(self) -> Outcome:
+        """What it came to."""
+        if self.too_long and self.budget.left > 0:
+            self.live.say(f"{len(self.too_long)} runs are ready, but none has an epoch that fits into the time left")
+        self.outcome.left = self.todo
+        self.outcome.held = [words for run, words in self.held.items() if run in self.todo]
+        self.outcome.failures += [f"{run}: {reason}" for run, reason in self.failed.items()]
+        return self.outcome
 
 
 def to_do(wanted: Iterable[Run], again: set[Run] | None = None, damaged: list[str] | None = None) -> list[Run]:
@@ -174,11 +194,6 @@ def _is_over(run: Run, todo: list[Run]) -> bool:
     """Whether another process has finished the run meanwhile, with weights where a student waits for them."""
     is_teacher = any(run in other.teachers for other in todo)
     return run.result.exists() and (not is_teacher or is_trained(run))
-
-
-def _may_wait(todo: list[Run], held: list[str]) -> bool:
-    """Whether other processes work on teachers of what is left; their own runs need no waiting for."""
-    return bool(held) and any(run.teachers and any(teacher in todo for teacher in run.teachers) for run in todo)
 
 
 def _estimates(todo: list[Run]) -> dict[Profile, Estimates]:

@@ -208,7 +208,7 @@ def test_a_run_whose_epoch_does_not_fit_is_not_begun(monkeypatch, capsys):
     wanted = runs("gn-s-1.0x")
     outcome = study.work(wanted, Budget(1.0))
     assert outcome.left == wanted and not outcome.finished and not wanted[0].checkpoint.exists()
-    assert "1 runs are ready, but none has an epoch as short" in capsys.readouterr().out
+    assert "1 runs are ready, but none has an epoch that fits" in capsys.readouterr().out
 
 
 def test_a_wall_clock_that_jumps_changes_nothing(monkeypatch):
