@@ -41,49 +41,88 @@ def work_on_cluster(
     Raises:
         CourseError: Ray is not installed, there is no cluster, or the store cannot be written.
     """
-    ray = _connect(address)
-    wanted, budget, live, outcome = list(wanted), budget or Budget(), LiveLine(), study.Outcome()
-    check_writable(repo_path("data", "results"))
-    again = set(wanted) if fresh else set()
-    todo = study.to_do(wanted, again, outcome.failures)
-    task = ray.remote(max_retries=RETRIES)(_train_there)
-    running, weights, failed = {}, {}, {}  # tasks by their answer, weights of teachers in Ray, reasons by run
-    paused = set()  # out of time
-    count = len(todo)
-    while running or (todo and budget.left > 0):
-        busy = {*running.values(), *paused}
-        for run in study.ready(todo, failed) if budget.left > 0 else []:
-            if run in busy:
-                continue
-            share = share_of(run, ray.cluster_resources())
-            if not _fits(ray, share, [share_of(other, ray.cluster_resources()) for other in running.values()]):
-                continue
-            minutes = None if budget.left == float("inf") else budget.left / 60
-            carried = [_weights(ray, weights, teacher) for teacher in run.teachers]
-            begun = None if run in again or not run.checkpoint.exists() else ray.put(run.checkpoint.read_bytes())
-            answer = task.options(**share).remote(run, minutes, run in again, begun, *carried)
-            running[answer] = run
-            live.say(f"[{count - len(todo) + len(running)}/{count}] {run} ({run.profile.label})")
-        if not running:
-            break
-        done, _ = ray.wait(list(running), num_returns=1, timeout=1.0)
+    dispatch = _Dispatch(_connect(address), list(wanted), budget or Budget(), fresh)
+    while dispatch.hand_out():
+        dispatch.take_in()
+    return dispatch.end()
+
+
+class _Dispatch:
+    """One call of ``work_on_cluster``: what is left to do, what is under way, and what became of the rest."""
+
+    def __init__(self, ray, wanted: list[Run], budget: Budget, fresh: bool):
+        check_writable(repo_path("data", "results"))
+        self.ray, self.budget, self.live, self.outcome = ray, budget, LiveLine(), study.Outcome()
+        self.again = set(wanted) if fresh else set()
+        self.todo = study.to_do(wanted, self.again, self.outcome.failures)
+        self.count = len(self.todo)
+        self.task = ray.remote(max_retries=RETRIES)(_train_there)
+        self.running: dict = {}  # the task's answer to come -> its run
+        self.weights: dict = {}  # teacher -> its weights as a Ray object
+        self.paused: set[Run] = set()
+        self.failed: dict[Run, str] = {}
+
+    def hand_out(self) -> bool:
+        """Begin what the cluster has room for; False when nothing is under way and nothing can be begun."""
+        if self.budget.left > 0:
+            busy = {*self.running.values(), *self.paused}
+            for run in study.ready(self.todo, self.failed):
+                if run not in busy and self._has_room(run):
+                    self._begin(run)
+        return bool(self.running)
+
+    def _has_room(self, run: Run) -> bool:
+        """Whether the cluster has room for one more; counted here, as Ray's own count comes late."""
+        whole = self.ray.cluster_resources()
+        shares = [share_of(each, whole) for each in (run, *self.running.values())]
+        names = {"num_cpus": "CPU", "num_gpus": "GPU"}
+        return all(sum(share[name] for share in shares) <= whole.get(kind, 0) for name, kind in names.items())
+
+    def _begin(self, run: Run) -> None:
+        minutes = None if self.budget.left == float("inf") else self.budget.left / 60
+        carried = [self._weights_of(teacher) for teacher in run.teachers]
+        is_begun = run.checkpoint.exists() and run not in self.again
+        begun = self.ray.put(run.checkpoint.read_bytes()) if is_begun else None
+        task = self.task.options(**share_of(run, self.ray.cluster_resources()))
+        self.running[task.remote(run, minutes, run in self.again, begun, *carried)] = run
+        number = self.count - len(self.todo) + len(self.running)
+        self.live.say(f"[{number}/{self.count}] {run} ({run.profile.label})")
+
+    def _weights_of(self, teacher: Run):
+        """A teacher's weights as a Ray object, put there once."""
+        if teacher not in self.weights:
+            self.weights[teacher] = self.ray.put(teacher.checkpoint.read_bytes())
+        return self.weights[teacher]
+
+    def take_in(self) -> None:
+        """Wait a moment for an answer, and store it."""
+        done, _ = self.ray.wait(list(self.running), num_returns=1, timeout=1.0)
         for answer in done:
-            run = running.pop(answer)
+            run = self.running.pop(answer)
             try:
-                if _take_in(run, *ray.get(answer), fresh=run in again):
-                    outcome.finished.append(run)
-                    todo.remove(run)
-                    again.discard(run)
-                    live.say(f"{run}: finished")
-                else:
-                    paused.add(run)
+                is_finished = _store(run, *self.ray.get(answer), fresh=run in self.again)
             except Exception as error:  # whatever it is, the other runs go on
-                failed[run] = _reason(ray, error)
-                todo.remove(run)
-                live.say(f"FAILED {run}: {failed[run]}")
-    outcome.left = todo
-    outcome.failures += [f"{run}: {reason}" for run, reason in failed.items()]
-    return outcome
+                self.failed[run] = self._reason(error)
+                self.todo.remove(run)
+                self.live.say(f"FAILED {run}: {self.failed[run]}")
+                continue
+            if is_finished:
+                self.outcome.finished.append(run)
+                self.again.discard(run)
+                self.todo.remove(run)
+            else:
+                self.paused.add(run)
+            self.live.say(f"{run}: {'finished' if is_finished else 'out of time; it goes on next time'}")
+
+    def _reason(self, error: Exception) -> str:
+        cause = error.cause if isinstance(error, self.ray.exceptions.RayTaskError) else None
+        return study.in_one_line(cause or error)
+
+    def end(self) -> study.Outcome:
+        """What it came to."""
+        self.outcome.left = self.todo
+        self.outcome.failures += [f"{run}: {reason}" for run, reason in self.failed.items()]
+        return self.outcome
 
 
 def share_of(run: Run, cluster: dict) -> dict:
@@ -111,22 +150,6 @@ def _connect(address: str):
         words = str(error).splitlines()[0]
         raise CourseError(f"no Ray cluster at {address!r} ({words}): start one with `ray start --head`") from error
     return ray
-
-
-def _fits(ray, share: dict, taken: list[dict]) -> bool:
-    """Whether the cluster has room for one more; counted here, as Ray's own count comes late."""
-    whole = ray.cluster_resources()
-    names = {"num_cpus": "CPU", "num_gpus": "GPU"}
-    return all(
-        sum(other[name] for other in taken) + share[name] <= whole.get(resource, 0) for name, resource in names.items()
-    )
-
-
-def _weights(ray, known: dict, teacher: Run):
-    """A teacher's weights as a Ray object, put there once."""
-    if teacher not in known:
-        known[teacher] = ray.put(teacher.checkpoint.read_bytes())
-    return known[teacher]
 
 
 def _train_there(
@@ -168,7 +191,7 @@ def _patient_lock(name: str) -> Iterator[None]:
         yield
 
 
-def _take_in(run: Run, result: dict | None, checkpoint: bytes | None, logits, *, fresh: bool) -> bool:
+def _store(run: Run, result: dict | None, checkpoint: bytes | None, logits, *, fresh: bool) -> bool:
     """Store what came back; False where the run is not finished."""
     if checkpoint is not None and (result is None or fresh or not is_trained(run)):
         atomic_write(run.checkpoint, checkpoint)
@@ -178,8 +201,3 @@ def _take_in(run: Run, result: dict | None, checkpoint: bytes | None, logits, *,
         artefacts.keep(run, logits, study_data(run.profile).test.labels, result)
         results.save_result(result)
     return True
-
-
-def _reason(ray, error: Exception) -> str:
-    cause = getattr(error, "cause", None) if isinstance(error, ray.exceptions.RayTaskError) else None
-    return study.in_one_line(cause or error)
