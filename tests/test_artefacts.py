@@ -68,12 +68,24 @@ def test_a_pack_goes_on_elsewhere(home, tmp_path, monkeypatch):
     assert study.work([finished, begun]).finished == [begun]
 
 
+def test_a_pack_leaves_out_what_was_accepted(home, tmp_path, monkeypatch):
+    monkeypatch.setattr(material, "create_model", network)
+    known, new = Run("gn-s-1.3x", KEPT), Run("gn-s-1.6x", KEPT)
+    study.work([known, new])
+    results.accepted_path().write_text(f"run,sha256\n{known.name},0\n")
+    artefacts.pack(tmp_path / "parcel.tar")
+    with tarfile.open(tmp_path / "parcel.tar") as archive:
+        names = archive.getnames()
+    assert f"data/logits/laptop/{new.name}.npz" in names and f"data/results/laptop/{new.name}.json" in names
+    assert not any(known.name in name or "accepted" in name for name in names)
+
+
 def test_a_pack_leaves_out_what_is_too_large_and_says_so(home, monkeypatch):
     monkeypatch.setattr(material, "create_model", functools.partial(network, hidden=100))
     study.work([Run("gn-s-1.6x", KEPT)])
     Run("gn-s-1.6x", KEPT).result.unlink()
     assert artefacts.pack(home / "parcel.tar", megabytes=1.0) == ["gn-s-1.6x.laptop.paper.seed0.pt"]
-    path = home / "data" / "logits" / "noise.npz"
+    path = home / "data" / "logits" / "laptop" / "noise.npz"
     path.write_bytes(np.random.default_rng(0).bytes(1_500_000))
     with pytest.raises(CourseError, match="allow more than 1"):
         artefacts.pack(home / "parcel.tar", megabytes=1.0)
