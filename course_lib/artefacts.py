@@ -30,6 +30,9 @@ UNFINISHED = "data/cache/checkpoints"
 def keep(run: Run, logits: Tensor, labels: Tensor, about: dict) -> list[Path]:
     """Store the artefacts that this finished run is kept for; returns what was written.
 
+    A network whose numbers are too large for float16 (a diverged or hardly trained one) leaves none: no reason to
+    lose its result.
+
     Args:
         logits: (N, classes) for the test images after the last epoch; labels: (N,).
         about: the run's result.
@@ -37,7 +40,7 @@ def keep(run: Run, logits: Tensor, labels: Tensor, about: dict) -> list[Path]:
     Raises:
         CourseError: a file cannot be written.
     """
-    if run.profile.name not in KEEPING or run.seed != 0:
+    if run.profile.name not in KEEPING or run.seed != 0 or not _fits(logits):
         return []
     experiment = run.experiment
     meta = {
@@ -59,8 +62,13 @@ def keep(run: Run, logits: Tensor, labels: Tensor, about: dict) -> list[Path]:
     if run.key in FOLDED and run.recipe == "paper":
         folded = fold(load_teacher(run).model).to(torch.float16)
         folder = repo_path("data", "weights", run.profile.name)
-        written.append(save_weights(run.key, folded, meta | {"folded": True, "stored_as": "float16"}, folder))
+        if all(_fits(value) for value in folded.state_dict().values()):
+            written.append(save_weights(run.key, folded, meta | {"folded": True, "stored_as": "float16"}, folder))
     return written
+
+
+def _fits(values: Tensor) -> bool:
+    return bool(torch.as_tensor(values).to(torch.float16).isfinite().all())
 
 
 def oversize(limit_file: int = LARGEST_FILE, limit_all: int = LARGEST_ALL) -> list[str]:

@@ -43,6 +43,17 @@ def test_a_run_leaves_its_logits_and_the_folded_student(home):
     assert artefacts.oversize() == []
 
 
+def test_numbers_too_large_for_float16_cost_the_artefact_and_not_the_result(home, monkeypatch):
+    def loud(*arguments, **rest):
+        model = network(*arguments, **rest)
+        torch.nn.init.constant_(model[-1].bias, 1e6)
+        return model
+
+    monkeypatch.setattr(material, "create_model", loud)
+    assert study.work([Run("gn-s-1.3x", KEPT)]).failures == []
+    assert len(results.load_results()) == 1 and not (home / "data" / "logits").exists()
+
+
 def test_quick_runs_and_later_seeds_leave_none(home, monkeypatch):
     monkeypatch.setattr(material, "create_model", network)
     study.work([Run("gn-s-1.3x", KEPT, seed=1), *runs("gn-s-1.3x")])
