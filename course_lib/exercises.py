@@ -1,38 +1,38 @@
 """The exercises of the lessons, found in the notebooks: for the site, for teachers, and for the test that counts them.
 
-An exercise is a text cell with a heading such as ``### Exercise 3 (core, 10 minutes): Fold a branch``, the task and a
-hint in ``<details>``; the code cell after it holds the stub, and ends with the call of a checker.
+They stand below the heading ``## Exercises``. Each is a text cell that opens with its number, as ``### 3. Fold a branch
+(core, 10 minutes)`` or ``**3. Fold a branch** (core, 10 minutes)``, then the task and a hint in ``<details>``. The code
+cell after it holds the stub, and ends with the call of a checker.
 
 python -m course_lib.exercises        lists them
 """
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from course_lib.lessons import lessons
 
 LEVELS = ("warm-up", "core", "stretch")
-HEADING = re.compile(r"^(?:#{2,6}\s+|\*\*)(.*\bexercise\b.*)$", re.IGNORECASE | re.MULTILINE)
-NUMBER = re.compile(r"\bexercise\s+(?:\d+\.)?(\d+)", re.IGNORECASE)
+OPENING = re.compile(r"^(#{3,6} +|\*\*)(?:Exercise +)?(\d+)[.:)]? *(.*)$", re.IGNORECASE | re.MULTILINE)
 LEVEL = re.compile(r"\b(warm-up|core|stretch)\b", re.IGNORECASE)
-MINUTES = re.compile(r"(\d+)\s*min", re.IGNORECASE)
+MINUTES = re.compile(r"(\d+) *min", re.IGNORECASE)
 CHECKER = re.compile(r"\b(check_\w+)\s*\(")
-BUG = re.compile(r"\bfind the bugs?\b", re.IGNORECASE)
-LABELS = re.compile(
-    r"\bexercise\s+[\d.]*\d\b|\b(?:warm-up|core|stretch)\b|\d+\s*min(?:utes?|\.)?|find the bugs?:?", re.IGNORECASE
-)
+BUG = re.compile(r"\bfind the (?:\w+ )?bugs?\b", re.IGNORECASE)
+BRACKETS = re.compile(r"\([^()]*(?:warm-up|core|stretch|\bmin)[^()]*\)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Exercise:
-    """One exercise as it stands in a lesson; what is missing is empty, 0 or None.
+    """One exercise as it stands in a lesson; what is missing is empty or 0.
 
     Attributes:
         lesson: the notebook.
-        heading: its heading, without the marks.
+        heading: the text of its heading, for links; empty where it opens with bold words.
         number: within the lesson.
+        title: what it is called.
         level: one of ``LEVELS``.
         minutes: how long it should take.
         bug: whether it is a "find the bug" exercise.
@@ -42,61 +42,76 @@ class Exercise:
 
     lesson: Path
     heading: str
-    number: int | None
+    number: int
+    title: str
     level: str
     minutes: int
     bug: bool
     hint: bool
     checker: str
 
-    @property
-    def title(self) -> str:
-        """The heading without number, level and minutes."""
-        return re.sub(r"\s*\([\s,;:·|-]*\)", "", LABELS.sub("", self.heading)).strip(" .:,;·|*–-") or self.heading
-
 
 def exercises(paths: list[Path] | None = None) -> list[Exercise]:
     """The exercises of these notebooks (default: all lessons), in order."""
-    return [found for path in paths or lessons() for found in _of_lesson(path)]
+    return [
+        _exercise(path, text, code)
+        for path in (lessons() if paths is None else paths)
+        for text, code in _texts_with_code(path)
+    ]
 
 
-def _of_lesson(path: Path) -> list[Exercise]:
-    found: list[tuple[str, str]] = []  # (text, code) of each exercise
-    open_exercise = False
+def _texts_with_code(path: Path) -> Iterator[tuple[str, str]]:
+    """The words of each exercise and the code that follows them."""
+    text, code = "", ""
+    for kind, piece in _pieces_below_exercises(path):
+        if kind == "code":
+            code += piece + "\n"
+        elif OPENING.match(piece):
+            if text:
+                yield text, code
+            text, code = piece, ""
+        elif text:
+            text += "\n" + piece
+    if text:
+        yield text, code
+
+
+def _pieces_below_exercises(path: Path) -> Iterator[tuple[str, str]]:
+    """("code" or "markdown", source) of the section "Exercises", text cells cut where an exercise opens."""
+    inside = False
     for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
         source = "".join(cell["source"])
-        if cell["cell_type"] == "code" and open_exercise:
-            found[-1] = (found[-1][0], found[-1][1] + source + "\n")
-        elif cell["cell_type"] == "markdown":
-            pieces = _pieces(source)
-            if pieces:
-                found += [(piece, "") for piece in pieces]
-                open_exercise = True
-            elif re.match(r"#{1,2} ", source):
-                open_exercise = False
-            elif open_exercise:  # more words on the same exercise
-                found[-1] = (found[-1][0] + "\n" + source, found[-1][1])
-    return [_exercise(path, text, code) for text, code in found]
+        if cell["cell_type"] == "code":
+            if inside:
+                yield "code", source
+            continue
+        for part in re.split(r"^(?=## )", source, flags=re.MULTILINE):
+            if part.startswith("## "):
+                inside = part.lower().startswith("## exercises")
+            if inside:
+                yield from (("markdown", piece) for piece in _cut(part))
 
 
-def _pieces(source: str) -> list[str]:
-    """A text cell cut at the headings of its exercises; a heading like "## Exercises" is none."""
-    starts = [match.start() for match in HEADING.finditer(source) if NUMBER.search(match[1])]
-    return [source[start:end] for start, end in zip(starts, [*starts[1:], None], strict=False)]
+def _cut(source: str) -> list[str]:
+    starts = [match.start() for match in OPENING.finditer(source)]
+    ends = [*starts, None]
+    return [source[start:end] for start, end in zip([0, *starts], ends, strict=True) if source[start:end].strip()]
 
 
 def _exercise(path: Path, text: str, code: str) -> Exercise:
-    heading = HEADING.match(text)[1].strip(" *#")
+    mark, number, rest = OPENING.match(text).groups()
     opening = "\n".join(text.splitlines()[:4])  # level and minutes stand in the heading or just below it
-    number, level, minutes = NUMBER.search(heading), LEVEL.search(opening), MINUTES.search(opening)
+    level, minutes = LEVEL.search(opening), MINUTES.search(opening)
     checkers = CHECKER.findall(code)
+    title = rest.partition("**")[0] if mark == "**" else rest
     return Exercise(
         lesson=path,
-        heading=heading,
-        number=int(number[1]),
+        heading=text.splitlines()[0].lstrip("# ") if mark.startswith("#") else "",
+        number=int(number),
+        title=BRACKETS.sub("", BUG.sub("", title, count=1)).strip(" .:,;*") or title,
         level=level[1].lower() if level else "",
         minutes=int(minutes[1]) if minutes else 0,
-        bug=bool(BUG.search(text)),
+        bug=bool(BUG.search(opening)),
         hint="<details>" in text,
         checker=checkers[-1] if checkers else "",
     )

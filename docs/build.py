@@ -154,7 +154,7 @@ def exercises_page(found: list[Exercise]) -> str:
         "|---|---|---|---:|---|",
     ]
     for each in found:
-        place = f"notebooks/{each.lesson.name}#{slugify(each.heading)}"
+        place = f"notebooks/{each.lesson.name}#{slugify(each.heading or 'Exercises')}"
         bug = "find the bug" if each.bug else ""
         lines.append(f"| {each.lesson.name[:2]} | [{each.title}]({place}) | {each.level} | {each.minutes} | {bug} |")
     return "\n".join(lines) + "\n"
