@@ -50,7 +50,7 @@ report: $(STAMP)  ## set up, then draw Fig. 1 and Tables I-IV from the results s
 site: $(SITE_STAMP)  ## set up, then make web pages of the committed lessons in build/site/ (ARGS=FOLDER: elsewhere)
 	@$(RUN) docs/build.py $(ARGS)
 
-stick: $(STAMP)  ## fill build/stick/ with all that a room without a network needs (ARGS="--help": for other systems)
+stick: $(STAMP)  ## fill build/stick/ with all that a room without a network needs (ARGS="--out FOLDER": elsewhere)
 	@$(RUN) -m course_lib.stick $(ARGS)
 
 clean:  ## remove what commands leave behind (not .venv, data/cache or the results)

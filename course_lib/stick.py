@@ -1,9 +1,10 @@
 """Fills a folder with all that a room without a network needs: the course, its packages, its web pages.
 
-python -m course_lib.stick                                  for machines like this one, into build/stick/
-python -m course_lib.stick --platform win_amd64 --python 3.12          for others, from here
+python -m course_lib.stick                      into build/stick/
+python -m course_lib.stick --out /media/stick   straight to the stick
 
-Run it once for each kind of machine in the room; the packages of all kinds go into one folder.
+The packages fit machines like this one: the same system, processor and minor version of Python. For a mixed room run it
+on one machine of each kind with the same folder; the packages of all of them lie there side by side.
 """
 
 import argparse
@@ -44,7 +45,7 @@ Windows (PowerShell):
   .venv\\Scripts\\python -m jupyterlab notebooks\\00_start_here.ipynb
 
 "doctor" says what is missing and what to do. "No matching distribution" means that wheels/ was filled for another
-system or another version of Python: fill it again for this one (python -m course_lib.stick --help).
+system or another version of Python: fill it again on a machine like this one (python -m course_lib.stick --help).
 """
 
 
@@ -72,15 +73,9 @@ def fill(folder: Path, options: argparse.Namespace, run: Callable = subprocess.r
 
 
 def pip_download(wheels: Path, options: argparse.Namespace) -> list[str]:
-    """The command that loads the packages and what they need, for this machine or for another kind."""
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--dest", str(wheels)]
-    if options.platform or options.python:
-        # pip cannot ask another system's Python what the course needs, so it gets the list; and only built packages
-        # can be chosen for a system that is not this one.
-        for platform in options.platform:
-            command += ["--platform", platform]
-        command += ["--only-binary=:all:", *(["--python-version", options.python] if options.python else [])]
-    return [*command, *(options.packages or requirements())]
+    """The command that loads the packages and what they need."""
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    return [*pip, "download", "--dest", str(wheels), *(options.packages or requirements())]
 
 
 def requirements() -> list[str]:
@@ -100,13 +95,6 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m course_lib.stick", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     top.add_argument("--out", type=Path, default=repo_path("build", "stick"), help="the folder (default: build/stick)")
-    top.add_argument(
-        "--platform",
-        action="append",
-        default=[],
-        help="another system: win_amd64, macosx_14_0_arm64, manylinux_2_28_x86_64; may be given several times",
-    )
-    top.add_argument("--python", metavar="3.12", help="that system's version of Python (default: this one's)")
     top.add_argument("--packages", nargs="+", help="only these packages, to try it out")
     return top
 

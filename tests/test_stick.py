@@ -32,18 +32,12 @@ def test_the_folder_has_the_course_and_says_how_to_start(tmp_path):
 
 def test_pip_is_asked_for_everything_the_course_declares(tmp_path):
     command = stick.pip_download(tmp_path, options())
-    assert command[1:3] == ["-m", "pip"] and "--platform" not in command
+    assert command[1:3] == ["-m", "pip"]
     assert any(part.startswith("torchvision") for part in command)
     assert any(part.startswith("setuptools") for part in command), "installing the course itself builds it"
 
 
-def test_another_system_gets_built_packages_only(tmp_path):
-    command = " ".join(stick.pip_download(tmp_path, options("--platform", "win_amd64", "--python", "3.12")))
-    assert "--platform win_amd64" in command and "--python-version 3.12" in command
-    assert "--only-binary=:all:" in command
-
-
-def test_a_failed_download_is_said(tmp_path, capsys):
+def test_a_failed_download_is_said(tmp_path):
     with pytest.raises(CourseError, match="pip could not get"):
         stick.fill(tmp_path, options(), run=lambda command, cwd: SimpleNamespace(returncode=1))
 
