@@ -103,12 +103,13 @@ def _exercise(path: Path, text: str, code: str) -> Exercise:
     opening = "\n".join(text.splitlines()[:4])  # level and minutes stand in the heading or just below it
     level, minutes = LEVEL.search(opening), MINUTES.search(opening)
     checkers = CHECKER.findall(code)
-    title = rest.partition("**")[0] if mark == "**" else rest
+    title = BRACKETS.sub("", BUG.sub("", rest.partition("**")[0] if mark == "**" else rest, count=1))
+    title = title.strip(" .:,;*") or rest
     return Exercise(
         lesson=path,
         heading=text.splitlines()[0].lstrip("# ") if mark.startswith("#") else "",
         number=int(number),
-        title=BRACKETS.sub("", BUG.sub("", title, count=1)).strip(" .:,;*") or title,
+        title=title[:1].upper() + title[1:],
         level=level[1].lower() if level else "",
         minutes=int(minutes[1]) if minutes else 0,
         bug=bool(BUG.search(opening)),

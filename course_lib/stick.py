@@ -3,8 +3,8 @@
 python -m course_lib.stick                      into build/stick/
 python -m course_lib.stick --out /media/stick   straight to the stick
 
-The packages fit machines like this one: the same system, processor and minor version of Python. For a mixed room run it
-on one machine of each kind with the same folder; the packages of all of them lie there side by side.
+The packages fit machines like this one: the same system, processor and minor version of Python, in no older release.
+For a mixed room run it on one machine of each kind with the same folder; their packages lie there side by side.
 """
 
 import argparse
