@@ -2,8 +2,6 @@
 
 import json
 import re
-import socket
-import sys
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,8 +13,6 @@ import pytest
 from course_lib.lessons import WIDGET_NOTE, lessons
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "docs"))
-
 build = pytest.importorskip("build", reason="the site's packages are not installed: pip install -e '.[site]'")
 mathml = pytest.importorskip("mathml").mathml
 
@@ -50,21 +46,6 @@ class Page(HTMLParser):
             self.headings.append(int(tag[1]))
         if tag == "math":
             self.equations.add(" ".join(values["alttext"].split()))
-
-
-def no_network(*_, **__):
-    raise AssertionError("the site's build asked for the network")
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory) -> Path:
-    """The site, built without a network."""
-    folder = tmp_path_factory.mktemp("site")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(socket.socket, "connect", no_network)
-        status = build.build(folder / "site", folder / "source")
-    assert status == 0, "Sphinx warned; see what it wrote above"
-    return folder / "site"
 
 
 @cache
