@@ -85,12 +85,14 @@ class Stage:
             return f"[{words}]({target})"
         name, mark, heading = target.partition("#")
         path = (source.parent / name).resolve()
-        if path.is_dir():
-            return words  # a folder has no page
         up = "../" * len(source.relative_to(ROOT).parent.parts)
         place = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else name
         if place == "README.md":
             return f"[{words}]({up}index.md{mark}{heading})"
+        if place == "notebooks/solutions":
+            return f"[{words}]({up}notebooks/solutions/index.md)"
+        if path.is_dir() or place == "docs/template.ipynb":
+            return words  # has no page
         if place.startswith("course_lib/") and path.suffix == ".py":
             return f"[{words}]({up}library/{page_of(path)})"
         if path.is_file() and path.suffix != ".ipynb" and place not in PAGES:

@@ -186,6 +186,7 @@ def test_links_are_made_fit_for_the_site(tmp_path):
     lesson = ROOT / "notebooks" / "00_start_here.ipynb"
     text = "[a](../course_lib/models/zoo.py) [b](../README.md#two-commands) [c](../data/results) [d](#here)"
     assert stage.linked(text, lesson) == ("[a](../library/models-zoo.md) [b](../index.md#two-commands) c [d](#here)")
+    assert stage.linked("[s](solutions)", lesson) == "[s](../notebooks/solutions/index.md)"
     assert stage.linked("[e](../environment.yml)", lesson) == "[e](../environment.yml)"
     assert stage.files == {ROOT / "environment.yml"}
     fenced = "```\n[a](../course_lib/models/zoo.py)\n```"
