@@ -152,13 +152,13 @@ def exercises_page(found: list[Exercise]) -> str:
         "An exercise that is not done yet stops nothing. Solutions: "
         "[spoilers](notebooks/solutions/index.md).",
         "",
-        "| lesson | exercise | level | minutes | |",
-        "|---|---|---|---:|---|",
+        "| lesson | exercise | level | minutes |",
+        "|---|---|---|---:|",
     ]
     for each in found:
         place = f"notebooks/{each.lesson.name}#{slugify(each.heading or 'Exercises')}"
-        bug = "find the bug" if each.bug else ""
-        lines.append(f"| {each.lesson.name[:2]} | [{each.title}]({place}) | {each.level} | {each.minutes} | {bug} |")
+        title = f"Find the bug: {each.title[:1].lower()}{each.title[1:]}" if each.bug else each.title
+        lines.append(f"| {each.lesson.name[:2]} | [{title}]({place}) | {each.level} | {each.minutes} |")
     return "\n".join(lines) + "\n"
 
 
