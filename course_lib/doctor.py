@@ -115,8 +115,10 @@ def compiler() -> Finding:
 
 def memory() -> Finding:
     """Main memory; a lesson takes up to 3 GiB."""
-    import psutil
-
+    try:
+        import psutil
+    except ImportError:  # a bare machine for the study, without Jupyter
+        return Finding("WARN", "memory: unknown, psutil is not installed (it comes with ipykernel)")
     now = psutil.virtual_memory()
     text = f"{now.total / GIB:.0f} GiB memory, {now.available / GIB:.0f} free (a lesson takes up to 3)"
     if now.total < 3 * GIB:

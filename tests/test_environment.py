@@ -99,13 +99,26 @@ def test_everything_imported_is_declared(project):
     declared = {part: modules_of(lines) for part, lines in project["optional-dependencies"].items()}
     core = with_carried(modules_of(project["dependencies"]))
     site = with_carried(core | declared["site"])
-    assert imported(python_files("course_lib", "data") | lesson_code()) - core == set()
+    assert imported(python_files("course_lib", "data") | lesson_code()) - core - declared["ray"] == set()
     assert imported(python_files("docs")) - site - {"mathml"} == set()
     assert imported(python_files("tests")) - with_carried(site | declared["test"]) - {"build", "mathml"} == set()
 
 
 def with_carried(packages: set[str]) -> set[str]:
     return packages | {name for name, carrier in COMES_WITH.items() if carrier in packages}
+
+
+def test_optional_packages_are_tested_too_and_imported_only_when_asked_for(project):
+    """CI installs the extra `test`: what an option of the course needs must be in it."""
+    tests = ranges(project["optional-dependencies"]["test"])
+    assert ranges(project["optional-dependencies"]["ray"]).items() <= tests.items()
+    for where, source in python_files("course_lib").items():
+        at_import = [node for node in ast.parse(source).body if isinstance(node, ast.Import | ast.ImportFrom)]
+        assert "ray" not in {name for node in at_import for name in _named(node)}, where
+
+
+def _named(node: ast.Import | ast.ImportFrom) -> list[str]:
+    return [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
 
 
 def test_everything_declared_is_used(project):
