@@ -13,6 +13,8 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 
 UNKNOWN = re.compile(r"\\[A-Za-z]+")  # a command that was not understood stays in the output as text
+# Browsers put a root's bar right on a low letter; an empty strut of a tall letter's height gives it air.
+STRUT = '<mspace width="0" height="0.7em" depth="0.15em"/>'
 logger = logging.getLogger(__name__)
 
 
@@ -33,6 +35,7 @@ def mathml(latex: str, display: str = "inline") -> str:
     unknown = UNKNOWN.search(unescape(element))
     if unknown:
         raise ValueError(f"the equation {latex!r} uses {unknown.group()}, which is not known")
+    element = element.replace("<msqrt>", f"<msqrt>{STRUT}")
     return element.replace("<math ", f'<math alttext="{escape(latex.strip(), quote=True)}" ', 1)
 
 
