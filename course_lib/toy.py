@@ -129,8 +129,8 @@ def teach_chain(sizes: list[int], points: Points, **options) -> list[Stack]:
 class Scores(NamedTuple):
     """One value for each network of a stack, (seeds,).
 
-    ``accuracy`` in percent of the labels. Against a reference network: ``agreement``, the percentage of points that both
-    put in the same class, and ``kl``, the mean KL(reference || network) in nats; NaN without one.
+    ``accuracy`` in percent of the labels. Against a reference network: ``agreement``, the percentage of points that
+    both put in the same class, and ``kl``, the mean KL(reference || network) in nats; NaN without one.
     """
 
     accuracy: Tensor

@@ -43,7 +43,7 @@ def chain_name(sizes: Sequence[int]) -> str:
 def chain_results(path: Path | None = None) -> pd.DataFrame:
     """Every network of every chain on 4,000 test points: one row for each of its 20 seeds.
 
-    Columns: ``points`` it was trained on; ``chain``, the networks up to this one (``alone`` for the student that learned
+    Columns: ``points`` it was trained on; ``chain``, the networks up to this one (``alone``: the student that learned
     from labels); ``hidden``; ``seed``; ``accuracy`` in percent; ``agreement`` (percent) and ``kl`` (nats) with the
     teacher; ``step_agreement`` and ``step_kl``, the same with the network that taught it.
 
@@ -276,8 +276,8 @@ def _words(chain: tuple[int, ...], points: int, summary: _Summary, delta: str) -
         f"{size} units {summary.kl[chain_name(chain[: place + 1])][0]:.3f}" for place, size in enumerate(chain) if place
     )
     return (
-        f"Chain {name}, {points} training points, 20 seeds. KL from the teacher: {steps}. The student agrees with the "
-        f"teacher at {summary.agreement[name]:.1f} % of the test points and is right at {summary.accuracy[name]:.1f} %; "
-        f"{delta}. The teacher is right at {summary.accuracy[str(TEACHER)]:.1f} %, "
+        f"Chain {name}, {points} training points, 20 seeds. KL from the teacher: {steps}. The student agrees with "
+        f"the teacher at {summary.agreement[name]:.1f} % of the test points and is right at "
+        f"{summary.accuracy[name]:.1f} %; {delta}. The teacher is right at {summary.accuracy[str(TEACHER)]:.1f} %, "
         f"the same student without a teacher at {summary.accuracy['alone']:.1f} %."
     )
