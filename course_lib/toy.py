@@ -6,7 +6,7 @@ The networks are MLPs with one hidden layer. ``seeds`` of them, each with its ow
 weights, are trained side by side as one :class:`Stack`: a mean and its spread cost little more than one network.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -72,6 +72,20 @@ class Stack(nn.Module):
         features = torch.baddbmm(b1, x.expand(self.seeds, -1, -1), w1).relu()
         return torch.baddbmm(b2, features, w2)
 
+    def widen(self, copies: int) -> None:
+        """Lay ``copies`` of all networks side by side."""
+        self.seeds *= copies
+        self.weights = nn.ParameterList(weight.detach().repeat(copies, 1, 1) for weight in self.weights)
+
+    def split(self, seeds: int) -> "list[Stack]":
+        """Stacks of ``seeds`` networks each."""
+        parts = []
+        for start in range(0, self.seeds, seeds):
+            part = Stack(self.hidden, seeds)
+            part.weights = nn.ParameterList(weight.detach()[start : start + seeds].clone() for weight in self.weights)
+            parts.append(part)
+        return parts
+
 
 def _first_weights(hidden: int, seed: int) -> list[Tensor]:
     """Weights and biases of both layers, drawn as nn.Linear draws them, from a generator of their own."""
@@ -81,10 +95,13 @@ def _first_weights(hidden: int, seed: int) -> list[Tensor]:
     return [(2 * torch.rand(shape, generator=generator) - 1) / n_in**0.5 for n_in, shape in shapes]
 
 
+Answerer = Callable[[Tensor], Tensor]  # a Stack, or true_logits: logits (seeds, N, 3) for x (seeds, N, 2)
+
+
 def teach(
     hidden: int,
     points: Points,
-    teacher: Callable[[Tensor], Tensor] | None = None,
+    teacher: Answerer | None = None,
     *,
     temperature: float = 1.0,
     alpha: float = 0.0,
@@ -99,23 +116,46 @@ def teach(
         temperature, alpha: of Eq. 1. The default listens to the teacher alone.
         steps: of Adam over all points at once.
     """
-    student = Stack(hidden, len(points.x))
-    optimizer = torch.optim.Adam(student.parameters(), lr=RATE)
+    (student,) = teach_many(hidden, points, [teacher], temperature=temperature, alpha=alpha, steps=steps)
+    return student
+
+
+def teach_many(
+    hidden: int,
+    points: Points,
+    teachers: Sequence[Answerer | None],
+    *,
+    temperature: float = 1.0,
+    alpha: float = 0.0,
+    steps: int = STEPS,
+) -> list[Stack]:
+    """What :func:`teach` gives for each of ``teachers``, trained side by side, which takes hardly longer than one.
+
+    Raises:
+        ValueError: there are teachers and None among ``teachers``: labels and answers are not learned side by side.
+    """
+    if None in teachers and any(teacher is not None for teacher in teachers):
+        raise ValueError("teach those without a teacher apart from those with one")
+    seeds, copies = len(points.x), len(teachers)
+    stack = Stack(hidden, seeds)
+    stack.widen(copies)
+    optimizer = torch.optim.Adam(stack.parameters(), lr=RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    labels = points.labels.flatten()
-    with torch.no_grad():  # the teacher does not change: one answer serves all steps
-        answers = None if teacher is None else teacher(points.x).flatten(0, 1)
+    x, labels = points.x.repeat(copies, 1, 1), points.labels.repeat(copies, 1).flatten()
+    with torch.no_grad():  # the teachers do not change: one answer serves all steps
+        answers = [teacher(points.x) for teacher in teachers if teacher is not None]
+    answers = torch.cat(answers).flatten(0, 1) if answers else None
     for _ in range(steps):
-        logits = student(points.x).flatten(0, 1)
+        logits = stack(x).flatten(0, 1)
         if answers is None:
             loss = nn.functional.cross_entropy(logits, labels)
         else:
             loss = distillation_loss(logits, answers, labels, temperature, alpha).total
         optimizer.zero_grad()
-        (loss * student.seeds).backward()  # the sum over the networks, which share no weight
+        (loss * stack.seeds).backward()  # the sum over the networks, which share no weight
         optimizer.step()
         schedule.step()
-    return student
+    return stack.split(seeds)
 
 
 def teach_chain(sizes: list[int], points: Points, **options) -> list[Stack]:
@@ -139,7 +179,7 @@ class Scores(NamedTuple):
 
 
 @torch.no_grad()
-def scores(network: Stack, points: Points, reference: Callable[[Tensor], Tensor] | None = None) -> Scores:
+def scores(network: Stack, points: Points, reference: Answerer | None = None) -> Scores:
     """How often a stack is right on ``points``, and how near it is to ``reference``."""
     log_q = network(points.x).log_softmax(dim=-1)
     accuracy = 100 * (log_q.argmax(dim=-1) == points.labels).double().mean(dim=1)

@@ -5,12 +5,11 @@
 ``gap.csv``     students of growing size from teachers of growing size
 ``other.csv``   other ways to close the gap: teachers trained shorter, students taught longer and at more places
 
-    python data/make_toy.py            # all of it, some minutes on two cores
+    python data/make_toy.py            # all of it, about a minute on one core
     python data/make_toy.py gap other  # only these
 """
 
 import io
-import itertools
 import sys
 
 import numpy as np
@@ -19,7 +18,7 @@ import torch
 
 from course_lib.files import atomic_write, repo_path
 from course_lib.interact.chains import ASSISTANTS, GRID, POINTS, STUDENT, TEACHER, chain_name, grid_points
-from course_lib.toy import STEPS, Points, draw_points, scores, teach, training_points, true_logits
+from course_lib.toy import STEPS, Points, draw_points, scores, teach, teach_many, training_points, true_logits
 
 SEEDS = 20
 TEST = draw_points(4_000, seed=10_000_000)
@@ -52,13 +51,12 @@ def make_chains() -> None:
         trained = {(TEACHER,): teacher}
         keep(n, (TEACHER,), teacher, teacher, None)
         keep(n, (STUDENT,), teach(STUDENT, points), teacher, None, "alone")
-        for length in range(len(ASSISTANTS) + 1):
-            for middle in itertools.combinations(ASSISTANTS, length):
-                for chain in ((TEACHER, *middle), (TEACHER, *middle, STUDENT)):
-                    if chain not in trained:
-                        before = trained[chain[:-1]]
-                        trained[chain] = teach(chain[-1], points, before)
-                        keep(n, chain, trained[chain], teacher, before)
+        for size in (*ASSISTANTS, STUDENT):  # all networks of a size at once: their teachers are larger, so done
+            before = list(trained)
+            learned = teach_many(size, points, [trained[chain] for chain in before])
+            for chain, network in zip(before, learned, strict=True):
+                trained[(*chain, size)] = network
+                keep(n, (*chain, size), network, teacher, trained[chain])
         print(f"chains with {n} points are trained", flush=True)
     write_csv("chains", pd.concat(rows))
     buffer = io.BytesIO()
@@ -75,8 +73,8 @@ def make_gap(n: int = 300) -> None:
         rows.append(rows_of({"points": n, "teacher": hidden, "student": 0}, teacher, true_logits))
     for student in (3, 6, 12):
         rows.append(rows_of({"points": n, "teacher": 0, "student": student}, teach(student, points), true_logits))
-        for hidden, teacher in teachers.items():
-            network = teach(student, points, teacher)
+        taught = teach_many(student, points, list(teachers.values()))
+        for (hidden, teacher), network in zip(teachers.items(), taught, strict=True):
             rows.append(rows_of({"points": n, "teacher": hidden, "student": student}, network, teacher, teacher))
     write_csv("gap", pd.concat(rows))
 
