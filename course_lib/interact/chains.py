@@ -190,10 +190,10 @@ class _ChainPicture:
         self.kl_line = axes.plot([], [], "o-", color=BLUE)[0]
         self.kl_words = [axes.text(0, 0, "", fontsize=LABEL_SIZE, ha="center") for _ in range(len(ASSISTANTS) + 2)]
         axes.set_title("Distance from the teacher along the chain: KL (nats)", fontsize=9)
-        axes.set_xlim(-0.4, len(ASSISTANTS) + 1.4)
+        axes.set_xlim(-0.6, len(ASSISTANTS) + 1.5)
         axes.set_xticks([])
         axes.set_xlabel("the teacher, then each network of the chain", fontsize=LABEL_SIZE)
-        axes.set_ylim(0, 0.85)
+        axes.set_ylim(0, 1.3 * max(mean for n in POINTS for mean, _ in _summary(n).kl.values() if mean == mean))
         axes.tick_params(labelsize=LABEL_SIZE)
         axes.spines[["top", "right"]].set_visible(False)
 
@@ -206,8 +206,10 @@ class _ChainPicture:
         names = ["none (direct)", *(chain_name(chain[1:-1]) for chain in ALL_CHAINS[1:])]
         axes.set_yticks(rows, names, fontsize=LABEL_SIZE - 1)
         axes.set_ylim(len(rows) - 0.4, -0.6)
-        axes.set_xlim(-6.5, 6.5)
-        axes.set_xlabel("student's accuracy minus the direct student's, points (mean ± 2 s.e.)", fontsize=LABEL_SIZE)
+        ends = [np.abs(_summary(n).delta[:, 0]) + 2 * _summary(n).delta[:, 1] for n in POINTS]
+        reach = float(np.max(ends))
+        axes.set_xlim(-1.05 * reach, 1.05 * reach)
+        axes.set_xlabel("student's accuracy minus direct, points (mean ± 2 s.e.)", fontsize=LABEL_SIZE)
         axes.set_title("All 16 chains: assistants, and what their student gains", fontsize=9)
         axes.tick_params(axis="x", labelsize=LABEL_SIZE)
         axes.spines[["top", "right"]].set_visible(False)
