@@ -9,12 +9,14 @@ No slider runs a network: the costs of every width and the logits of every pictu
 ``temperature``  the temperature slider: softened probabilities, entropy and loss of a test image
 ``softening``    Eq. 1 by hand, with numpy in double precision: the numbers of the temperature slider
 ``costs``        what each width costs, kept in ``data/costs``: the numbers of the width slider
+``chains``       the chain slider: assistants between a teacher and a student, on the problem in the plane
 ``drawing``      what both sliders are made of: the reused figure, its labels, the widgets around it
 ===============  =========================================================================================
 
 ``python -m course_lib.interact`` measures the costs of the width slider anew.
 """
 
+from course_lib.interact.chains import chain_explorer, chain_figure, chain_results
 from course_lib.interact.costs import COST_COLUMNS, SLIDER_WIDTHS, measure_costs, width_costs, write_costs
 from course_lib.interact.softening import Terms, entropy_bits, kl_divergence, loss_terms, softened
 from course_lib.interact.temperature import (
@@ -33,6 +35,9 @@ __all__ = [
     "PICTURES",
     "SLIDER_WIDTHS",
     "Terms",
+    "chain_explorer",
+    "chain_figure",
+    "chain_results",
     "entropy_bits",
     "kl_divergence",
     "loss_terms",
