@@ -2,7 +2,7 @@
 
 The plain networks (``course_lib/models/plain.py``) are trained on the full CIFAR-10 for six epochs each, about two
 minutes on one CPU core. ``gn-s-1.0x-mirrored`` trains nothing: it is the shipped GN-S 1.0x, shown mirrored images.
-Their logits for the 10,000 test images, rounded to sixteenths to keep them small, go to ``data/logits/members``, the
+Their logits for the 10,000 test images, rounded to eighths to keep them small, go to ``data/logits/members``, the
 weights of ``plain-0`` and ``patches-0`` to ``data/weights``.
 """
 
@@ -24,7 +24,7 @@ RECIPE = Recipe(epochs=6, batch_size=128, lr=0.05, weight_decay=5e-4, warmup=0.2
 PLAIN = {"plain-0": 0, "plain-1": 1, "plain-2": 2, "patches-0": 0, "grey-0": 0}  # the number is the seed
 MIRRORED = "gn-s-1.0x-mirrored"
 SHIPPED = ("plain-0", "patches-0")
-STEPS = 16  # logits are kept in sixteenths
+STEPS = 8  # logits are kept in eighths
 
 
 def make_plain(name: str, seed: int) -> None:
