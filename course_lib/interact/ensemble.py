@@ -99,7 +99,7 @@ def ensemble_explorer(
     shown = explorer(panel, [*boxes, means, number])
     for box in boxes:
         box.layout.width = "230px"
-    grid = GridBox(boxes, layout=Layout(grid_template_columns="repeat(4, 240px)"))
+    grid = GridBox(boxes, layout=Layout(grid_template_columns="repeat(auto-fill, 240px)", width="100%"))
     shown.children = (grid, means, number, *shown.children[-2:])
     return shown
 
