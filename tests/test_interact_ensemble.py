@@ -220,6 +220,24 @@ def test_all_that_lies_there_becomes_a_member_with_a_name_for_people(tmp_path, m
     assert list(interact.stored_members()) == ["GN-S 1.0x", "GN-S 1.0x (gn-s-other)", "plain-7"]
 
 
+def test_of_a_profile_the_best_networks_without_a_teacher_are_members(tmp_path, monkeypatch, members):
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path))
+    folder = tmp_path / "data" / "logits" / "full"
+    assert interact.stored_members("full") == {}
+    runs = {
+        "resnet50.full.paper.seed0": {"model": "resnet50", "key": "resnet50", "recipe_name": "paper"},
+        "resnet50.full.repaired.seed0": {"model": "resnet50", "key": "resnet50", "recipe_name": "repaired"},
+        "gn-s-1.0x_from_vgg13.full.paper.seed0": {"model": "gn-s", "width": 1.0, "key": "gn-s-1.0x<vgg13"},
+    }
+    for run, meta in runs.items():
+        save_logits(run, members["loud"].logits[:50], members["loud"].labels[:50], meta, folder)
+    assert list(interact.stored_members("full")) == ["ResNet-50"]
+    for k in range(13):
+        z = members["loud"].logits[:50] + k
+        save_logits(f"n{k}", z, members["loud"].labels[:50], {"key": f"n{k}"}, folder)
+    assert len(interact.stored_members("full")) == 12
+
+
 def test_the_shipped_members_fit_the_slider(pictures):
     shipped = interact.stored_members()
     assert {"ResNet-18", "GN-S 1.0x", "plain-0", "plain-1", "plain-2"} <= set(shipped)

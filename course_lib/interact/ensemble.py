@@ -28,21 +28,32 @@ MOST_CHOICES = 300  # points in the cloud of all choices
 PICTURES = 40  # on the slider
 
 
-def stored_members() -> dict[str, Logits]:
-    """Every network whose test logits ship: ``data/logits``, then ``data/logits/members``, the best first in each.
+def stored_members(profile: str | None = None) -> dict[str, Logits]:
+    """The networks whose test logits ship, by a name for people (``GN-S 1.0x``), the best first.
 
-    The names are for people (``GN-S 1.0x``); ``meta`` of each says where it comes from. Logits of other images than
-    the first network's are left out.
+    Args:
+        profile: None for those of ``data/logits`` and then those of ``data/logits/members``, all of them; ``full`` or
+            ``laptop`` for the networks without a teacher that the study left in that folder (recipe ``paper``), the
+            best ``MOST_MEMBERS``.
+
+    ``meta`` of each says where it comes from. Logits of other images than the first network's are left out.
     """
+    folders = [(), ("members",)] if profile is None else [(profile,)]
     members: dict[str, Logits] = {}
-    for folder in (repo_path("data", "logits"), repo_path("data", "logits", "members")):
+    for folder in (repo_path("data", "logits", *parts) for parts in folders):
         stored = {path.stem: load_logits(path.stem, folder) for path in sorted(Path(folder).glob("*.npz"))}
         for stem, network in sorted(stored.items(), key=lambda item: -_accuracy(item[1])):
             first = next(iter(members.values()), network)
-            if np.array_equal(network.labels, first.labels) and network.logits.shape == first.logits.shape:
+            alike = np.array_equal(network.labels, first.labels) and network.logits.shape == first.logits.shape
+            if alike and (profile is None or _is_baseline(network.meta)):
                 name = _display_name(stem, network.meta)
                 members[name if name not in members else f"{name} ({stem})"] = network
-    return members
+    return members if profile is None else dict(list(members.items())[:MOST_MEMBERS])
+
+
+def _is_baseline(meta: dict) -> bool:
+    """Whether the study trained this network without a teacher, by the paper's recipe."""
+    return "<" not in meta.get("key", "") and meta.get("recipe_name", "paper") == "paper"
 
 
 def _accuracy(network: Logits) -> float:
