@@ -7,6 +7,7 @@ No slider runs a network: the costs of every width and the logits of every pictu
 ===============  =========================================================================================
 ``width``        the width slider: costs of each block, measured accuracies
 ``temperature``  the temperature slider: softened probabilities, entropy and loss of a test image
+``ensemble``     the ensemble's check boxes: accuracy, loss and soft target of any choice of members
 ``softening``    Eq. 1 by hand, with numpy in double precision: the numbers of the temperature slider
 ``costs``        what each width costs, kept in ``data/costs``: the numbers of the width slider
 ``chains``       the chain slider: assistants between a teacher and a student, on the problem in the plane
@@ -18,6 +19,7 @@ No slider runs a network: the costs of every width and the logits of every pictu
 
 from course_lib.interact.chains import chain_explorer, chain_figure, chain_results
 from course_lib.interact.costs import COST_COLUMNS, SLIDER_WIDTHS, measure_costs, width_costs, write_costs
+from course_lib.interact.ensemble import ensemble_explorer, ensemble_figure, stored_members
 from course_lib.interact.softening import Terms, entropy_bits, kl_divergence, loss_terms, softened
 from course_lib.interact.temperature import (
     HIGHEST_TEMPERATURE,
@@ -38,11 +40,14 @@ __all__ = [
     "chain_explorer",
     "chain_figure",
     "chain_results",
+    "ensemble_explorer",
+    "ensemble_figure",
     "entropy_bits",
     "kl_divergence",
     "loss_terms",
     "measure_costs",
     "softened",
+    "stored_members",
     "temperature_explorer",
     "temperature_figure",
     "width_costs",
