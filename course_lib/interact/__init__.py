@@ -9,6 +9,7 @@ No slider runs a network: the costs of every width and the logits of every pictu
 ``temperature``  the temperature slider: softened probabilities, entropy and loss of a test image
 ``softening``    Eq. 1 by hand, with numpy in double precision: the numbers of the temperature slider
 ``costs``        what each width costs, kept in ``data/costs``: the numbers of the width slider
+``detectable``   the slider over seeds and test images: what difference they can find
 ``drawing``      what both sliders are made of: the reused figure, its labels, the widgets around it
 ===============  =========================================================================================
 
@@ -16,6 +17,12 @@ No slider runs a network: the costs of every width and the logits of every pictu
 """
 
 from course_lib.interact.costs import COST_COLUMNS, SLIDER_WIDTHS, measure_costs, width_costs, write_costs
+from course_lib.interact.detectable import (
+    detectable_difference,
+    detectable_explorer,
+    detectable_figure,
+    difference_variance,
+)
 from course_lib.interact.softening import Terms, entropy_bits, kl_divergence, loss_terms, softened
 from course_lib.interact.temperature import (
     HIGHEST_TEMPERATURE,
@@ -33,6 +40,10 @@ __all__ = [
     "PICTURES",
     "SLIDER_WIDTHS",
     "Terms",
+    "detectable_difference",
+    "detectable_explorer",
+    "detectable_figure",
+    "difference_variance",
     "entropy_bits",
     "kl_divergence",
     "loss_terms",
