@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from course_lib.archives import PUBLISHED
 from course_lib.errors import ResultError
 from course_lib.experiments import Experiment, run_id
 from course_lib.files import atomic_write, repo_path
@@ -492,7 +493,34 @@ def load_logits(name: str, folder: Path | None = None) -> Logits:
     """
     import torch
 
-    path = _logits_path(name, folder)
+    logits, labels, meta = _read_logits(_logits_path(name, folder))
+    return Logits(torch.from_numpy(logits.astype(np.float32)), torch.from_numpy(labels.astype(np.int64)), meta)
+
+
+def known_test_labels(count: int) -> np.ndarray:
+    """The (N,) labels of CIFAR-10's test images as they ship with the course: of all 10,000, or of the sample.
+
+    Raises:
+        ResultError: no test set of ``count`` images is known, or the file with its labels is missing or was edited.
+    """
+    if count == 10_000:
+        path, expected = _logits_path("resnet18", None), PUBLISHED["cifar10"].sha256["test_labels"]
+        labels = _read_logits(path)[1]
+    else:
+        path = repo_path("data", "sample", "sample.json")
+        try:
+            split = json.loads(path.read_text(encoding="utf-8"))["splits"]["test"]
+            labels, expected = np.array(split["labels"], dtype=np.uint8), split["labels_sha256"]
+        except (OSError, ValueError, KeyError) as error:
+            raise ResultError(f"{path} with the sample's labels cannot be read: restore it") from error
+    if hashlib.sha256(labels.tobytes()).hexdigest() != expected:
+        raise ResultError(f"{path} does not hold the labels of CIFAR-10's test images: restore it")
+    if len(labels) != count:
+        raise ResultError(f"labels are known of 10,000 and of {len(labels):,} test images, not of {count:,}")
+    return labels
+
+
+def _read_logits(path: Path) -> tuple[np.ndarray, np.ndarray, dict]:
     if not path.exists():
         stored = ", ".join(sorted(other.stem for other in path.parent.glob("*.npz"))) or "none"
         raise ResultError(f"no logits at {path}; stored are: {stored}")
@@ -502,8 +530,7 @@ def load_logits(name: str, folder: Path | None = None) -> Logits:
             meta = json.loads(str(archive["meta"]))
         if logits.ndim != 2 or labels.shape != logits.shape[:1]:
             raise ValueError(f"shapes {logits.shape} and {labels.shape}")
-        logits, labels = logits.astype(np.float32), labels.astype(np.int64)
-        return Logits(torch.from_numpy(logits), torch.from_numpy(labels), meta)
+        return logits, labels, meta
     except (OSError, EOFError, KeyError, ValueError, zlib.error, zipfile.BadZipFile) as error:
         raise ResultError(f"{path} is damaged ({error}): restore it or make it again") from error
 
