@@ -15,6 +15,7 @@ import pandas as pd
 
 from course_lib import results as store
 from course_lib.experiments import baseline_of, find
+from course_lib.recipes import origin
 
 HELPS, HURTS, UNDECIDED, NONE = "helps", "hurts", "cannot be told apart", "none"
 LEAST_SEEDS = 3  # two seeds have a spread, but its own error is so large that the interval says nothing
@@ -106,8 +107,9 @@ def verdict_of(
     Args:
         results: ``results.load_results()``.
         key: a student with a teacher, ``gn-s-1.0x<resnet50``.
-        profile, recipe: whose runs to judge.
-        baseline_recipe: whose baseline to compare with; default the row's own recipe.
+        profile, recipe: whose runs to judge; a row that the recipe shares with another is found there.
+        baseline_recipe: whose baseline to compare with, ``unshuffled`` for the one that ``as_run`` lacks; default the
+            recipe's own, which is shuffled in all three.
 
     Raises:
         ValueError: ``key`` is unknown or has no teacher.
@@ -116,8 +118,9 @@ def verdict_of(
     experiment = find(key)
     if not experiment.teachers:
         raise ValueError(f"{key} has no teacher: it is a baseline, and there is nothing to judge")
-    own = _by_seed(results, key, profile, recipe)
-    alone = _by_seed(results, baseline_of(experiment), profile, baseline_recipe or recipe)
+    alone_key = baseline_of(experiment)
+    own = _by_seed(results, key, profile, origin(key, recipe))
+    alone = _by_seed(results, alone_key, profile, origin(alone_key, baseline_recipe or recipe))
     seeds = sorted(set(own) & set(alone))
     if not seeds:
         return Verdict(NONE, "not run" if not own else "its baseline has not been run with the same seed")

@@ -157,11 +157,19 @@ def test_a_row_is_judged_by_the_seeds_both_have(tmp_path):
     assert verdict_of(frame, "gn-s-1.0x<resnet50", recipe="repaired").reason == "not run"
 
 
-def test_another_recipes_baseline_can_be_named(tmp_path):
-    runs = {("gn-s-1.0x", "paper"): {0: 0.9, 1: 0.9, 2: 0.9}, ("gn-s-1.0x<ta", "as_run"): {0: 0.8, 1: 0.8, 2: 0.8}}
+def test_as_run_is_compared_with_a_shuffled_and_with_an_unshuffled_baseline(tmp_path):
+    seeds = range(3)
+    runs = {
+        ("gn-s-1.0x", "paper"): dict.fromkeys(seeds, 0.9),
+        ("gn-s-1.0x", "unshuffled"): dict.fromkeys(seeds, 0.7),
+        ("gn-s-1.0x<ta", "as_run"): dict.fromkeys(seeds, 0.8),
+        ("gn-s-1.0x<vgg13", "paper"): dict.fromkeys(seeds, 0.8),  # as_run trains this row alike
+    }
     frame = store_of(tmp_path, runs)
-    assert verdict_of(frame, "gn-s-1.0x<ta", recipe="as_run").word == "none"
-    assert verdict_of(frame, "gn-s-1.0x<ta", recipe="as_run", baseline_recipe="paper").word == "hurts"
+    assert verdict_of(frame, "gn-s-1.0x<ta", recipe="as_run").word == "hurts"
+    assert verdict_of(frame, "gn-s-1.0x<ta", recipe="as_run", baseline_recipe="unshuffled").word == "helps"
+    assert verdict_of(frame, "gn-s-1.0x<vgg13", recipe="as_run").word == "hurts"
+    assert verdict_of(frame, "gn-s-1.0x<vgg13", recipe="repaired").reason == "not run"
 
 
 def test_the_quick_profile_judges_nothing(tmp_path):
