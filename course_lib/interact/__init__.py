@@ -11,6 +11,7 @@ No slider runs a network: the costs of every width and the logits of every pictu
 ``softening``    Eq. 1 by hand, with numpy in double precision: the numbers of the temperature slider
 ``costs``        what each width costs, kept in ``data/costs``: the numbers of the width slider
 ``chains``       the chain slider: assistants between a teacher and a student, on the problem in the plane
+``detectable``   the slider over seeds and test images: what difference they can find
 ``drawing``      what both sliders are made of: the reused figure, its labels, the widgets around it
 ===============  =========================================================================================
 
@@ -20,6 +21,12 @@ No slider runs a network: the costs of every width and the logits of every pictu
 from course_lib.interact.chains import chain_explorer, chain_figure, chain_results
 from course_lib.interact.costs import COST_COLUMNS, SLIDER_WIDTHS, measure_costs, width_costs, write_costs
 from course_lib.interact.ensemble import ensemble_explorer, ensemble_figure, stored_members
+from course_lib.interact.detectable import (
+    detectable_difference,
+    detectable_explorer,
+    detectable_figure,
+    difference_variance,
+)
 from course_lib.interact.softening import Terms, entropy_bits, kl_divergence, loss_terms, softened
 from course_lib.interact.temperature import (
     HIGHEST_TEMPERATURE,
@@ -42,6 +49,10 @@ __all__ = [
     "chain_results",
     "ensemble_explorer",
     "ensemble_figure",
+    "detectable_difference",
+    "detectable_explorer",
+    "detectable_figure",
+    "difference_variance",
     "entropy_bits",
     "kl_divergence",
     "loss_terms",
