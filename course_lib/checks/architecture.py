@@ -328,7 +328,7 @@ def check_fold_batch(answer: Callable[[Tensor, nn.BatchNorm2d, Tensor, Tensor], 
     with torch.no_grad():
         trained = bn.train()(F.conv2d(x, weight))
     require(torch.allclose(F.conv2d(x, kernel, bias), trained, atol=1e-4), "the output is not that of train mode.")
-    return "train mode in a single convolution, without running the branch: lesson 02 trains with it."
+    return "train mode in a single convolution, without running the branch."
 
 
 # --- right answers and comparisons -----------------------------------------------------------------
