@@ -10,9 +10,9 @@ bit for bit.
 import dataclasses
 import io
 import math
-import pickle
 import sys
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -119,6 +119,8 @@ def train(
     name: str = "",
     progress: bool = True,
     input_size: int = 32,
+    parameters: Callable[[nn.Module], Iterable] = nn.Module.parameters,
+    after_epoch: Callable[[dict], None] | None = None,
 ) -> TrainingRun:
     """Train ``model`` on ``dataset.train`` in place and evaluate it on ``dataset.test`` after every epoch.
 
@@ -133,6 +135,9 @@ def train(
         name: what the progress line calls this run.
         progress: print one line an epoch.
         input_size: side in pixels the model wants its images resized to (224 for EfficientNetV2-S).
+        parameters: what the optimizer trains; a group's ``lr_factor`` scales the rate for that group.
+        after_epoch: called with the row of the history when the epoch is in the checkpoint. What it raises ends the
+            training there; another call goes on with the next epoch.
 
     Raises:
         TrainingError: the loss is no longer finite (the last good checkpoint stays).
@@ -144,7 +149,7 @@ def train(
     if isinstance(teacher, nn.Module):
         teacher.to(device)
     optimizer = torch.optim.SGD(
-        model.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay,
+        parameters(model), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay,
         nesterov=recipe.momentum > 0, fused=device.type in ("cpu", "cuda"),
     )  # fmt: skip
     history = load_checkpoint(checkpoint, model, optimizer, recipe) if checkpoint else []
@@ -162,6 +167,8 @@ def train(
             save_checkpoint(checkpoint, model, optimizer, recipe, history)
         if progress:
             print_progress(name, row, recipe.epochs)
+        if after_epoch:
+            after_epoch(row)
     if evaluation is None:  # the checkpoint was of a finished run
         evaluation = evaluate(network, dataset.test)
     seconds = sum(row["seconds"] for row in history)
@@ -189,7 +196,8 @@ def train_epoch(
             rows, shown = order[place].to(device), views[place].to(device)
             batch, labels = normalise(crop_and_flip(images.images[rows], shown)), images.labels[rows]
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate((epoch - 1) * steps + step, recipe.epochs * steps, recipe)
+                rate = learning_rate((epoch - 1) * steps + step, recipe.epochs * steps, recipe)
+                group["lr"] = rate * group.get("lr_factor", 1.0)
             logits = network(batch)
             terms = loss_of_batch(logits, labels, recipe, teacher, batch, rows, shown)
             optimizer.zero_grad(set_to_none=True)
@@ -203,7 +211,6 @@ def train_epoch(
             f"the loss became {total} in epoch {epoch}: try a lower learning rate than {recipe.lr}; "
             "the checkpoint of the epoch before is untouched"
         )
-    rate = optimizer.param_groups[0]["lr"]
     losses = {"train_loss": total, "hard_loss": hard, "soft_loss": soft}
     return {"epoch": epoch, "lr": rate, **losses, "train_accuracy": 100 * right}
 
@@ -213,7 +220,7 @@ def loss_of_batch(logits, labels, recipe: Recipe, teacher, batch, rows, views) -
     if teacher is None:
         hard = F.cross_entropy(logits, labels)
         return LossTerms(hard, hard, torch.zeros_like(hard))
-    if isinstance(teacher, RememberedTeacher):
+    if getattr(teacher, "needs_rows", False):
         answer = teacher(batch, rows, views)
     else:
         answer = teacher(batch)
@@ -293,7 +300,7 @@ def read_checkpoint(path: Path | str) -> dict:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise CheckpointError(f"there is no checkpoint {path}: run the study that makes it") from error
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+    except Exception as error:  # torn in the middle of a pickle, it can fail in any way there is
         raise CheckpointError(f"{path} is damaged and cannot be read: delete it, the run starts again") from error
     if not isinstance(state, dict) or state.get("format") != CHECKPOINT_FORMAT:
         raise CheckpointError(f"{path} is not a checkpoint of this course: delete it or choose another name")

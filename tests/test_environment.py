@@ -98,9 +98,24 @@ def test_everything_imported_is_declared(project):
     core = modules_of(project["dependencies"])
     tests = modules_of(project["optional-dependencies"]["test"])
     with_core = core | {name for name, carrier in COMES_WITH.items() if carrier in core}
-    assert imported(python_files("course_lib", "data") | lesson_code()) - with_core == set()
+    extras = project["optional-dependencies"]
+    optional = {name for extra, lines in extras.items() if extra != "test" for name in modules_of(lines)}
+    assert imported(python_files("course_lib", "data") | lesson_code()) - with_core - optional == set()
     everything = with_core | tests | {name for name, carrier in COMES_WITH.items() if carrier in tests}
     assert imported(python_files("tests")) - everything == set()
+
+
+def test_optional_packages_are_tested_too_and_imported_only_when_asked_for(project):
+    """CI installs the extra `test`: what an option of the course needs must be in it."""
+    tests = ranges(project["optional-dependencies"]["test"])
+    assert ranges(project["optional-dependencies"]["ray"]).items() <= tests.items()
+    for where, source in python_files("course_lib").items():
+        at_import = [node for node in ast.parse(source).body if isinstance(node, ast.Import | ast.ImportFrom)]
+        assert "ray" not in {name for node in at_import for name in _named(node)}, where
+
+
+def _named(node: ast.Import | ast.ImportFrom) -> list[str]:
+    return [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
 
 
 def test_everything_declared_is_used(project):
