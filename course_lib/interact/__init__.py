@@ -6,6 +6,7 @@ No slider runs a network: the costs of every width and the logits of every pictu
 
 ===============  =========================================================================================
 ``width``        the width slider: costs of each block, measured accuracies
+``ghosts``       the ghost slider: what a ghost module costs beside an ordinary convolution
 ``temperature``  the temperature slider: softened probabilities, entropy and loss of a test image
 ``ensemble``     the ensemble's check boxes: accuracy, loss and soft target of any choice of members
 ``softening``    Eq. 1 by hand, with numpy in double precision: the numbers of the temperature slider
@@ -20,13 +21,14 @@ No slider runs a network: the costs of every width and the logits of every pictu
 
 from course_lib.interact.chains import chain_explorer, chain_figure, chain_results
 from course_lib.interact.costs import COST_COLUMNS, SLIDER_WIDTHS, measure_costs, width_costs, write_costs
-from course_lib.interact.ensemble import ensemble_explorer, ensemble_figure, stored_members
 from course_lib.interact.detectable import (
     detectable_difference,
     detectable_explorer,
     detectable_figure,
     difference_variance,
 )
+from course_lib.interact.ensemble import ensemble_explorer, ensemble_figure, stored_members
+from course_lib.interact.ghosts import GhostCost, ghost_cost, ghost_explorer, ghost_figure, gn_s_channels
 from course_lib.interact.softening import Terms, entropy_bits, kl_divergence, loss_terms, softened
 from course_lib.interact.temperature import (
     HIGHEST_TEMPERATURE,
@@ -39,6 +41,7 @@ from course_lib.interact.width import width_explorer, width_figure
 
 __all__ = [
     "COST_COLUMNS",
+    "GhostCost",
     "HIGHEST_TEMPERATURE",
     "LOWEST_TEMPERATURE",
     "PICTURES",
@@ -54,6 +57,10 @@ __all__ = [
     "detectable_figure",
     "difference_variance",
     "entropy_bits",
+    "ghost_cost",
+    "ghost_explorer",
+    "ghost_figure",
+    "gn_s_channels",
     "kl_divergence",
     "loss_terms",
     "measure_costs",
