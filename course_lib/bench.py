@@ -25,7 +25,7 @@ from course_lib.distill import Ensemble, Teacher, distillation_loss
 from course_lib.engine import choose_engine
 from course_lib.errors import CourseError
 from course_lib.files import atomic_write
-from course_lib.models.ghostnet import fold
+from course_lib.models.ghostnet import fold, set_merging
 from course_lib.models.zoo import create_model
 from course_lib.train import Recipe
 
@@ -219,6 +219,44 @@ def time_augmentation(images: ImageSet, batch_size: int, rows: list[dict]) -> di
     seconds = median_seconds(lambda: train.normalise(train.crop_and_flip(batch, views)), 20)
     step = batch_size / rows[0]["engine_images_per_second"]
     return {"seconds": seconds, "share_of_a_step": seconds / step, "step_of": rows[0]["task"]}
+
+
+KINDS = {  # what the profiler calls an operation, by the kind a reader knows
+    "batch norm": ("batch_norm",),
+    "convolution": ("convolution",),
+    "merging": ("MergedOnCPU", "aten::mm", "addmm_", "aten::bmm"),
+    "additions": ("aten::add", "aten::add_"),
+}
+
+
+def step_by_kind(merging: bool, batch_size: int = 32, width: float = 1.0) -> dict[str, float]:
+    """Milliseconds that one training step of GN-S spends in each of :data:`KINDS`, and in everything else.
+
+    Args:
+        merging: with merged branches, or branch by branch.
+        batch_size: images of the step (noise: speed does not look at them).
+        width: of the GN-S.
+    """
+    from torch.profiler import ProfilerActivity, profile
+
+    model = create_model("gn-s", width=width, seed=0).to(memory_format=torch.channels_last).train()
+    set_merging(model, merging)
+    images = torch.randn(batch_size, 3, 32, 32).contiguous(memory_format=torch.channels_last)
+    labels = torch.zeros(batch_size, dtype=torch.long)
+    for _ in range(2):  # the first step compiles and allocates
+        F.cross_entropy(model(images), labels).backward()
+    with profile(activities=[ProfilerActivity.CPU]) as recorded:
+        F.cross_entropy(model(images), labels).backward()
+    spent = dict.fromkeys([*KINDS, "everything else"], 0.0)
+    for event in recorded.key_averages():
+        kind = next((kind for kind, names in KINDS.items() if _is_named(event.key, names)), "everything else")
+        spent[kind] += event.self_cpu_time_total / 1e3
+    return spent
+
+
+def _is_named(operation: str, names: tuple[str, ...]) -> bool:
+    """Whether the profiler's name of an operation is one of ``names``: whole with a prefix, else in part."""
+    return any(operation == name if name.startswith("aten::") else name in operation for name in names)
 
 
 @torch.no_grad()

@@ -33,3 +33,9 @@ def test_an_unknown_task_is_one_line(capsys):
     assert main(["bench", "gn-x"]) == 1
     assert "no task is called gn-x" in capsys.readouterr().err
     assert main(["bench", "--turns", "0"]) == 1
+
+
+def test_merging_takes_the_batch_norms_out_of_a_step():
+    plain, merged = bench.step_by_kind(False, 4, 0.5), bench.step_by_kind(True, 4, 0.5)
+    assert merged["batch norm"] < 0.2 * plain["batch norm"]
+    assert plain["merging"] < 0.1 * sum(plain.values()) and merged["merging"] > 0
