@@ -99,7 +99,10 @@ def test_everything_imported_is_declared(project):
     declared = {part: modules_of(lines) for part, lines in project["optional-dependencies"].items()}
     core = with_carried(modules_of(project["dependencies"]))
     site = with_carried(core | declared["site"])
-    assert imported(python_files("course_lib", "data") | lesson_code()) - core - declared["ray"] - declared["bench"] == set()
+    assert (
+        imported(python_files("course_lib", "data") | lesson_code()) - core - declared["ray"] - declared["bench"]
+        == set()
+    )
     assert imported(python_files("docs")) - site - {"mathml"} == set()
     assert imported(python_files("tests")) - with_carried(site | declared["test"]) - {"build", "mathml"} == set()
 
