@@ -7,6 +7,7 @@ No slider runs a network: the costs of every width and the logits of every pictu
 ===============  =========================================================================================
 ``width``        the width slider: costs of each block, measured accuracies
 ``temperature``  the temperature slider: softened probabilities, entropy and loss of a test image
+``schedule``     the schedule slider: warm-up and peak rate, and what they do on a noisy parabola
 ``softening``    Eq. 1 by hand, with numpy in double precision: the numbers of the temperature slider
 ``costs``        what each width costs, kept in ``data/costs``: the numbers of the width slider
 ``drawing``      what both sliders are made of: the reused figure, its labels, the widgets around it
@@ -16,6 +17,7 @@ No slider runs a network: the costs of every width and the logits of every pictu
 """
 
 from course_lib.interact.costs import COST_COLUMNS, SLIDER_WIDTHS, measure_costs, width_costs, write_costs
+from course_lib.interact.schedule import expected_losses, schedule_explorer, schedule_figure, shrinking
 from course_lib.interact.softening import Terms, entropy_bits, kl_divergence, loss_terms, softened
 from course_lib.interact.temperature import (
     HIGHEST_TEMPERATURE,
@@ -34,9 +36,13 @@ __all__ = [
     "SLIDER_WIDTHS",
     "Terms",
     "entropy_bits",
+    "expected_losses",
     "kl_divergence",
     "loss_terms",
     "measure_costs",
+    "schedule_explorer",
+    "schedule_figure",
+    "shrinking",
     "softened",
     "temperature_explorer",
     "temperature_figure",
