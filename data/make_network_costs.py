@@ -2,8 +2,9 @@
 
     python data/make_network_costs.py
 
-Counts are exact and the same everywhere. Latency is that of this machine: one image, one CPU thread, eval mode, GhostNets
-folded; the fastest of several rounds of medians, since other programs can only make it slower. ``machine`` says where.
+Counts are exact and the same everywhere. Latency is that of this machine: one image, one CPU thread, eval mode, folded
+where the network is a GhostNet; the fastest of several rounds of medians, since other programs can only make it slower.
+``machine`` says where.
 """
 
 import argparse
