@@ -9,6 +9,7 @@ No slider runs a network: the costs of every width and the logits of every pictu
 ``ghosts``       the ghost slider: what a ghost module costs beside an ordinary convolution
 ``temperature``  the temperature slider: softened probabilities, entropy and loss of a test image
 ``ensemble``     the ensemble's check boxes: accuracy, loss and soft target of any choice of members
+``schedule``     the schedule slider: warm-up and peak rate, and what they do on a noisy parabola
 ``softening``    Eq. 1 by hand, with numpy in double precision: the numbers of the temperature slider
 ``costs``        what each width costs, kept in ``data/costs``: the numbers of the width slider
 ``chains``       the chain slider: assistants between a teacher and a student, on the problem in the plane
@@ -29,6 +30,7 @@ from course_lib.interact.detectable import (
 )
 from course_lib.interact.ensemble import ensemble_explorer, ensemble_figure, stored_members
 from course_lib.interact.ghosts import GhostCost, ghost_cost, ghost_explorer, ghost_figure, gn_s_channels
+from course_lib.interact.schedule import expected_losses, schedule_explorer, schedule_figure, shrinking
 from course_lib.interact.softening import Terms, entropy_bits, kl_divergence, loss_terms, softened
 from course_lib.interact.temperature import (
     HIGHEST_TEMPERATURE,
@@ -61,9 +63,13 @@ __all__ = [
     "ghost_explorer",
     "ghost_figure",
     "gn_s_channels",
+    "expected_losses",
     "kl_divergence",
     "loss_terms",
     "measure_costs",
+    "schedule_explorer",
+    "schedule_figure",
+    "shrinking",
     "softened",
     "stored_members",
     "temperature_explorer",
