@@ -7,20 +7,23 @@ No slider runs a network: the costs of every width and the logits of every pictu
 ===============  =========================================================================================
 ``width``        the width slider: costs of each block, measured accuracies
 ``temperature``  the temperature slider: softened probabilities, entropy and loss of a test image
-``softening``    Eq. 1 by hand, with numpy in double precision: the numbers of the temperature slider
+``surface``      the surface slider: loss and gradient size of a test image over temperature and alpha together
+``gallery``      which test images these two show, with both networks' logits
+``softening``    Eq. 1 by hand, with numpy in double precision: the numbers of these two
 ``costs``        what each width costs, kept in ``data/costs``: the numbers of the width slider
-``drawing``      what both sliders are made of: the reused figure, its labels, the widgets around it
+``drawing``      what all sliders are made of: the reused figure, its labels, the widgets around it
 ===============  =========================================================================================
 
 ``python -m course_lib.interact`` measures the costs of the width slider anew.
 """
 
 from course_lib.interact.costs import COST_COLUMNS, SLIDER_WIDTHS, measure_costs, width_costs, write_costs
-from course_lib.interact.softening import Terms, entropy_bits, kl_divergence, loss_terms, softened
+from course_lib.interact.gallery import PICTURES
+from course_lib.interact.softening import Terms, entropy_bits, gradient_terms, kl_divergence, loss_terms, softened
+from course_lib.interact.surface import loss_surface, surface_explorer, surface_figure
 from course_lib.interact.temperature import (
     HIGHEST_TEMPERATURE,
     LOWEST_TEMPERATURE,
-    PICTURES,
     temperature_explorer,
     temperature_figure,
 )
@@ -34,10 +37,14 @@ __all__ = [
     "SLIDER_WIDTHS",
     "Terms",
     "entropy_bits",
+    "gradient_terms",
     "kl_divergence",
+    "loss_surface",
     "loss_terms",
     "measure_costs",
     "softened",
+    "surface_explorer",
+    "surface_figure",
     "temperature_explorer",
     "temperature_figure",
     "width_costs",
