@@ -136,8 +136,13 @@ WRONG = [
     (checks.check_eq_1, lambda z, v, y, T, a: T**2 * soft_hard_term(z, v / T * T, y, T, a), "not Eq. 1"),
     (
         checks.check_eq_1,
-        lambda z, v, y, T, a: T**2 * (a * F.cross_entropy(z / T, y) + (1 - a) * kl(z, v, T)),
+        lambda z, v, y, T, a: a * kl(z, v, T) + (1 - a) * F.cross_entropy(z, y),
         "both bugs are still there",
+    ),
+    (
+        checks.check_eq_1,
+        lambda z, v, y, T, a: T**2 * (a * F.cross_entropy(z / T, y) + (1 - a) * kl(z, v, T)),
+        "the hard term is softened, and T² multiplies it",
     ),
     (checks.check_soft_gradient, lambda z, v, T: T * ((v / T).softmax(1) - (z / T).softmax(1)), "sign is turned"),
     (checks.check_soft_gradient, lambda z, v, T: ((z / T).softmax(1) - (v / T).softmax(1)) / T, "without T²"),

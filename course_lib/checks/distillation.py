@@ -122,10 +122,10 @@ def check_eq_1(answer: Callable) -> str:
                 (1 - alpha) * hard + alpha * T**2 * kl
             ),
             "T² is forgotten": alpha * hard + (1 - alpha) * kl,
-            "both bugs are still there: the hard term is softened, and T² multiplies it": (
-                T**2 * (alpha * warm + (1 - alpha) * kl)
+            "the hard term is softened, and T² multiplies it": (T**2 * (alpha * warm + (1 - alpha) * kl)),
+            "both bugs are still there: alpha weighs the teacher's term, and T² is forgotten": (
+                (1 - alpha) * hard + alpha * kl
             ),
-            "alpha is on the wrong term, and the hard term is softened": (1 - alpha) * warm + alpha * T**2 * kl,
             "your KL is averaged over classes as well: divide by the batch only": (
                 alpha * hard + (1 - alpha) * T**2 * kl / CLASSES
             ),
