@@ -15,6 +15,11 @@ No slider runs a network: the costs of every width and the logits of every pictu
 ``chains``       the chain slider: assistants between a teacher and a student, on the problem in the plane
 ``detectable``   the slider over seeds and test images: what difference they can find
 ``drawing``      what both sliders are made of: the reused figure, its labels, the widgets around it
+``surface``      the surface slider: loss and gradient size of a test image over temperature and alpha together
+``gallery``      which test images these two show, with both networks' logits
+``softening``    Eq. 1 by hand, with numpy in double precision: the numbers of these two
+``costs``        what each width costs, kept in ``data/costs``: the numbers of the width slider
+``drawing``      what all sliders are made of: the reused figure, its labels, the widgets around it
 ===============  =========================================================================================
 
 ``python -m course_lib.interact`` measures the costs of the width slider anew.
@@ -32,10 +37,12 @@ from course_lib.interact.ensemble import ensemble_explorer, ensemble_figure, sto
 from course_lib.interact.ghosts import GhostCost, ghost_cost, ghost_explorer, ghost_figure, gn_s_channels
 from course_lib.interact.schedule import expected_losses, schedule_explorer, schedule_figure, shrinking
 from course_lib.interact.softening import Terms, entropy_bits, kl_divergence, loss_terms, softened
+from course_lib.interact.gallery import PICTURES
+from course_lib.interact.softening import Terms, entropy_bits, gradient_terms, kl_divergence, loss_terms, softened
+from course_lib.interact.surface import loss_surface, surface_explorer, surface_figure
 from course_lib.interact.temperature import (
     HIGHEST_TEMPERATURE,
     LOWEST_TEMPERATURE,
-    PICTURES,
     temperature_explorer,
     temperature_figure,
 )
@@ -64,7 +71,9 @@ __all__ = [
     "ghost_figure",
     "gn_s_channels",
     "expected_losses",
+    "gradient_terms",
     "kl_divergence",
+    "loss_surface",
     "loss_terms",
     "measure_costs",
     "schedule_explorer",
@@ -72,6 +81,8 @@ __all__ = [
     "shrinking",
     "softened",
     "stored_members",
+    "surface_explorer",
+    "surface_figure",
     "temperature_explorer",
     "temperature_figure",
     "width_costs",
