@@ -1,11 +1,15 @@
-"""The command line: ``python -m course_lib {doctor,data,study,report,course}``."""
+"""The command line: ``python -m course_lib {doctor,data,study,verify,bench,report,course}``."""
 
 import argparse
 import os
 import sys
+import time
+from pathlib import Path
 
 from course_lib.errors import CourseError
 from course_lib.profiles import PROFILES, active_profile
+
+STARTED = time.monotonic()  # loading torch and the data counts against --minutes
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,11 +45,31 @@ def parser() -> argparse.ArgumentParser:
     command.set_defaults(command=data)
 
     command = commands.add_parser("study", parents=[common, fresh], help="run rows of Tables I-IV")
-    command.add_argument("keys", nargs="*", help="experiments, e.g. 'gn-s-1.0x<resnet50'; default: all")
+    command.add_argument("keys", nargs="*", help="experiments, e.g. 'gn-s-1.0x<resnet50'; default: the profile's")
     command.add_argument("--only", metavar="TABLE", help="the rows of one table: table1 ... table4")
-    command.add_argument("--seeds", type=int, default=1, metavar="N", help="run seeds 0 to N-1 (default 1)")
-    command.add_argument("--list", action="store_true", help="show what is done and what is missing, run nothing")
+    command.add_argument("--recipe", action="append", metavar="NAME", help="paper, as_run or repaired; may be repeated")
+    command.add_argument("--seeds", type=int, metavar="N", help="run seeds 0 to N-1 (default 1; in full 5)")
+    command.add_argument("--minutes", type=float, metavar="M", help="stop before M minutes are over; go on next time")
+    command.add_argument("--workers", type=int, default=1, metavar="N", help="processes that share queue and GPU")
+    command.add_argument("--ray", metavar="ADDRESS", help="run on a Ray cluster: auto, or its address")
+    command.add_argument("--pretrained", action="store_true", help="start EfficientNetV2-S from ImageNet weights")
+    command.add_argument("--list", action="store_true", help="show what is done, running and missing, run nothing")
+    command.add_argument("--pack", metavar="FILE", help="write results, artefacts and small checkpoints into one .tar")
     command.set_defaults(command=study)
+
+    command = commands.add_parser("verify", help="compare the store with the paper and what is expected")
+    command.add_argument("--accept", action="store_true", help="write down new, sound results as those to be expected")
+    command.set_defaults(command=verify, profile=None)
+
+    command = commands.add_parser("bench", help="time the training loop against the one a good student would write")
+    command.add_argument("tasks", nargs="*", help="words of the tasks' names, e.g. 1.0x; default: all")
+    command.add_argument(
+        "--turns", type=int, default=3, metavar="N", help="how often both loops take turns (default 3)"
+    )
+    command.add_argument("--steps", type=int, default=4, metavar="N", help="steps of a turn (default 4)")
+    command.add_argument("--batch-size", type=int, metavar="N", help="default 256 on a GPU, 128 on the CPU")
+    command.add_argument("--json", type=Path, metavar="FILE", help="write the report there as well")
+    command.set_defaults(command=bench, profile=None)
 
     command = commands.add_parser("report", help="draw Fig. 1 and Tables I-IV from the store into figures/")
     command.set_defaults(command=report, profile=None)
@@ -75,24 +99,87 @@ def data(options: argparse.Namespace) -> int:
 
 
 def study(options: argparse.Namespace) -> int:
-    """Run the chosen rows, or list them."""
-    from course_lib import experiments
+    """Run the chosen rows until the time is up, list them, or pack what there is."""
+    from course_lib import plan
     from course_lib import study as runner
+    from course_lib.progress import Budget, in_words
 
+    if options.pack:
+        return pack(options.pack)
     if options.keys and options.only:
         raise ValueError("name experiments or --only TABLE, not both")
-    keys = options.keys or None
-    if options.only:
-        keys = [experiment.key for experiment in experiments.table_rows(options.only)]
-    profile = active_profile()
+    if options.workers < 1 or (options.seeds is not None and options.seeds < 1):
+        raise ValueError("--workers and --seeds take a number from 1 on")
+    budget = Budget(options.minutes, started=STARTED)
+    wanted = plan.queue(
+        active_profile(),
+        keys=options.keys or None,
+        table=options.only,
+        recipes=options.recipe,
+        seeds=None if options.seeds is None else range(options.seeds),
+        pretrained=options.pretrained,
+    )
     if options.list:
-        for line in runner.listing(keys, profile=profile, seeds=range(options.seeds)):
+        for line in runner.listing(wanted):
             print(line)
         return 0
-    failures = runner.run(keys, profile=profile, seeds=tuple(range(options.seeds)), fresh=options.fresh)
-    for failure in failures:
+    if options.ray:
+        from course_lib.ray_cluster import work_on_cluster
+
+        outcome = work_on_cluster(wanted, budget, address=options.ray, fresh=options.fresh)
+    elif options.workers > 1:
+        from course_lib.workers import work_together
+
+        outcome = work_together(wanted, budget, options.workers, fresh=options.fresh)
+    else:
+        outcome = runner.work(wanted, budget, fresh=options.fresh)
+    for line in outcome.held:
+        print(line)
+    for failure in outcome.failures:
         print(f"FAILED {failure}", file=sys.stderr)
-    return 1 if failures else 0
+    spent = in_words(time.monotonic() - STARTED)
+    print(f"{len(outcome.finished)} runs finished in {spent}, {len(outcome.left)} left, {len(outcome.failures)} failed")
+    return 1 if outcome.failures else 0
+
+
+def pack(target: str) -> int:
+    """Write one file that carries the study to another machine."""
+    from course_lib import artefacts
+
+    left_out = artefacts.pack(Path(target))
+    for name in left_out:
+        print(f"left out, too large: {name}")
+    print(f"{target}: unpack it with `tar xf` in the course's folder")
+    return 0
+
+
+def bench(options: argparse.Namespace) -> int:
+    """Print images a second and peak memory of engine and plain reference."""
+    from course_lib import bench as benchmark
+
+    if min(options.turns, options.steps, options.batch_size or 1) < 1:
+        raise ValueError("--turns, --steps and --batch-size take a number from 1 on")
+    tasks = benchmark.tasks_named(options.tasks) if options.tasks else benchmark.TASKS
+    benchmark.main(
+        options.json, tasks=tasks, turns=options.turns, steps=options.steps, batch_size=options.batch_size
+    )  # fmt: skip
+    return 0
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Print a line a row; 1 where one is broken."""
+    from course_lib import verify as checks
+
+    if options.accept:
+        for line in checks.accept():
+            print(line)
+    lines = checks.examine()
+    for line in lines:
+        print(line)
+    broken = [line for line in lines if line.broken]
+    for line in broken:
+        print(f"BROKEN {line.name}: {line.words}", file=sys.stderr)
+    return 1 if broken else 0
 
 
 def report(options: argparse.Namespace) -> int:

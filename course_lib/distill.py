@@ -129,6 +129,8 @@ class RememberedTeacher:
         classes: number of classes.
     """
 
+    needs_rows = True  # the training loop hands over which images a batch holds, and in which views
+
     def __init__(self, teacher: nn.Module, images: int, classes: int):
         self.teacher = teacher
         self.memory = torch.full((images, VIEWS, classes), float("nan"))

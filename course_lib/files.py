@@ -36,3 +36,10 @@ def atomic_write(path: Path, data: bytes) -> None:
             Path(aside).unlink(missing_ok=True)
         reason = error.strerror or error
         raise CourseError(f"cannot write {path}: {reason}; free some space or choose a writable folder") from error
+
+
+def check_writable(folder: Path) -> None:
+    """Raise CourseError in one line where nothing can be written to ``folder``: better now than after an hour."""
+    trial = Path(folder) / ".writable"
+    atomic_write(trial, b"")
+    trial.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ class Profile:
         student_epochs: epochs for GN-S, GN-D, with and without a teacher (equal, so that deltas are fair).
         teacher_epochs: epochs for the big networks.
         batch_size: images a step.
+        test_images: how many test images are asked after every epoch, balanced over the classes; None for all.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Profile:
     student_epochs: int
     teacher_epochs: int
     batch_size: int
+    test_images: int | None = None
 
     @property
     def label(self) -> str:
@@ -35,8 +37,8 @@ class Profile:
 
 PROFILES = {
     "quick": Profile("quick", "sample", 500, student_epochs=2, teacher_epochs=1, batch_size=10),
-    "laptop": Profile("laptop", "full", 10_000, student_epochs=15, teacher_epochs=15, batch_size=128),
-    "full": Profile("full", "full", 50_000, student_epochs=200, teacher_epochs=200, batch_size=256),
+    "laptop": Profile("laptop", "full", 10_000, student_epochs=12, teacher_epochs=6, batch_size=128, test_images=5_000),
+    "full": Profile("full", "full", 50_000, student_epochs=200, teacher_epochs=50, batch_size=256),
 }
 
 

@@ -9,7 +9,6 @@ Importing this module does not import torch.
 import base64
 import html
 import io
-import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
@@ -28,6 +27,8 @@ from course_lib.errors import ResultError
 from course_lib.experiments import EXPERIMENTS, TABLES, baseline_of, find
 from course_lib.files import atomic_write, repo_path
 from course_lib.profiles import Profile
+from course_lib.recipes import CONTROL, RECIPES, is_unshuffled, origin
+from course_lib.verdicts import Verdict, verdict_of
 
 if TYPE_CHECKING:
     from IPython.display import HTML
@@ -52,6 +53,8 @@ TITLES = {
     3: "Table III. A chain of teacher assistants: ResNet50, ResNet34, ResNet18, student",
     4: "Table IV. An ensemble of four teachers: ResNet50, DenseNet161, VGG13, InceptionV3",
 }
+# The learning curves of the report: the smallest student alone and with one teacher of each kind.
+CURVES = ("gn-s-1.0x", "gn-s-1.0x<resnet50", "gn-s-1.0x<gn-s-2.8x", "gn-s-1.0x<ta", "gn-s-1.0x<ensemble", "gn-s-2.8x")
 PROFILE_ORDER = ("full", "laptop", "quick")
 DATASET_NAMES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "synthetic": "SYNTHETIC images"}
 
@@ -130,8 +133,12 @@ def _name(profile: str | Profile) -> str:
 
 
 def _runs(results: pd.DataFrame, profile: str, recipe: str, keys: Iterable[str]) -> pd.DataFrame:
-    """The runs of ``keys``; floats where there are none too, so that means are NaN and not errors."""
-    chosen = (results["profile"] == profile) & (results["recipe"] == recipe) & results["key"].isin(list(keys))
+    """The runs of ``keys``; floats where there are none too, so that means are NaN and not errors.
+
+    A row that the recipe trains as another does is that one's run.
+    """
+    origins = {key: origin(key, recipe) for key in keys}
+    chosen = (results["profile"] == profile) & (results["recipe"] == results["key"].map(origins))
     numbers = ("last_accuracy", "best_accuracy", "parameters", "epochs")
     return results[chosen].astype(dict.fromkeys(numbers, float)).sort_values(["key", "seed"])
 
@@ -143,13 +150,14 @@ def _paired_deltas(own: pd.DataFrame, baseline: pd.DataFrame) -> pd.Series:
 
 def _check_alike(runs: pd.DataFrame, n: int) -> None:
     """Refuse to set runs side by side that were not trained alike."""
-    big = ~runs["student"].astype(str).str.startswith("gn-")
+    students = runs["student"].astype(str)
+    big = sorted(set(students[~students.str.startswith("gn-")]))
     data = runs["dataset"].astype(str) + ", " + runs["data_subset"].astype(str)
     kinds = (
-        ("the profile's settings", runs["profile_spec"].map(lambda spec: json.dumps(spec, sort_keys=True))),
+        ("the profile's settings", runs["profile_spec"].map(lambda spec: str(_profile(spec)))),
         ("the data", data + ", " + runs["test_images"].astype(str) + " test images"),
-        ("the epochs of the GhostNets", runs["epochs"][~big]),
-        ("the epochs of the big networks", runs["epochs"][big]),
+        ("the epochs of the GhostNets", runs["epochs"][students.str.startswith("gn-")]),
+        *((f"the epochs of {name}", runs["epochs"][students == name]) for name in big),
     )
     for what, values in kinds:
         if values.nunique() > 1:
@@ -177,11 +185,18 @@ def _provenance(runs: pd.DataFrame, profile: str, recipe: str) -> str:
         return f"{profile} profile, recipe {recipe!r}: no runs yet"
     run = runs.iloc[-1]
     data = f"{DATASET_NAMES.get(run['dataset'], run['dataset'])}, {int(run['test_images']):,} test images"
-    return f"{_label(run['profile_spec'])}; {data}; recipe {recipe!r}"
+    shared = sorted(set(runs["recipe"]) - {recipe})
+    same = f" (rows that it trains alike are those of {', '.join(map(repr, shared))})" if shared else ""
+    return f"{_label(run['profile_spec'])}; {data}; recipe {recipe!r}{same}"
+
+
+def _profile(spec: dict) -> Profile:
+    """The profile as a result holds it; what an older one does not know is left at its default."""
+    return Profile(**{field.name: spec[field.name] for field in fields(Profile) if field.name in spec})
 
 
 def _label(spec: dict) -> str:
-    return Profile(**{field.name: spec[field.name] for field in fields(Profile)}).label
+    return _profile(spec).label
 
 
 class ShownTable:
@@ -224,6 +239,51 @@ def style(frame: pd.DataFrame) -> ShownTable:
     marks = [f" ({_letter(notes.index(note))})" if note else "" for note in frame["note"]]
     cells.iloc[:, 0] = [label + mark for label, mark in zip(cells.iloc[:, 0], marks, strict=True)]
     return ShownTable(cells, frame.attrs.get("caption", ""), notes)
+
+
+def verdicts_table(results: pd.DataFrame, profile: str | Profile, recipe: str = "paper") -> ShownTable:
+    """What can be said of each distilled row: the paper's delta, ours with its interval, n, and the verdict's word.
+
+    Rows that ``as_run`` trains without shuffling stand twice: against the shuffled baseline, as in the paper, and
+    against one without shuffling.
+
+    Raises:
+        ResultError: the labels of the test images are not at hand, or stored predictions are damaged.
+    """
+    name, lines = _name(profile), []
+    for n in (2, 3, 4):
+        for key, printed in paper_table(n).iterrows():
+            twice = recipe == "as_run" and is_unshuffled(find(key))
+            for baseline in ("shuffled", CONTROL) if twice else ("shuffled",):
+                verdict = verdict_of(
+                    results,
+                    key,
+                    profile=name,
+                    recipe=recipe,
+                    baseline_recipe=CONTROL if baseline == CONTROL else None,
+                )
+                lines.append(_verdict_line(key, printed, baseline, verdict))
+    keys = [key for n in (2, 3, 4) for key in paper_table(n).index]
+    origin_words = _provenance(_runs(results, name, recipe, keys), name, recipe)
+    caption = (
+        f"Verdicts. Ours, {origin_words}. Deltas in points against the same network without a teacher: the paper's of "
+        "the best epoch and one seed, ours of the last epoch with a 95 % interval over seeds and test images."
+    )
+    return ShownTable(pd.DataFrame(lines), caption, ())
+
+
+def _verdict_line(key: str, printed: pd.Series, baseline: str, verdict: Verdict) -> dict[str, str]:
+    known = bool(verdict.seeds)
+    interval = f"{verdict.low:+.2f} to {verdict.high:+.2f}" if np.isfinite(verdict.low) else "–"
+    return {
+        "row": key,
+        "baseline": baseline,
+        PAPER_DELTA: f"{printed['delta']:+.2f}",
+        OUR_DELTA: f"{verdict.mean:+.2f}" if known else "not run",
+        "interval": interval,
+        "n": str(verdict.seeds) if known else "–",
+        "verdict": verdict.word if verdict.word != "none" else f"none: {verdict.reason}",
+    }
 
 
 def show_table(n: int, results: pd.DataFrame, profile: str | Profile, recipe: str = "paper") -> ShownTable:
@@ -557,24 +617,28 @@ def available_profiles(results: pd.DataFrame, recipe: str = "paper") -> list[str
 
 def summary(results: pd.DataFrame) -> str:
     """The state of the store, a line for each profile and recipe."""
-    in_tables = {key for key, experiment in EXPERIMENTS.items() if experiment.table in TABLES}
     lines = []
     for recipe in sorted(set(results["recipe"])):
+        rows = {key for key, row in EXPERIMENTS.items() if row.table in TABLES and origin(key, recipe) == recipe}
         for profile in available_profiles(results, recipe):
             runs = results[(results["profile"] == profile) & (results["recipe"] == recipe)]
             seeds = runs["seed"].nunique()
             lines.append(
                 f"{_label(runs.iloc[-1]['profile_spec'])}; recipe {recipe!r}: "
-                f"{len(in_tables.intersection(runs['key']))} of {len(in_tables)} table rows run, "
+                f"{len(rows.intersection(runs['key']))} of {len(rows)} table rows run, "
                 f"{seeds} seed{'s' if seeds > 1 else ''}"
             )
     return "\n".join(lines) or "no finished runs"
 
 
-def write_report(results: pd.DataFrame, folder: Path | None = None, recipe: str = "paper") -> list[Path]:
-    """Draw Fig. 1, the deltas and Tables I to IV (CSV and Markdown) of every profile that has runs.
+def write_report(results: pd.DataFrame, folder: Path | None = None, recipe: str | None = None) -> list[Path]:
+    """Draw Fig. 1, deltas, learning curves, Tables I to IV and verdicts of every profile and recipe that has runs.
 
-    They go to ``figures/<profile>/``. Everything is drawn before the first file is written.
+    They go to ``figures/<profile>/``, those of other recipes than ``paper`` to ``figures/<profile>/<recipe>/``; tables
+    as CSV and Markdown. Everything is drawn before the first file is written.
+
+    Args:
+        recipe: only this one; default all.
 
     Returns:
         The files written.
@@ -583,18 +647,28 @@ def write_report(results: pd.DataFrame, folder: Path | None = None, recipe: str 
         ResultError: the store has no run of this recipe, or runs of one table do not belong together.
         CourseError: a file cannot be written.
     """
-    profiles = available_profiles(results, recipe)
-    if not profiles:
-        raise ResultError(f"no results of recipe {recipe!r} yet: run python -m course_lib study first")
     files: dict[Path, bytes] = {}
-    for profile in profiles:
-        place = _figures(folder) / profile
-        files[place / "fig1.png"] = _png(figure_1(results, profile, recipe))
-        files[place / "deltas.png"] = _png(deltas_figure(results, profile, recipe))
-        for n in TITLES:
-            frame = table(n, results, profile, recipe)
-            files[place / f"table{n}.csv"] = frame.to_csv(float_format="%.4f", lineterminator="\n").encode()
-            files[place / f"table{n}.md"] = style(frame).to_markdown().encode()
+    for name in RECIPES if recipe is None else (recipe,):
+        for profile in available_profiles(results, name):
+            place = _figures(folder) / profile / ("" if name == "paper" else name)
+            files |= {place / file: content for file, content in _report_of(results, profile, name).items()}
+    if not files:
+        raise ResultError(f"no results of recipe {recipe or 'paper'!r} yet: run python -m course_lib study first")
     for path, content in files.items():
         atomic_write(path, content)
     return list(files)
+
+
+def _report_of(results: pd.DataFrame, profile: str, recipe: str) -> dict[str, bytes]:
+    """The files of one profile and recipe by name."""
+    files = {
+        "fig1.png": _png(figure_1(results, profile, recipe)),
+        "deltas.png": _png(deltas_figure(results, profile, recipe)),
+        "curves.png": _png(learning_curves(results, CURVES, profile, recipe)),
+    }
+    for n in TITLES:
+        frame = table(n, results, profile, recipe)
+        files[f"table{n}.csv"] = frame.to_csv(float_format="%.4f", lineterminator="\n").encode()
+        files[f"table{n}.md"] = style(frame).to_markdown().encode()
+    files["verdicts.md"] = verdicts_table(results, profile, recipe).to_markdown().encode()
+    return files

@@ -5,11 +5,13 @@ was torn or edited is refused by name. Importing this module does not import tor
 """
 
 import base64
+import csv
 import functools
 import hashlib
 import io
 import json
 import math
+import os
 import platform
 import re
 import subprocess
@@ -24,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from course_lib.archives import PUBLISHED
 from course_lib.errors import ResultError
 from course_lib.experiments import Experiment, run_id
 from course_lib.files import atomic_write, repo_path
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
     import torch
 
 FORMAT = 1
+ACCEPTED_HEADER = ("run", "sha256")
+HALF = 5_000  # the laptop profile's test images: the first of each class (``ImageSet.take``)
 REMEDY = "restore it, or delete it and run it again"
 FIELDS: dict[str, type | tuple[type, ...]] = {
     "format": int,
@@ -59,6 +64,8 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "data": dict,
     "finished": str,
 }
+# What older results do without: how the network was fed, where its first weights came from, who taught it.
+OPTIONAL: dict[str, type | tuple[type, ...]] = {"conditions": dict}
 HISTORY_COLUMNS = (
     "epoch",
     "lr",
@@ -84,6 +91,7 @@ COLUMNS = (
     *("last_accuracy", "best_accuracy", "best_epoch", "test_images", "parameters"),
     *("wall_seconds", "images_per_second", "device", "revision", "finished"),
     *("dataset", "data_subset", "data_source", "profile_spec", "training", "versions", "history"),
+    "conditions",
     *("predictions", "predictions_sha256", "path"),
 )
 
@@ -104,6 +112,7 @@ def make_result(
     wall_seconds: float,
     images_per_second: float,
     data: dict,
+    conditions: dict | None = None,
     device: Any = None,
 ) -> dict:
     """The result of one finished run, with everything that follows from the arguments filled in.
@@ -115,6 +124,8 @@ def make_result(
         predictions: (N,) the class given to each test image after the last epoch, 0 to 255.
         parameters: trained parameters in the training form.
         data: ``name``, ``subset``, ``train_images`` and ``source`` of the images trained on.
+        conditions: what else the numbers depend on: ``input_size`` in pixels, ``initial_weights``, what the
+            ``teacher_sees``, and of each of its ``teachers`` the run, epochs and accuracy.
         device: what the run ran on, as for ``environment``.
 
     Raises:
@@ -143,6 +154,7 @@ def make_result(
         "images_per_second": round(float(images_per_second), 1),
         **environment(device),
         "data": dict(data),
+        **({} if conditions is None else {"conditions": dict(conditions)}),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
@@ -190,7 +202,10 @@ def predictions(row: Any) -> np.ndarray:
 
 @functools.cache  # the code that was loaded, not what an editor makes of it while a study runs
 def code_revision() -> str:
-    """The code's short git hash, with ``-dirty`` where course_lib differs from it; else ``unknown``."""
+    """The code's short git hash, with ``-dirty`` where course_lib differs from it.
+
+    Where git knows nothing, as in a copy on a rented machine, what ``COURSE_REVISION`` says; else ``unknown``.
+    """
 
     def git(*arguments: str) -> str:
         command = ["git", *arguments]
@@ -202,7 +217,8 @@ def code_revision() -> str:
         dirty = git("status", "--porcelain", "--", ".")
         return git("rev-parse", "--short", "HEAD") + ("-dirty" if dirty else "")
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        stated = os.environ.get("COURSE_REVISION")
+        return f"{stated} (stated)" if stated else "unknown"
 
 
 def environment(device: Any = None) -> dict:
@@ -277,16 +293,26 @@ def read_result(path: Path) -> dict:
     return result
 
 
-def load_results(folder: Path | None = None) -> pd.DataFrame:
+def load_results(folder: Path | None = None, *, skip_damaged: bool = False) -> pd.DataFrame:
     """Every run in the store, one a row, with ``COLUMNS``; an empty store gives an empty frame.
 
     ``temperature``, ``alpha``, ``epochs`` and ``batch_size`` are those really trained with, and
     ``profile_spec`` is the profile as it was then.
 
+    Args:
+        skip_damaged: leave out what is not sound, where its absence does no harm; tables never do.
+
     Raises:
         ResultError: a file is not sound; ``check_store`` lists all of them.
     """
-    return pd.DataFrame([_flat(read_result(path), path) for path in _files(folder)], columns=list(COLUMNS))
+    rows = []
+    for path in _files(folder):
+        try:
+            rows.append(_flat(read_result(path), path))
+        except ResultError:
+            if not skip_damaged:
+                raise
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def check_store(folder: Path | None = None) -> list[str]:
@@ -298,6 +324,26 @@ def check_store(folder: Path | None = None) -> list[str]:
         except ResultError as error:
             problems.append(str(error))
     return problems
+
+
+def accepted_path() -> Path:
+    """The list of results that somebody looked at and took (``verify --accept``): run, SHA-256 of the file."""
+    return repo_path("data", "results", "accepted.csv")
+
+
+def accepted() -> dict[str, str]:
+    """SHA-256 of each accepted result's file, by run; empty where there is no list.
+
+    Raises:
+        ResultError: the list cannot be read.
+    """
+    try:
+        with open(accepted_path(), newline="", encoding="ascii") as file:
+            return {row["run"]: row["sha256"] for row in csv.DictReader(file)}
+    except FileNotFoundError:
+        return {}
+    except (KeyError, ValueError, OSError) as error:
+        raise ResultError(f"{accepted_path()} cannot be read: restore it") from error
 
 
 def _files(folder: Path | None) -> list[Path]:
@@ -318,6 +364,7 @@ def _flat(result: dict, path: Path) -> dict:
         "data_subset": data["subset"],
         "data_source": data["source"],
         "train_images": data["train_images"],
+        "conditions": result.get("conditions", {}),
         "path": str(path),
     }
 
@@ -378,9 +425,9 @@ def _wrong_fields(result: dict) -> str | None:
             return f"field {name} is missing"
         if not isinstance(result[name], kind) or isinstance(result[name], bool):
             return f"field {name} has the wrong type"
-    for name in result:
-        if name not in FIELDS:
-            return f"unknown field {name}"
+    for name, value in result.items():
+        if name not in FIELDS and not isinstance(value, OPTIONAL.get(name, ())):
+            return f"unknown field {name}, or one of the wrong type"
     for part, names in PARTS.items():
         for name in names:
             if name not in result[part]:
@@ -492,7 +539,43 @@ def load_logits(name: str, folder: Path | None = None) -> Logits:
     """
     import torch
 
-    path = _logits_path(name, folder)
+    logits, labels, meta = _read_logits(_logits_path(name, folder))
+    return Logits(torch.from_numpy(logits.astype(np.float32)), torch.from_numpy(labels.astype(np.int64)), meta)
+
+
+def known_test_labels(count: int) -> np.ndarray:
+    """The (N,) labels of CIFAR-10's test images as they ship with the course.
+
+    Args:
+        count: 1,000 for the sample, 10,000 for all, 5,000 for the half of all that the laptop profile asks.
+
+    Raises:
+        ResultError: no test set of ``count`` images is known, or the file with its labels is missing or was edited.
+    """
+    if count == HALF:
+        labels = known_test_labels(10_000)
+        rank = np.concatenate([np.arange(len(group)) for group in np.split(np.sort(labels), 10)])
+        of_class = np.empty_like(rank)
+        of_class[np.argsort(labels, kind="stable")] = rank  # how many of its class come before an image
+        return labels[of_class < HALF // 10]
+    if count == 10_000:
+        path, expected = _logits_path("resnet18", None), PUBLISHED["cifar10"].sha256["test_labels"]
+        labels = _read_logits(path)[1]
+    else:
+        path = repo_path("data", "sample", "sample.json")
+        try:
+            split = json.loads(path.read_text(encoding="utf-8"))["splits"]["test"]
+            labels, expected = np.array(split["labels"], dtype=np.uint8), split["labels_sha256"]
+        except (OSError, ValueError, KeyError) as error:
+            raise ResultError(f"{path} with the sample's labels cannot be read: restore it") from error
+    if hashlib.sha256(labels.tobytes()).hexdigest() != expected:
+        raise ResultError(f"{path} does not hold the labels of CIFAR-10's test images: restore it")
+    if len(labels) != count:
+        raise ResultError(f"labels are known of 10,000, {HALF:,} and {len(labels):,} test images, not of {count:,}")
+    return labels
+
+
+def _read_logits(path: Path) -> tuple[np.ndarray, np.ndarray, dict]:
     if not path.exists():
         stored = ", ".join(sorted(other.stem for other in path.parent.glob("*.npz"))) or "none"
         raise ResultError(f"no logits at {path}; stored are: {stored}")
@@ -502,8 +585,7 @@ def load_logits(name: str, folder: Path | None = None) -> Logits:
             meta = json.loads(str(archive["meta"]))
         if logits.ndim != 2 or labels.shape != logits.shape[:1]:
             raise ValueError(f"shapes {logits.shape} and {labels.shape}")
-        logits, labels = logits.astype(np.float32), labels.astype(np.int64)
-        return Logits(torch.from_numpy(logits), torch.from_numpy(labels), meta)
+        return logits, labels, meta
     except (OSError, EOFError, KeyError, ValueError, zlib.error, zipfile.BadZipFile) as error:
         raise ResultError(f"{path} is damaged ({error}): restore it or make it again") from error
 

@@ -1,26 +1,56 @@
-"""Runs what ``experiments.py`` lists: teachers first, finished runs skipped, killed runs resumed.
+"""Runs the queue of ``plan.py``: teachers first, finished runs skipped, killed runs resumed, failed runs reported.
 
-A run's weights live in ``data/cache/checkpoints`` (not in git): a student needs its teacher's weights, and a teacher
-whose weights are missing is trained again. A run's result goes to the store (``results.py``).
+A run's weights live in ``data/cache/checkpoints`` (not in git) and are written after every epoch: a student needs its
+teacher's weights, and a teacher whose weights are missing is trained again. A run's result goes to the store
+(``results.py``). Several studies may work on one store at once: each run has a lock.
 """
 
-import dataclasses
-import functools
+import time
 from collections.abc import Iterable
-from pathlib import Path
+from dataclasses import dataclass, field
 
-from course_lib import experiments, results
-from course_lib.data import Dataset, load_dataset
-from course_lib.distill import Ensemble, RememberedTeacher, Teacher
-from course_lib.errors import CourseError
-from course_lib.experiments import EXPERIMENTS, Experiment
-from course_lib.files import repo_path
+from torch import Tensor
+
+from course_lib import artefacts, plan, results
+from course_lib.errors import CourseError, ResultError
+from course_lib.estimates import Estimates
+from course_lib.files import check_writable, repo_path
+from course_lib.locks import Held, run_lock
+from course_lib.material import (
+    epochs_done,
+    initial_weights,
+    is_trained,
+    new_student,
+    study_data,
+    teacher_of,
+    told_about,
+    trained_parameters,
+)
 from course_lib.models.cost import count_parameters
-from course_lib.models.zoo import create_model, input_size
+from course_lib.plan import Run, with_teachers
 from course_lib.profiles import Profile, active_profile
-from course_lib.train import Recipe, default_device, read_checkpoint, train
+from course_lib.progress import Budget, LiveLine, OutOfTime, in_words
+from course_lib.recipes import fed_size, teacher_sees_scraps, training_recipe
+from course_lib.train import default_device, train
 
-STUDENTS = ("gn-s", "gn-d")  # these train for profile.student_epochs, with and without a teacher
+WAIT_SECONDS = 1.0  # between two looks at whether another process has finished a teacher
+
+
+@dataclass
+class Outcome:
+    """What a study came to.
+
+    Attributes:
+        finished: runs that this process brought to their end.
+        failures: one line for each run that failed, or was waiting for one that did.
+        left: runs that are not finished.
+        held: one line for each run that another process works on.
+    """
+
+    finished: list[Run] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    left: list[Run] = field(default_factory=list)
+    held: list[str] = field(default_factory=list)
 
 
 def run(
@@ -28,15 +58,15 @@ def run(
     *,
     profile: Profile | None = None,
     recipe: str = "paper",
-    seeds: tuple[int, ...] = (0,),
+    seeds: Iterable[int] = (0,),
     fresh: bool = False,
 ) -> list[str]:
-    """Run the experiments ``keys`` (default: every row of Tables I-IV) and the teachers they need.
+    """Run the rows ``keys`` of one recipe (default: the profile's rows of Tables I-IV) and the teachers they need.
 
     Args:
         keys: experiment keys, see ``experiments.EXPERIMENTS``.
         profile: default the active one.
-        recipe: name of the recipe, part of a run's identity.
+        recipe: see ``recipes.py``.
         seeds: each experiment is run once a seed; a student learns from the teacher of its own seed.
         fresh: run again what is in the store already.
 
@@ -45,60 +75,199 @@ def run(
 
     Raises:
         ValueError: a key is unknown.
+        CourseError: the store cannot be written.
     """
     profile = profile or active_profile()
-    wanted = list(EXPERIMENTS if keys is None else (experiments.find(key).key for key in keys))
-    failures = []
-    for seed in seeds:
-        todo = missing(wanted, profile, recipe, seed, fresh)
-        for number, key in enumerate(todo, start=1):
-            print(f"[{number}/{len(todo)}] {key}, seed {seed} ({profile.label})", flush=True)
-            try:
-                run_one(key, profile, recipe, seed, fresh)
-            except CourseError as error:
-                failures.append(f"{key}, seed {seed}: {error}")
-                print(f"FAILED {failures[-1]}", flush=True)
-    return failures
+    keys = None if keys is None else list(keys)
+    wanted = [one for seed in seeds for one in plan.rows(keys, profile, recipe, seed)]
+    return work(wanted, fresh=fresh).failures
 
 
-def missing(wanted: Iterable[str], profile: Profile, recipe: str, seed: int, fresh: bool = False) -> list[str]:
-    """What has to run, teachers first, so that every ``wanted`` key has a result."""
-    wanted = list(wanted)
-    students = wanted if fresh else [key for key in wanted if not result_path(key, profile, recipe, seed).exists()]
-    return [
-        key
-        for key in experiments.in_order(students)
-        if key in students or not is_trained(key, profile, recipe, seed)
-    ]  # fmt: skip
+def work(
+    wanted: Iterable[Run], budget: Budget | None = None, *, fresh: bool = False, live: LiveLine | None = None
+) -> Outcome:
+    """Bring the ``wanted`` runs to their end, in this order and teachers first, until the budget is used up.
 
-
-def run_one(key: str, profile: Profile, recipe: str = "paper", seed: int = 0, fresh: bool = False) -> dict:
-    """Train one experiment from its own seed, store its result and return it. Its teachers must be trained.
+    Args:
+        wanted: runs in order of value, see ``plan.queue``.
+        budget: no run and no epoch is begun that it does not hold; default without a limit.
+        fresh: run the wanted ones again where they are in the store.
+        live: where progress is shown; default standard output.
 
     Raises:
+        CourseError: the store cannot be written.
+    """
+    shift = _Shift(list(wanted), budget or Budget(), fresh, live or LiveLine())
+    while shift.todo and shift.budget.left > 0:
+        # The most valuable run that can be begun; after each, look again from the top.
+        if not any(shift.attempt(run) for run in ready(shift.todo, shift.failed)):
+            if not shift.may_wait():
+                break
+            time.sleep(min(WAIT_SECONDS, shift.budget.left))
+    return shift.end()
+
+
+class _Shift:
+    """One call of ``work``: what is left to do, and what became of the rest."""
+
+    def __init__(self, wanted: list[Run], budget: Budget, fresh: bool, live: LiveLine):
+        check_writable(repo_path("data", "results"))
+        self.budget, self.live, self.outcome = budget, live, Outcome()
+        self.again = set(wanted) if fresh else set()
+        self.todo = to_do(wanted, self.again, self.outcome.failures)
+        self.count, self.estimates = len(self.todo), _estimates(self.todo)
+        self.failed: dict[Run, str] = {}
+        self.held: dict[Run, str] = {}
+        self.too_long: set[Run] = set()
+
+    def attempt(self, run: Run) -> bool:
+        """Bring ``run`` to its end; False where it cannot be begun now, and the next one is to be tried."""
+        if self.budget.left < float("inf") and not self.budget.holds(self.estimates[run.profile].of(run).epoch):
+            self.too_long.add(run)
+            return False
+        try:
+            with run_lock(run.name):
+                self.held.pop(run, None)
+                if run in self.again or not _is_over(run, self.todo):
+                    self.live.say(f"[{self.count - len(self.todo) + 1}/{self.count}] {run} ({run.profile.label})")
+                    run_one(run, self.budget, self.live, fresh=run in self.again)
+                    self.outcome.finished.append(run)
+                self.again.discard(run)
+                self.todo.remove(run)
+        except Held as held:
+            self.held[run] = str(held)
+            return False
+        except OutOfTime as pause:
+            self.live.say(str(pause))
+            self.budget = Budget(1e-9)  # nothing else may begin
+        except Exception as error:  # whatever it is, the other runs go on
+            self.failed[run] = in_one_line(error)
+            self.todo.remove(run)
+            self.live.say(f"FAILED {run}: {self.failed[run]}")
+        return True
+
+    def may_wait(self) -> bool:
+        """Whether other processes work on teachers of what is left; their own runs need no waiting for."""
+        return any(teacher in self.held for run in self.todo for teacher in with_teachers(run.teachers))
+
+    def end(self) -> Outcome:
+        """What it came to."""
+        if self.too_long and self.budget.left > 0:
+            self.live.say(f"{len(self.too_long)} runs are ready, but none has an epoch that fits into the time left")
+        self.outcome.left = self.todo
+        self.outcome.held = [words for run, words in self.held.items() if run in self.todo]
+        self.outcome.failures += [f"{run}: {reason}" for run, reason in self.failed.items()]
+        return self.outcome
+
+
+def to_do(wanted: Iterable[Run], again: set[Run] | None = None, damaged: list[str] | None = None) -> list[Run]:
+    """What has to run, teachers first, so that every ``wanted`` run has a result.
+
+    Args:
+        again: runs that are repeated though they are in the store.
+        damaged: gets one line for each stored result that is not sound; such a run is not repeated unasked.
+    """
+    again, students = again or set(), []
+    for run in wanted:
+        if run in again or not run.result.exists():
+            students.append(run)
+            continue
+        try:
+            results.read_result(run.result)
+        except ResultError as error:
+            if damaged is not None:
+                damaged.append(f"{run}: {error}")
+    return [run for run in with_teachers(students) if run in students or not is_trained(run)]
+
+
+def ready(todo: list[Run], failed: dict[Run, str]) -> list[Run]:
+    """The runs whose teachers are trained; those whose teacher failed move from ``todo`` to ``failed``."""
+    ready = []
+    for run in list(todo):
+        lost = [teacher for teacher in run.teachers if teacher in failed]
+        if lost:
+            failed[run] = f"needs {lost[0]}, which failed"
+            todo.remove(run)
+        elif not any(teacher in todo for teacher in run.teachers):
+            ready.append(run)
+    return ready
+
+
+def _is_over(run: Run, todo: list[Run]) -> bool:
+    """Whether another process has finished the run meanwhile, with weights where a student waits for them."""
+    is_teacher = any(run in other.teachers for other in todo)
+    return run.result.exists() and (not is_teacher or is_trained(run))
+
+
+def _estimates(todo: list[Run]) -> dict[Profile, Estimates]:
+    stored, device = results.load_results(skip_damaged=True), default_device().type
+    return {profile: Estimates(profile, stored, device) for profile in {run.profile for run in todo}}
+
+
+def in_one_line(error: Exception) -> str:
+    """What went wrong, short enough for a list; errors of the course are one line already."""
+    words = str(error).strip().splitlines()
+    if isinstance(error, CourseError):
+        return words[0]
+    return f"{type(error).__name__}: {words[0] if words else 'no message'}"
+
+
+def run_one(run: Run, budget: Budget | None = None, live: LiveLine | None = None, *, fresh: bool = False) -> dict:
+    """Train one run from its own seed or from its checkpoint on, store its result and return it.
+
+    Its teachers must be trained. Of a run whose result is stored already (a teacher whose weights were missing), the
+    stored result stays, unless ``fresh``.
+
+    Raises:
+        OutOfTime: the budget does not hold the next epoch; the state is saved.
         CourseError: a teacher's weights are missing, the loss diverged, or a file cannot be read or written.
     """
-    experiment = experiments.find(key)
-    dataset = study_data(profile)
-    training = training_recipe(experiment, profile, seed)
-    checkpoint = checkpoint_path(key, profile, recipe, seed)
+    budget, live = budget or Budget(), live or LiveLine()
     if fresh:
-        checkpoint.unlink(missing_ok=True)
-    model = create_model(
-        experiment.student, width=experiment.width, num_classes=dataset.num_classes, seed=seed
-    )  # fmt: skip
-    parameters = count_parameters(model)
-    teacher = trained_teacher(experiment.teachers, profile, recipe, seed) if experiment.teachers else None
+        run.checkpoint.unlink(missing_ok=True)
+    elif run.result.exists() and is_trained(run):
+        return results.read_result(run.result)
+    result, logits = train_run(run, budget, live)
+    if run.result.exists() and not fresh:
+        return results.read_result(run.result)
+    artefacts.keep(run, logits, study_data(run.profile).test.labels, result)
+    results.save_result(result)
+    live.say(f"{run}: {result['last_accuracy']:.2f} % after {in_words(result['wall_seconds'])}")
+    return result
+
+
+def train_run(run: Run, budget: Budget, live: LiveLine) -> tuple[dict, Tensor]:
+    """Train to the end; returns the result, which is not stored here, and the test logits (N, classes)."""
+    dataset, experiment = study_data(run.profile), run.experiment
+    training = training_recipe(experiment, run.profile, run.seed, run.recipe, pretrained=run.pretrained)
+    model = new_student(run, dataset.num_classes)
+    parameters, size = count_parameters(model), fed_size(experiment.student, run.profile, pretrained=run.pretrained)
+
+    def after_epoch(row: dict) -> None:
+        live.epoch(str(run), row, training.epochs, budget.left)
+        if row["epoch"] < training.epochs and not budget.holds(row["seconds"]):
+            raise OutOfTime(
+                f"{run}: out of time after epoch {row['epoch']} of {training.epochs}; it goes on from there"
+            )
+
     finished = train(
-        model, dataset, training, teacher=teacher, checkpoint=checkpoint, name=key,
-        input_size=input_size(experiment.student),
-    )  # fmt: skip
+        model,
+        dataset,
+        training,
+        teacher=teacher_of(run),
+        checkpoint=run.checkpoint,
+        name=run.key,
+        progress=False,
+        input_size=size,
+        parameters=trained_parameters(run),
+        after_epoch=after_epoch,
+    )
     result = results.make_result(
         experiment=experiment,
-        profile=profile,
-        recipe=recipe,
+        profile=run.profile,
+        recipe=run.recipe,
         training=training,
-        seed=seed,
+        seed=run.seed,
         history=finished.history,
         predictions=finished.logits.argmax(dim=1).numpy(),
         parameters=parameters,
@@ -110,92 +279,59 @@ def run_one(key: str, profile: Profile, recipe: str = "paper", seed: int = 0, fr
             "train_images": len(dataset.train),
             "source": dataset.source,
         },
+        conditions={
+            "input_size": size,
+            "initial_weights": initial_weights(run),
+            "teacher_sees": "scraps" if teacher_sees_scraps(run.key, run.recipe) else "the whole picture",
+            "teachers": told_about(run),
+        },
     )
-    results.save_result(result)
-    return result
+    return result, finished.logits
 
 
-def training_recipe(experiment: Experiment, profile: Profile, seed: int) -> Recipe:
-    """The paper's recipe at the profile's size, with the experiment's temperature and alpha."""
-    epochs = profile.student_epochs if experiment.student in STUDENTS else profile.teacher_epochs
-    return Recipe(
-        epochs=epochs,
-        batch_size=profile.batch_size,
-        seed=seed,
-        temperature=experiment.temperature,
-        alpha=experiment.alpha,
-    )
+# --- what is done and what is missing ----------------------------------------------------------------
 
 
-@functools.lru_cache(maxsize=1)
-def study_data(profile: Profile) -> Dataset:
-    """The profile's images: all test images of its subset and ``profile.train_images`` training images."""
-    dataset = load_dataset("cifar10", profile.subset)
-    return dataclasses.replace(dataset, train=dataset.train.take(profile.train_images))
+def listing(wanted: Iterable[Run]) -> list[str]:
+    """One line a run: done, damaged, running, begun or missing; the time it needs and how that is known; its teachers.
 
-
-@functools.lru_cache(maxsize=1)
-def trained_teacher(
-    keys: tuple[str, ...], profile: Profile, recipe: str, seed: int
-) -> Teacher | Ensemble | RememberedTeacher:
-    """The teacher, or the ensemble, made of the trained runs ``keys``.
-
-    On the CPU it remembers its answers, which the next student of the same teachers then shares; a GPU is quicker at
-    answering again than at looking up.
+    The last line sums up.
     """
-    dataset, device = study_data(profile), default_device()
-    teachers = [load_teacher(key, profile, recipe, seed, dataset.num_classes) for key in keys]
-    teacher = (teachers[0] if len(teachers) == 1 else Ensemble(teachers)).to(device)
-    if device.type != "cpu":
-        return teacher
-    return RememberedTeacher(teacher, len(dataset.train), dataset.num_classes)
-
-
-def load_teacher(key: str, profile: Profile, recipe: str, seed: int, num_classes: int = 10) -> Teacher:
-    """The last-epoch weights of a finished run, as a Teacher. Raises CheckpointError where there are none."""
-    experiment = experiments.find(key)
-    path = checkpoint_path(key, profile, recipe, seed)
-    state = read_checkpoint(path)
-    if len(state["history"]) < state["recipe"]["epochs"]:
-        raise CourseError(f"{path} is of an unfinished run: run the study for {key!r} first")
-    model = create_model(experiment.student, width=experiment.width, num_classes=num_classes)
-    model.load_state_dict(state["model"])
-    return Teacher(model, input_size(experiment.student))
-
-
-def is_trained(key: str, profile: Profile, recipe: str, seed: int) -> bool:
-    """Whether the run has both a result and, for its students, finished weights on this machine."""
-    if not result_path(key, profile, recipe, seed).exists():
-        return False
-    try:
-        state = read_checkpoint(checkpoint_path(key, profile, recipe, seed))
-    except CourseError:
-        return False
-    return len(state["history"]) == state["recipe"]["epochs"]
-
-
-def checkpoint_path(key: str, profile: Profile, recipe: str, seed: int) -> Path:
-    """Where the weights of a run live on this machine."""
-    name = experiments.run_id(key, profile=profile.name, recipe=recipe, seed=seed)
-    return repo_path("data", "cache", "checkpoints", f"{name}.pt")
-
-
-def result_path(key: str, profile: Profile, recipe: str, seed: int) -> Path:
-    """Where the result of a run lies in the store."""
-    return results.result_path(experiments.run_id(key, profile=profile.name, recipe=recipe, seed=seed), profile.name)
-
-
-def listing(
-    keys: Iterable[str] | None, *, profile: Profile, recipe: str = "paper", seeds: Iterable[int] = (0,)
-) -> list[str]:
-    """One line a run: done or missing, and what it needs."""
-    wanted = list(EXPERIMENTS if keys is None else (experiments.find(key).key for key in keys))
-    lines = [profile.label]
-    for seed in seeds:
-        for key in experiments.in_order(wanted):
-            done = result_path(key, profile, recipe, seed).exists()
-            needs = ", ".join(EXPERIMENTS[key].teachers)
-            lines.append(
-                f"{'done   ' if done else 'missing'}  seed {seed}  {key}" + (f"  (needs {needs})" if needs else "")
-            )
+    wanted = with_teachers(wanted)
+    if not wanted:
+        return ["nothing to run: all rows of this choice are left out of the profile; name them to run them"]
+    estimates, counts, rest, lines = _estimates(wanted), {}, 0.0, [wanted[0].profile.label]
+    for run in wanted:
+        state, done = _state(run)
+        estimate = estimates[run.profile].of(run)
+        counts[state] = counts.get(state, 0) + 1
+        left = 0.0 if state == "done" else estimate.run - done * estimate.epoch
+        rest += left
+        words = f"{state:<8}{run}"
+        if state != "done":
+            words += f": about {in_words(left)} ({estimate.source})"
+        if state in ("begun", "running") and done:
+            words += f", {done} epochs done"
+        if run.teachers:
+            words += f"; needs {', '.join(str(teacher) for teacher in run.teachers)}"
+        lines.append(words)
+    numbers = ", ".join(f"{count} {state}" for state, count in counts.items())
+    lines.append(f"{numbers}; about {in_words(rest)} left on this machine's {default_device().type}")
     return lines
+
+
+def _state(run: Run) -> tuple[str, int]:
+    """Where a run stands, and how many of its epochs are done."""
+    if run.result.exists():
+        try:
+            return "done", len(results.read_result(run.result)["history"])
+        except ResultError:
+            return "damaged", 0
+    done = epochs_done(run)
+    try:
+        with run_lock(run.name):
+            return ("begun" if done else "missing"), done
+    except Held:
+        return "running", done
+    except CourseError:  # a folder that is only for reading has no running runs
+        return ("begun" if done else "missing"), done

@@ -7,6 +7,7 @@ from torch import nn
 
 from course_lib.errors import CheckpointError
 from course_lib.files import atomic_write, repo_path
+from course_lib.models.ghostnet import fold
 from course_lib.models.zoo import create_model
 
 
@@ -45,7 +46,9 @@ def load_weights(name: str, folder: Path | None = None) -> tuple[nn.Module, dict
             meta = json.loads(file.metadata()["course"])
             state = {key: file.get_tensor(key) for key in file.keys()}
         model = create_model(meta["model"], width=meta["width"])
-        model.load_state_dict(state)
+        if meta.get("folded"):
+            model = fold(model.eval())
+        model.load_state_dict(state)  # float16 becomes the model's float32
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{path} is damaged or of another network: get it from the course again") from error
     return model.eval(), meta

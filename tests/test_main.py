@@ -19,6 +19,10 @@ def own_environment(monkeypatch):
         (["study", "gn-s-9x"], "unknown experiment 'gn-s-9x'"),
         (["study", "--only", "table9"], "unknown table 'table9'"),
         (["study", "gn-d", "--only", "table1"], "not both"),
+        (["study", "--recipe", "mended"], "unknown recipe 'mended'"),
+        (["study", "--minutes", "0"], "minutes must be above 0"),
+        (["study", "--workers", "0"], "from 1 on"),
+        (["study", "--seeds", "0"], "from 1 on"),
     ],
 )
 def test_a_mistake_is_one_line(arguments, words, capsys):
@@ -36,12 +40,32 @@ def test_an_empty_store_is_one_line(tmp_path, monkeypatch, capsys):
 def test_list_names_every_row(capsys):
     assert main(["study", "--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert "quick profile" in lines[0] and len(lines) == 1 + 32  # 30 rows and two assistants
+    assert "quick profile" in lines[0] and len(lines) == 1 + 32 + 1  # 30 rows, two assistants, and the sum
+    assert lines[-1].startswith("32 done; about 0 s left")
 
 
 def test_list_of_one_table(capsys):
     assert main(["study", "--list", "--only", "table4"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 1 + 3 + 4  # three rows and the four teachers they need
+    assert len(capsys.readouterr().out.splitlines()) == 1 + 3 + 4 + 1  # three rows and the four teachers they need
+
+
+def test_list_of_another_recipe_and_more_seeds(capsys):
+    """What the recipe shares with `paper` is done; its own rows and their controls are missing."""
+    assert main(["study", "--list", "--only", "table3", "--recipe", "as_run", "--seeds", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert sum("as_run" in line.split(":")[0] for line in lines) == 2 * (4 + 2)
+    assert sum(", unshuffled, " in line for line in lines) == 2 * 4
+    assert any(line.startswith("missing gn-s-1.0x, unshuffled, seed 0: about ") for line in lines)
+
+
+def test_a_finished_study_says_so(capsys):
+    assert main(["study", "gn-s-1.0x", "--minutes", "5"]) == 0
+    assert capsys.readouterr().out.startswith("0 runs finished in ")
+
+
+def test_pack_writes_one_file(tmp_path, capsys):
+    assert main(["study", "--pack", str(tmp_path / "parcel.tar")]) == 0
+    assert "tar xf" in capsys.readouterr().out and (tmp_path / "parcel.tar").exists()
 
 
 def test_doctor_says_ok(capsys):

@@ -145,17 +145,70 @@ def test_an_empty_store_gives_the_papers_rows_and_none_of_ours(empty, n):
 
 
 def test_profiles_and_recipes_never_mix(tmp_path):
-    fake_store(tmp_path, {"gn-d": {0: 25.0}})
+    fake_store(tmp_path, {"gn-d": {0: 25.0}, "gn-d<ta": {0: 24.0}})
     fake_store(tmp_path, {"gn-d": {0: 91.0}}, profile=PROFILES["full"])
-    fake_store(tmp_path, {"gn-d": {0: 60.0}}, recipe="repaired")
+    fake_store(tmp_path, {"gn-d<ta": {0: 60.0}}, recipe="repaired")
     frame = results.load_results(tmp_path)
 
-    def accuracy(*arguments):
-        return report.table(1, frame, *arguments).loc["gn-d", report.OUR_ACCURACY]
+    def ours(n, key, *arguments):
+        return report.table(n, frame, *arguments).loc[key, report.OUR_ACCURACY]
 
-    assert accuracy("quick") == accuracy(QUICK) == 25.0
-    assert accuracy("full") == 91.0
-    assert accuracy("quick", "repaired") == 60.0
+    assert ours(1, "gn-d", "quick") == ours(1, "gn-d", QUICK) == 25.0
+    assert ours(1, "gn-d", "full") == 91.0
+    assert ours(3, "gn-d<ta", "quick") == 24.0
+    assert ours(3, "gn-d<ta", "quick", "repaired") == 60.0
+    assert np.isnan(ours(3, "gn-d<ta", "full", "repaired"))
+
+
+def test_what_two_recipes_train_alike_is_shown_under_both(tmp_path):
+    fake_store(tmp_path, {"gn-d": {0: 25.0}, "gn-d<vgg13": {0: 26.0}})
+    fake_store(tmp_path, {"gn-d<ta": {0: 20.0}}, recipe="as_run")
+    frame = results.load_results(tmp_path)
+    assert report.table(2, frame, "quick", "as_run").loc["gn-d<vgg13", report.OUR_DELTA] == 1.0
+    chain = report.table(3, frame, "quick", "as_run")
+    assert chain.loc["gn-d<ta", report.OUR_DELTA] == -5.0  # against the shuffled baseline, as in the paper
+    assert "recipe 'as_run' (rows that it trains alike are those of 'paper')" in chain.attrs["caption"]
+    assert np.isnan(report.table(2, frame, "quick", "repaired").loc["gn-d<vgg13", report.OUR_ACCURACY])
+
+
+def test_an_older_result_without_a_setting_stands_beside_a_newer_one(tmp_path):
+    """Results name their profile's settings; one that came later is at its default in the older."""
+    older = fake_result("gn-d")
+    del older["profile"]["test_images"]
+    results.save_result(older, tmp_path)
+    results.save_result(fake_result("gn-d<vgg13"), tmp_path)
+    assert report.table(2, results.load_results(tmp_path), "quick").loc["gn-d<vgg13", "pairs"] == 1
+
+
+# --- verdicts -----------------------------------------------------------------------------------------
+
+
+def test_verdicts_stand_beside_their_numbers(every_row):
+    text = report.verdicts_table(every_row, "full").to_markdown()
+    lines = [line for line in text.splitlines() if line.startswith("| gn-")]
+    assert len(lines) == 15 and all(len(line.split("|")) == 9 for line in lines)
+    assert "recipe 'paper'" in text and "| 3 | cannot be told apart |" in text
+    assert all("none: the quick profile" in line for line in verdict_lines(every_row, "quick"))
+
+
+def verdict_lines(frame, *arguments):
+    text = report.verdicts_table(frame, *arguments).to_markdown()
+    return [line for line in text.splitlines() if line.startswith("| gn-")]
+
+
+def test_unshuffled_rows_are_judged_against_both_baselines(tmp_path, empty):
+    fake_store(tmp_path, {"gn-s-1.0x": {0: 91.0}}, profile=PROFILES["full"], test_images=10_000)
+    fake_store(tmp_path, {"gn-s-1.0x": {0: 91.0}}, profile=PROFILES["full"], test_images=10_000, recipe="unshuffled")
+    fake_store(tmp_path, {"gn-s-1.0x<ta": {0: 90.0}}, profile=PROFILES["full"], test_images=10_000, recipe="as_run")
+    lines = verdict_lines(results.load_results(tmp_path), "full", "as_run")
+    assert len(lines) == 15 + 8  # EfficientNetV2's row, four of Table III and three of Table IV stand twice
+    chain = [line for line in lines if line.startswith("| gn-s-1.0x<ta |")]
+    assert [line.split(" | ")[1] for line in chain] == ["shuffled", "unshuffled"]
+    assert all("none: only 1 seed, 3 are needed" in line for line in chain)
+    assert all("not run" in line for line in verdict_lines(empty, "full"))
+
+
+# --- what cannot be compared ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -414,7 +467,13 @@ def test_a_figure_needs_a_plain_name(tmp_path, name):
 
 def test_write_report_writes_a_folder_a_profile(every_row, tmp_path):
     paths = report.write_report(every_row, tmp_path)
-    names = {"fig1.png", "deltas.png", *(f"table{n}.{kind}" for n in (1, 2, 3, 4) for kind in ("csv", "md"))}
+    names = {
+        "fig1.png",
+        "deltas.png",
+        "curves.png",
+        "verdicts.md",
+        *(f"table{n}.{kind}" for n in (1, 2, 3, 4) for kind in ("csv", "md")),
+    }
     assert {str(path.relative_to(tmp_path)) for path in paths} == {
         f"{profile}/{name}" for profile in ("quick", "full") for name in names
     }

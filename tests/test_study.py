@@ -1,42 +1,48 @@
 """The study: teachers first, finished runs skipped, killed runs resumed, failed runs reported."""
 
 import dataclasses
+import functools
+import os
+import platform
+import time
 
 import pytest
 import torch
+from tiny import TINY, network, runs, stored
 
-from course_lib import experiments, results, study
-from course_lib.data import load_dataset
+from course_lib import experiments, locks, material, plan, results, study
 from course_lib.errors import CheckpointError, CourseError, TrainingError
+from course_lib.plan import Run
 from course_lib.profiles import PROFILES
+from course_lib.progress import Budget
 
-TINY = dataclasses.replace(PROFILES["quick"], train_images=20, student_epochs=1, teacher_epochs=1, batch_size=10)
+TWO_EPOCHS = dataclasses.replace(TINY, student_epochs=2)
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
-    """A course folder of its own, with synthetic images in place of the sample and tiny networks for all."""
+    """A course folder of its own, and a tiny network for all."""
     monkeypatch.setenv("COURSE_HOME", str(tmp_path))
-    full = load_dataset("synthetic")
-    tiny = dataclasses.replace(full, train=full.train.take(40), test=full.test.take(20))
-    monkeypatch.setattr(study, "load_dataset", lambda name, subset: tiny)
-    original = study.create_model
-    monkeypatch.setattr(study, "create_model", lambda name, width=None, **rest: original("gn-s", width=0.25, **rest))
-    monkeypatch.setattr(study, "input_size", lambda name: 32)
-    monkeypatch.setattr(study, "default_device", lambda: torch.device("cpu"))
-    study.study_data.cache_clear()
-    study.trained_teacher.cache_clear()
+    monkeypatch.setattr(material, "create_model", network)
+    monkeypatch.setattr(material, "fed_size", lambda *_, **__: 32)
+    monkeypatch.setattr(study, "fed_size", lambda *_, **__: 32)
+    for module in (material, study):
+        monkeypatch.setattr(module, "default_device", lambda: torch.device("cpu"))
     yield tmp_path
-    study.study_data.cache_clear()
-    study.trained_teacher.cache_clear()
+    material._teacher.cache_clear()
 
 
-def stored():
-    frame = results.load_results()
-    return {row.key: row for row in frame.itertuples()}
+def trained(monkeypatch) -> list[str]:
+    """The keys that are trained from now on, in their order."""
+    seen, original = [], study.train
+    monkeypatch.setattr(study, "train", lambda *args, name, **rest: seen.append(name) or original(*args, **rest))
+    return seen
 
 
-def test_a_student_brings_its_teachers(home):
+# --- what a run is ------------------------------------------------------------------------------------
+
+
+def test_a_student_brings_its_teachers():
     assert study.run(["gn-s-1.0x<ta"], profile=TINY) == []
     assert set(stored()) == {"resnet50", "resnet34<resnet50", "resnet18<ta", "gn-s-1.0x<ta"}
     row = stored()["gn-s-1.0x<ta"]
@@ -45,102 +51,339 @@ def test_a_student_brings_its_teachers(home):
     assert stored()["resnet50"].history[0]["soft_loss"] == 0
 
 
-def test_an_ensemble_learns_from_the_mean_of_its_teachers(home, monkeypatch):
-    seen = []
-    original = study.train
-    monkeypatch.setattr(study, "train", lambda *args, **rest: seen.append(rest["teacher"]) or original(*args, **rest))
+def test_an_ensemble_learns_from_the_mean_of_its_teachers(monkeypatch):
     study.run(["gn-s-1.0x<ensemble"], profile=TINY)
-    ensemble = seen[-1].teacher
+    [run] = runs("gn-s-1.0x<ensemble")
+    ensemble = material.teacher_of(run).teacher
     assert len(ensemble.teachers) == 4
     images = torch.randn(3, 3, 32, 32)
-    members = [study.load_teacher(key, TINY, "paper", 0) for key in experiments.ENSEMBLE_TEACHERS]
+    members = [material.load_teacher(teacher) for teacher in run.teachers]
     torch.testing.assert_close(ensemble(images), sum(member(images) for member in members) / 4)
 
 
-def test_finished_runs_are_skipped_and_fresh_runs_again(home, monkeypatch):
-    trained = []
-    original = study.run_one
-    monkeypatch.setattr(study, "run_one", lambda key, *rest: trained.append(key) or original(key, *rest))
-    study.run(["gn-s-1.0x"], profile=TINY)
-    study.run(["gn-s-1.0x"], profile=TINY)
-    assert trained == ["gn-s-1.0x"]
-    study.run(["gn-s-1.0x"], profile=TINY, fresh=True)
-    assert trained == ["gn-s-1.0x"] * 2
-
-
-def test_the_result_holds_what_the_run_did(home):
+def test_the_result_holds_what_the_run_did():
     study.run(["gn-s-1.3x"], profile=TINY, seeds=(0, 1))
     frame = results.load_results().sort_values("seed")
-    assert list(frame.seed) == [0, 1] and set(frame.profile) == {"quick"} and set(frame.train_images) == {20}
+    assert list(frame.seed) == [0, 1] and set(frame.profile) == {"tiny"} and set(frame.train_images) == {20}
     for row in frame.itertuples():
         predictions = results.predictions(row._asdict())
-        labels = study.study_data(TINY).test.labels.numpy()
+        labels = material.study_data(TINY).test.labels.numpy()
         assert 100 * (predictions == labels).mean() == pytest.approx(row.last_accuracy)
-    assert frame.predictions.nunique() == 2  # two seeds, two networks
+    assert len(set(frame.predictions)) == 2  # two seeds, two networks
 
 
-def test_a_teacher_whose_weights_are_gone_is_trained_again(home):
-    study.run(["gn-s-1.0x<resnet18"], profile=TINY)
-    before = stored()["resnet18"].history
-    study.checkpoint_path("resnet18", TINY, "paper", 0).unlink()
-    study.result_path("gn-s-1.0x<resnet18", TINY, "paper", 0).unlink()
-    assert study.missing(["gn-s-1.0x<resnet18"], TINY, "paper", 0) == ["resnet18", "gn-s-1.0x<resnet18"]
-    assert study.run(["gn-s-1.0x<resnet18"], profile=TINY) == []
-    again = stored()["resnet18"].history
-    assert [row["train_loss"] for row in again] == [row["train_loss"] for row in before]
+def test_the_result_names_its_teachers_and_conditions():
+    study.run(["gn-s-1.0x<vgg13"], profile=TINY)
+    told = stored()["gn-s-1.0x<vgg13"].conditions
+    assert told["teacher_sees"] == "the whole picture" and told["input_size"] == 32
+    assert told["teachers"] == [
+        {
+            "run": "vgg13.tiny.paper.seed0",
+            "epochs": 1,
+            "last_accuracy": pytest.approx(stored()["vgg13"].last_accuracy),
+            "initial_weights": "Kaiming-normal, fan-out",
+        }
+    ]
 
 
-def test_a_failed_run_is_reported_and_does_not_stop_the_others(home, monkeypatch, capsys):
-    original = study.train
-
-    def train(model, *args, name, **rest):
-        if name == "gn-s-1.0x":
-            raise TrainingError("the loss became nan in epoch 1")
-        return original(model, *args, name=name, **rest)
-
-    monkeypatch.setattr(study, "train", train)
-    failures = study.run(["gn-s-1.0x", "gn-s-1.3x"], profile=TINY)
-    assert failures == ["gn-s-1.0x, seed 0: the loss became nan in epoch 1"]
-    assert set(stored()) == {"gn-s-1.3x"}
-    assert "FAILED gn-s-1.0x" in capsys.readouterr().out
-
-
-def test_an_unfinished_teacher_is_no_teacher(home):
-    study.run(["resnet18"], profile=TINY)
-    path = study.checkpoint_path("resnet18", TINY, "paper", 0)
-    state = torch.load(path, weights_only=True)
-    state["recipe"]["epochs"] = 5
-    torch.save(state, path)
-    with pytest.raises(CourseError, match="unfinished"):
-        study.load_teacher("resnet18", TINY, "paper", 0)
-    path.unlink()
-    with pytest.raises(CheckpointError, match="there is no checkpoint"):
-        study.load_teacher("resnet18", TINY, "paper", 0)
+def test_recipes_differ_in_what_they_train_and_share_what_they_do_not(monkeypatch):
+    seen = trained(monkeypatch)
+    for recipe in ("paper", "as_run", "repaired"):
+        assert study.run(["gn-s-2.8x<efficientnetv2_s"], profile=TINY, recipe=recipe) == []
+    assert seen == ["efficientnetv2_s"] + ["gn-s-2.8x<efficientnetv2_s"] * 3
+    rows = {row.recipe: row for row in results.load_results().itertuples() if row.teachers}
+    assert {name: row.training["shuffle"] for name, row in rows.items()} == {
+        "paper": True,
+        "as_run": False,
+        "repaired": True,
+    }
+    assert (rows["repaired"].temperature, rows["repaired"].alpha) == (4.0, 0.1)
+    assert (rows["as_run"].temperature, rows["as_run"].alpha) == (1.0, 0.5)
+    sees = {name: row.conditions["teacher_sees"] for name, row in rows.items()}
+    assert sees == {"paper": "the whole picture", "as_run": "scraps", "repaired": "the whole picture"}
 
 
-def test_students_in_a_row_share_what_the_teacher_said(home):
+def test_students_in_a_row_share_what_the_teacher_said():
     study.run(["gn-s-1.0x<ensemble", "gn-s-2.8x<ensemble", "gn-d<ensemble"], profile=TINY)
-    memory = study.trained_teacher(experiments.ENSEMBLE_TEACHERS, TINY, "paper", 0)
+    memory = material.teacher_of(runs("gn-s-1.0x<ensemble")[0])
     assert (memory.asked, memory.computed) == (60, 20)
 
 
-def test_listing_tells_done_from_missing(home):
+# --- what is run and what is not ------------------------------------------------------------------------
+
+
+def test_finished_runs_are_skipped_and_fresh_runs_again(monkeypatch):
+    seen = trained(monkeypatch)
     study.run(["gn-s-1.0x"], profile=TINY)
-    lines = study.listing(["gn-s-1.0x", "gn-s-1.0x<vgg13"], profile=TINY)
-    assert [line.split()[0] for line in lines[1:]] == ["done", "missing", "missing"]
-    assert "needs vgg13" in lines[-1]
+    study.run(["gn-s-1.0x"], profile=TINY)
+    assert seen == ["gn-s-1.0x"]
+    before = stored()["gn-s-1.0x"].finished
+    study.run(["gn-s-1.0x"], profile=TINY, fresh=True)
+    assert seen == ["gn-s-1.0x"] * 2 and stored()["gn-s-1.0x"].finished >= before
 
 
-def test_an_unknown_experiment_is_named(home):
+def test_a_teacher_whose_weights_are_gone_is_trained_again_and_its_result_stays():
+    study.run(["gn-s-1.0x<resnet18"], profile=TINY)
+    teacher, student = plan.with_teachers(runs("gn-s-1.0x<resnet18"))
+    kept = teacher.result.read_bytes()
+    before = torch.load(teacher.checkpoint, weights_only=True)["model"]
+    teacher.checkpoint.unlink()
+    assert study.to_do([student]) == []  # it is in the store and needs nobody
+    student.result.unlink()
+    assert study.to_do([student]) == [teacher, student]
+    assert study.run(["gn-s-1.0x<resnet18"], profile=TINY) == []
+    after = torch.load(teacher.checkpoint, weights_only=True)["model"]
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert teacher.result.read_bytes() == kept and student.result.exists()
+
+
+def test_a_failed_run_is_reported_and_stops_only_those_that_need_it(monkeypatch, capsys):
+    original = study.train
+
+    def train(model, *args, name, **rest):
+        if name == "vgg13":
+            raise TrainingError("the loss became nan in epoch 1")
+        if name == "gn-s-1.0x":
+            raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate")
+        return original(model, *args, name=name, **rest)
+
+    monkeypatch.setattr(study, "train", train)
+    failures = study.run(["gn-s-1.0x<vgg13", "gn-s-1.0x", "gn-s-1.3x"], profile=TINY)
+    assert sorted(failures) == [
+        "gn-s-1.0x, seed 0: OutOfMemoryError: CUDA out of memory.",
+        "gn-s-1.0x<vgg13, seed 0: needs vgg13, seed 0, which failed",
+        "vgg13, seed 0: the loss became nan in epoch 1",
+    ]
+    assert set(stored()) == {"gn-s-1.3x"}
+    assert "FAILED vgg13" in capsys.readouterr().out
+
+
+def test_an_unknown_experiment_is_named():
     with pytest.raises(ValueError, match="unknown experiment 'gn-s-1x'"):
         study.run(["gn-s-1x"], profile=TINY)
 
 
+# --- time ---------------------------------------------------------------------------------------------
+
+
+class Clock:
+    """A monotonic clock that only moves when an epoch is over."""
+
+    def __init__(self, monkeypatch, seconds: float):
+        self.now, self.seconds = 100.0, seconds
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+        original = study.LiveLine.epoch
+
+        def epoch(live, run, row, *rest):
+            self.now += self.seconds
+            row["seconds"] = self.seconds
+            original(live, run, row, *rest)
+
+        monkeypatch.setattr(study.LiveLine, "epoch", epoch)
+
+
+def test_when_the_time_is_up_the_epoch_is_saved_and_the_next_call_goes_on(monkeypatch, capsys):
+    monkeypatch.setattr(study, "_estimates", lambda todo: {TWO_EPOCHS: FixedEstimate(60.0)})
+    Clock(monkeypatch, seconds=60.0)
+    wanted = runs("gn-s-1.0x", "gn-s-1.3x", profile=TWO_EPOCHS)
+    outcome = study.work(wanted, Budget(3.5))  # three epochs of a minute fit
+    assert [run.key for run in outcome.finished] == ["gn-s-1.0x"] and outcome.left == wanted[1:]
+    assert material.epochs_done(wanted[1]) == 1 and not wanted[1].result.exists()
+    assert "gn-s-1.3x, seed 0: out of time after epoch 1 of 2; it goes on from there" in capsys.readouterr().out
+    assert study.work(wanted, Budget(1.5)).finished == wanted[1:]
+    assert len(stored()["gn-s-1.3x"].history) == 2
+
+
+class FixedEstimate:
+    def __init__(self, seconds):
+        self.seconds = seconds
+
+    def of(self, run):
+        from course_lib.estimates import Estimate
+
+        return Estimate(self.seconds, 2 * self.seconds, "model")
+
+
+def test_a_run_whose_epoch_does_not_fit_is_not_begun(monkeypatch, capsys):
+    monkeypatch.setattr(study, "_estimates", lambda todo: {TINY: FixedEstimate(61.0)})
+    wanted = runs("gn-s-1.0x")
+    outcome = study.work(wanted, Budget(1.0))
+    assert outcome.left == wanted and not outcome.finished and not wanted[0].checkpoint.exists()
+    assert "1 runs are ready, but none has an epoch that fits" in capsys.readouterr().out
+
+
+def test_a_wall_clock_that_jumps_changes_nothing(monkeypatch):
+    jumps = iter(range(10**9, 0, -(10**6)))
+    monkeypatch.setattr(time, "time", lambda: float(next(jumps)))
+    outcome = study.work(runs("gn-s-1.0x", profile=TWO_EPOCHS), Budget(5))
+    assert len(outcome.finished) == 1
+    row = stored()["gn-s-1.0x"]
+    assert row.wall_seconds > 0 and all(epoch["seconds"] > 0 for epoch in row.history)
+
+
+def test_a_budget_never_goes_below_zero(monkeypatch):
+    assert Budget(None).left == float("inf") and Budget(None).holds(1e9)
+    assert Budget(1, started=time.monotonic() - 3600).left == 0.0
+    assert not Budget(1, started=time.monotonic() - 3600).holds(0.0)
+    with pytest.raises(ValueError, match="minutes must be above 0"):
+        Budget(0)
+
+
+# --- what may go wrong ----------------------------------------------------------------------------------
+
+
+def test_a_store_that_cannot_be_written_is_one_line_before_anything_is_trained(monkeypatch):
+    seen = trained(monkeypatch)
+
+    def refuse(*_, **__):
+        raise OSError(30, "Read-only file system")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tempfile.mkstemp", refuse)
+        with pytest.raises(CourseError, match="Read-only file system") as caught:
+            study.run(["gn-s-1.0x"], profile=TINY)
+    assert "\n" not in str(caught.value) and seen == []
+    assert study.run(["gn-s-1.0x"], profile=TINY) == []
+
+
+def test_a_disk_that_fills_up_loses_nothing_that_was_finished(monkeypatch):
+    study.run(["gn-s-1.3x"], profile=TINY)
+    original = results.atomic_write
+
+    def full(path, data):
+        raise CourseError(f"cannot write {path}: No space left on device")
+
+    monkeypatch.setattr(results, "atomic_write", full)
+    [failure] = study.run(["gn-s-1.0x", "gn-s-1.3x"], profile=TINY)
+    assert "No space left on device" in failure and "\n" not in failure
+    monkeypatch.setattr(results, "atomic_write", original)
+    assert set(stored()) == {"gn-s-1.3x"}
+    steps = []
+    monkeypatch.setattr("course_lib.train.train_epoch", lambda *_: steps.append(1))
+    assert study.run(["gn-s-1.0x"], profile=TINY) == []  # from its checkpoint: no epoch is trained again
+    assert set(stored()) == {"gn-s-1.0x", "gn-s-1.3x"} and steps == []
+
+
+def test_a_torn_result_is_named_and_left_as_it_is(monkeypatch):
+    study.run(["gn-s-1.0x"], profile=TINY)
+    [torn] = runs("gn-s-1.0x")
+    torn.result.write_bytes(torn.result.read_bytes()[:500])
+    [failure] = study.run(["gn-s-1.0x", "gn-s-1.3x"], profile=TINY)
+    assert str(torn.result) in failure and "delete it and run it again" in failure and "\n" not in failure
+    assert torn.result.stat().st_size == 500 and len(results.load_results(skip_damaged=True)) == 1
+    torn.result.unlink()
+    assert study.run(["gn-s-1.0x"], profile=TINY) == []
+
+
+def test_an_unfinished_teacher_is_no_teacher():
+    study.run(["resnet18"], profile=TINY)
+    [teacher] = runs("resnet18")
+    state = torch.load(teacher.checkpoint, weights_only=True)
+    state["recipe"]["epochs"] = 5
+    torch.save(state, teacher.checkpoint)
+    with pytest.raises(CourseError, match="unfinished"):
+        material.load_teacher(teacher)
+    teacher.checkpoint.unlink()
+    with pytest.raises(CheckpointError, match="there is no checkpoint"):
+        material.load_teacher(teacher)
+    with pytest.raises(CheckpointError, match="there is no checkpoint"):
+        material.teacher_of(runs("gn-s-1.0x<resnet18")[0])
+
+
+def test_a_torn_checkpoint_is_one_line_and_stops_only_its_own_run():
+    [torn, _] = wanted = runs("gn-s-1.0x", "gn-s-1.3x")
+    torn.checkpoint.parent.mkdir(parents=True)
+    torn.checkpoint.write_bytes(b"torn")
+    outcome = study.work(wanted)
+    assert outcome.finished == wanted[1:]
+    [failure] = outcome.failures
+    assert f"{torn.checkpoint} is damaged" in failure and "delete it" in failure and "\n" not in failure
+
+
+def test_a_teachers_checkpoint_of_another_architecture_is_one_line(monkeypatch):
+    study.run(["resnet18"], profile=TINY)
+    monkeypatch.setattr(material, "create_model", functools.partial(network, hidden=9))
+    [failure] = study.run(["gn-s-1.0x<resnet18"], profile=TINY)
+    assert "holds another architecture than resnet18" in failure and "\n" not in failure
+
+
+# --- two at once ----------------------------------------------------------------------------------------
+
+
+def test_a_run_that_another_process_holds_is_left_to_it_and_named():
+    wanted = runs("gn-s-1.0x", "gn-s-1.3x")
+    with locks.run_lock(wanted[0].name):
+        outcome = study.work(wanted)
+    assert set(stored()) == {"gn-s-1.3x"} and outcome.left == wanted[:1]
+    assert outcome.held == [f"{wanted[0].name} is being run by process {os.getpid()} on {platform.node()}"]
+
+
+def test_a_student_waits_for_the_teacher_that_another_process_trains(monkeypatch):
+    teacher, student = plan.with_teachers(runs("gn-s-1.0x<resnet18"))
+    other = locks.run_lock(teacher.name)
+    other.__enter__()
+    looks = []
+
+    def sleep(seconds):
+        looks.append(seconds)
+        if len(looks) == 2:  # the other process dies; its lock goes with it
+            other.__exit__(None, None, None)
+
+    monkeypatch.setattr(study.time, "sleep", sleep)
+    outcome = study.work([student])
+    assert len(looks) == 2 and outcome.finished == [teacher, student] and outcome.held == []
+
+
+def test_what_another_process_finished_meanwhile_is_not_run_twice(monkeypatch):
+    wanted, original, seen = runs("gn-s-1.0x", "gn-s-1.3x"), study.run_one, []
+
+    def run_one(run, *rest, **options):
+        seen.append(run.key)
+        if run.key == "gn-s-1.0x":
+            original(wanted[1])  # as if the other study had done it while this one was busy
+        return original(run, *rest, **options)
+
+    monkeypatch.setattr(study, "run_one", run_one)
+    assert study.work(wanted).failures == []
+    assert seen == ["gn-s-1.0x"] and set(stored()) == {"gn-s-1.0x", "gn-s-1.3x"}
+
+
+# --- the list ---------------------------------------------------------------------------------------------
+
+
+def test_listing_tells_done_running_begun_damaged_and_missing():
+    study.run(["gn-s-1.0x", "gn-s-1.9x"], profile=TWO_EPOCHS)
+    rows = runs("gn-s-1.0x", "gn-s-1.3x", "gn-s-1.6x", "gn-s-1.9x", "gn-s-1.0x<vgg13", profile=TWO_EPOCHS)
+    rows[1].checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    state = torch.load(rows[0].checkpoint, weights_only=True)
+    torch.save(state | {"history": state["history"][:1]}, rows[1].checkpoint)
+    rows[3].result.write_text("{")
+    with locks.run_lock(rows[2].name):
+        lines = study.listing(rows)
+    assert [line.split()[0] for line in lines[1:-1]] == [
+        "done",
+        "begun",
+        "running",
+        "damaged",
+        "missing",
+        "missing",
+    ]
+    assert "1 epochs done" in lines[2] and "about" in lines[2]
+    assert "(measured)" in study.listing(runs("gn-s-1.0x", profile=TWO_EPOCHS, seed=1))[1]
+    assert "(model)" in lines[3] and "needs vgg13, seed 0" in lines[-2]
+    assert lines[-1].startswith("1 done, 1 begun, 1 running, 1 damaged, 2 missing; about ")
+
+
 def test_every_student_of_a_profile_gets_equal_epochs():
+    from course_lib.recipes import STUDENTS, training_recipe
+
     for profile in PROFILES.values():
-        epochs = {
-            study.training_recipe(experiment, profile, 0).epochs
-            for experiment in experiments.EXPERIMENTS.values()
-            if experiment.student in study.STUDENTS
-        }
+        rows = [row for row in experiments.EXPERIMENTS.values() if row.student in STUDENTS]
+        epochs = {training_recipe(row, profile, 0, recipe).epochs for row in rows for recipe in ("paper", "repaired")}
         assert epochs == {profile.student_epochs}
+
+
+def test_a_run_names_itself():
+    run = Run("gn-d<vgg13", TINY, "repaired", 3)
+    assert run.name == "gn-d_from_vgg13.tiny.repaired.seed3" and str(run) == "gn-d<vgg13, repaired, seed 3"
+    assert [str(teacher) for teacher in run.teachers] == ["vgg13, seed 3"]

@@ -1,0 +1,136 @@
+"""What a full-size run leaves for the lessons besides its result: test logits, and folded weights of two students.
+
+They are small on purpose and checked to be so: ``data/logits/<profile>/<run>.npz`` (float16) and
+``data/weights/<profile>/<key>.safetensors`` (folded, float16). Checkpoints stay in ``data/cache``, out of git.
+"""
+
+import io
+import tarfile
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from course_lib import results
+from course_lib.errors import CourseError
+from course_lib.files import atomic_write, repo_path
+from course_lib.material import load_teacher
+from course_lib.models.ghostnet import fold
+from course_lib.plan import Run
+from course_lib.profiles import PROFILES
+from course_lib.weights import save_weights
+
+KEEPING = ("full", "laptop")  # profiles whose networks have learned something
+FOLDED = ("gn-s-1.0x", "gn-s-2.8x")  # of the `paper` recipe, seed 0
+FOLDERS = ("data/results", "data/logits", "data/weights")
+LARGEST_FILE, LARGEST_ALL = 6_000_000, 40_000_000  # bytes
+UNFINISHED = "data/cache/checkpoints"
+
+
+def keep(run: Run, logits: Tensor, labels: Tensor, about: dict) -> list[Path]:
+    """Store the artefacts that this finished run is kept for; returns what was written.
+
+    A network whose numbers are too large for float16 (a diverged or hardly trained one) leaves none: no reason to
+    lose its result.
+
+    Args:
+        logits: (N, classes) for the test images after the last epoch; labels: (N,).
+        about: the run's result.
+
+    Raises:
+        CourseError: a file cannot be written.
+    """
+    if run.profile.name not in KEEPING or run.seed != 0 or not _fits(logits):
+        return []
+    experiment = run.experiment
+    meta = {
+        "run": run.name,
+        "key": run.key,
+        "model": experiment.student,
+        "width": experiment.width,
+        "recipe_name": run.recipe,
+        "profile": run.profile.name,
+        "dataset": about["data"]["name"],
+        "train_images": about["data"]["train_images"],
+        "epochs": about["training"]["epochs"],
+        "accuracy": about["last_accuracy"],
+        "recipe": about["training"],
+        "device": about["device"],
+        "revision": about["revision"],
+    }
+    written = [results.save_logits(run.name, logits, labels, meta, repo_path("data", "logits", run.profile.name))]
+    if run.key in FOLDED and run.recipe == "paper":
+        folded = fold(load_teacher(run).model).to(torch.float16)
+        folder = repo_path("data", "weights", run.profile.name)
+        if all(_fits(value) for value in folded.state_dict().values()):
+            written.append(save_weights(run.key, folded, meta | {"folded": True, "stored_as": "float16"}, folder))
+    return written
+
+
+def _fits(values: Tensor) -> bool:
+    return bool(torch.as_tensor(values).to(torch.float16).isfinite().all())
+
+
+def oversize(limit_file: int = LARGEST_FILE, limit_all: int = LARGEST_ALL) -> list[str]:
+    """What is larger than git should carry, one line each; empty where all is well."""
+    sizes = {path: path.stat().st_size for path in kept_files()}
+    problems = [
+        f"{path.relative_to(repo_path())} has {size / 1e6:.1f} MB, {limit_file / 1e6:g} are allowed"
+        for path, size in sizes.items()
+        if size > limit_file
+    ]
+    total = sum(sizes.values())
+    if total > limit_all:
+        problems.append(f"{', '.join(FOLDERS)} hold {total / 1e6:.1f} MB, {limit_all / 1e6:g} are allowed in all")
+    return problems
+
+
+def kept_files() -> list[Path]:
+    """Every result and artefact."""
+    found = (path for folder in FOLDERS for path in repo_path(*folder.split("/")).rglob("*"))
+    return sorted(path for path in found if path.is_file() and not path.name.startswith("."))
+
+
+def pack(target: Path, megabytes: float = 15.0) -> list[str]:
+    """Write what is new and, as far as they fit, the checkpoints of runs without a result into one ``.tar``.
+
+    New is every result that was not accepted yet, with its artefacts: what is accepted is in the repository. Unpacked
+    with ``tar xf`` in the course's folder elsewhere, the study goes on there where it stopped here.
+
+    Args:
+        megabytes: the size that the checkpoints may bring the file to; the smallest go first.
+
+    Returns:
+        The names of the checkpoints that did not fit.
+
+    Raises:
+        CourseError: results and artefacts alone are larger, or the file cannot be written.
+    """
+    root, buffer, left_out = repo_path(), io.BytesIO(), []
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for path in _new_files():
+            archive.add(path, path.relative_to(root))
+        size = buffer.tell() / 1e6
+        if size > megabytes:
+            raise CourseError(f"new results and artefacts have {size:.1f} MB: allow more than {megabytes:g}")
+        finished = {path.stem for path in kept_files() if path.suffix == ".json"}
+        unfinished = (path for path in repo_path(*UNFINISHED.split("/")).glob("*.pt") if path.stem not in finished)
+        for path in sorted(unfinished, key=lambda path: path.stat().st_size):
+            if buffer.tell() + path.stat().st_size < megabytes * 1e6:
+                archive.add(path, path.relative_to(root))
+            else:
+                left_out.append(path.name)
+    atomic_write(Path(target), buffer.getvalue())
+    return left_out
+
+
+def _new_files() -> list[Path]:
+    """The results of runs that were not accepted yet, and their artefacts; nothing that no run of the study made."""
+    known = results.accepted()
+    return [path for path in kept_files() if path.parent.name in PROFILES and _run_of(path) not in known]
+
+
+def _run_of(path: Path) -> str:
+    """The run that a kept file belongs to."""
+    is_weights = path.suffix == ".safetensors"
+    return f"{path.stem}.{path.parent.name}.paper.seed0" if is_weights else path.stem

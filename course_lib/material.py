@@ -1,0 +1,185 @@
+"""What a run is made of: the images of its profile, its fresh network, and its teachers as they were trained."""
+
+import dataclasses
+import functools
+import urllib.error
+from collections.abc import Callable
+from pathlib import Path
+
+from torch import nn
+
+from course_lib.data import Dataset, load_dataset
+from course_lib.distill import Ensemble, RememberedTeacher, Teacher
+from course_lib.errors import CheckpointError, CourseError
+from course_lib.models.zoo import create_model
+from course_lib.plan import Run
+from course_lib.profiles import Profile
+from course_lib.recipes import BIG_PICTURE, fed_size, teacher_sees_scraps
+from course_lib.scraps import ScrapTeacher
+from course_lib.train import default_device, read_checkpoint
+
+HEAD = "classifier"  # EfficientNetV2-S's last part: made anew for fine-tuning, and trained at the full rate
+BACKBONE_FACTOR = 0.1  # PROTOCOL.md, 4.5
+
+
+@functools.lru_cache(maxsize=1)
+def study_data(profile: Profile) -> Dataset:
+    """The profile's images: ``train_images`` training images and ``test_images`` test images of its subset."""
+    dataset = load_dataset("synthetic") if profile.subset == "synthetic" else load_dataset("cifar10", profile.subset)
+    train, test = dataset.train.take(profile.train_images), dataset.test
+    return dataclasses.replace(dataset, train=train, test=test.take(profile.test_images or len(test)))
+
+
+def new_student(run: Run, num_classes: int) -> nn.Module:
+    """The run's network before its first step.
+
+    Raises:
+        CourseError: ImageNet weights were asked for and cannot be fetched, or are not the published ones.
+    """
+    experiment = run.experiment
+    model = create_model(experiment.student, width=experiment.width, num_classes=num_classes, seed=run.seed)
+    if is_fine_tuned(run):
+        weights = {name: value for name, value in imagenet_weights().items() if not name.startswith(HEAD)}
+        model.load_state_dict(weights, strict=False)
+    return model
+
+
+def is_fine_tuned(run: Run) -> bool:
+    """Whether the run starts from ImageNet weights."""
+    return run.pretrained and run.experiment.student == BIG_PICTURE
+
+
+def initial_weights(run: Run) -> str:
+    """In words, where the run's first weights come from."""
+    if is_fine_tuned(run):
+        return "torchvision EfficientNet_V2_S_Weights.IMAGENET1K_V1, new classifier"
+    return "Kaiming-normal, fan-out"
+
+
+def imagenet_weights() -> dict:
+    """torchvision's weights of EfficientNetV2-S, downloaded once and checked against the SHA-256 in their name.
+
+    Raises:
+        CourseError: the download failed, or what came is not what was published.
+    """
+    from torchvision.models import EfficientNet_V2_S_Weights
+
+    try:
+        return EfficientNet_V2_S_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
+    except (OSError, urllib.error.URLError, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CourseError(
+            f"the ImageNet weights of EfficientNetV2-S cannot be fetched ({reason}): leave --pretrained out, "
+            "and it is trained from scratch"
+        ) from error
+
+
+def trained_parameters(run: Run) -> Callable[[nn.Module], object]:
+    """What ``train`` hands the optimizer: everything, or for fine-tuning the backbone at a tenth of the rate."""
+    if not is_fine_tuned(run):
+        return nn.Module.parameters
+
+    def groups(model: nn.Module) -> list[dict]:
+        backbone = [value for name, value in model.named_parameters() if not name.startswith(HEAD)]
+        head = [value for name, value in model.named_parameters() if name.startswith(HEAD)]
+        return [{"params": head}, {"params": backbone, "lr_factor": BACKBONE_FACTOR}]
+
+    return groups
+
+
+# --- trained networks ------------------------------------------------------------------------------
+
+
+def is_trained(run: Run) -> bool:
+    """Whether the run's finished weights lie on this machine."""
+    try:
+        state = _seen(run.checkpoint, run.checkpoint.stat().st_mtime_ns)
+    except OSError:
+        return False
+    return state == "finished"
+
+
+def epochs_done(run: Run) -> int:
+    """How many epochs the run's checkpoint holds; 0 where there is none that can be read."""
+    try:
+        return len(read_checkpoint(run.checkpoint)["history"])
+    except CourseError:
+        return 0
+
+
+@functools.lru_cache(maxsize=1024)
+def _seen(path: Path, changed: int) -> str:
+    """A look into a checkpoint, taken once as long as the file does not change."""
+    try:
+        state = read_checkpoint(path)
+    except CourseError:
+        return "damaged"
+    return "finished" if len(state["history"]) == state["recipe"]["epochs"] else "begun"
+
+
+def load_teacher(run: Run, num_classes: int = 10) -> Teacher:
+    """The last-epoch weights of a finished run, as a Teacher.
+
+    Raises:
+        CheckpointError: there are none, they are unfinished, damaged or of another architecture.
+    """
+    state = read_checkpoint(run.checkpoint)
+    if len(state["history"]) < state["recipe"]["epochs"]:
+        raise CheckpointError(f"{run.checkpoint} is of an unfinished run: run the study for {run.key!r} first")
+    experiment = run.experiment
+    model = create_model(experiment.student, width=experiment.width, num_classes=num_classes)
+    try:
+        model.load_state_dict(state["model"])
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"{run.checkpoint} holds another architecture than {run.key}: delete it, the run starts again"
+        ) from error
+    return Teacher(model, fed_size(experiment.student, run.profile, pretrained=run.pretrained))
+
+
+def teacher_of(run: Run) -> nn.Module | RememberedTeacher | None:
+    """Whom the run learns from: nobody, one network, or the mean of several; on the device that trains.
+
+    The last one is kept, for the next student of the same teachers. On the CPU it remembers its answers too; a GPU is
+    quicker at answering again than at looking up.
+
+    Raises:
+        CheckpointError: a teacher's weights are missing, unfinished, damaged or of another architecture.
+    """
+    if not run.teachers:
+        return None
+    for teacher in run.teachers:
+        if not teacher.checkpoint.exists():
+            raise CheckpointError(f"there is no checkpoint {teacher.checkpoint}: run the study for {teacher.key!r}")
+    changed = tuple(teacher.checkpoint.stat().st_mtime_ns for teacher in run.teachers)
+    return _teacher(run.teachers, changed, run.profile, teacher_sees_scraps(run.key, run.recipe))
+
+
+@functools.lru_cache(maxsize=1)
+def _teacher(
+    runs: tuple[Run, ...], changed: tuple[int, ...], profile: Profile, scraps: bool
+) -> nn.Module | RememberedTeacher:
+    dataset, device = study_data(profile), default_device()
+    teachers = [load_teacher(run, dataset.num_classes) for run in runs]
+    teacher = (teachers[0] if len(teachers) == 1 else Ensemble(teachers)).to(device)
+    if scraps:
+        return ScrapTeacher(teacher, dataset.train.images).to(device)
+    if device.type != "cpu":
+        return teacher
+    return RememberedTeacher(teacher, len(dataset.train), dataset.num_classes)
+
+
+def told_about(run: Run) -> list[dict]:
+    """Which networks a student learned from, for its result: run, epochs and last accuracy in percent of each."""
+    told = []
+    for teacher in run.teachers:
+        history = read_checkpoint(teacher.checkpoint)["history"]
+        told.append(
+            {
+                "run": teacher.name,
+                "epochs": len(history),
+                "last_accuracy": history[-1]["test_accuracy"],
+                "initial_weights": initial_weights(teacher),
+            }
+        )
+    return told

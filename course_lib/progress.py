@@ -1,0 +1,86 @@
+"""Time budgets and the live line of a study. Clocks are monotonic: a wall clock that jumps changes nothing."""
+
+import sys
+import time
+from typing import TextIO
+
+from course_lib.errors import CourseError
+
+QUIET_SECONDS = 10.0  # a file or a pipe gets a line this often, a terminal every epoch
+
+
+class OutOfTime(CourseError):
+    """The budget does not hold another epoch; the run goes on from its checkpoint next time."""
+
+
+class Budget:
+    """How long a study may go on. A copy in another process of the same machine ends at the same moment.
+
+    Args:
+        minutes: None for as long as it takes.
+        started: ``time.monotonic()`` at the start; default now.
+    """
+
+    def __init__(self, minutes: float | None = None, started: float | None = None):
+        if minutes is not None and not minutes > 0:
+            raise ValueError(f"minutes must be above 0, not {minutes}")
+        started = time.monotonic() if started is None else started
+        self._end = None if minutes is None else started + 60 * minutes
+
+    @property
+    def left(self) -> float:
+        """Seconds left, never below 0; infinite without a limit."""
+        return float("inf") if self._end is None else max(0.0, self._end - time.monotonic())
+
+    def holds(self, seconds: float) -> bool:
+        """Whether work of ``seconds`` fits in what is left."""
+        return seconds <= self.left and self.left > 0
+
+
+class LiveLine:
+    """One line that is rewritten as a study goes on: run, epoch, accuracy, images a second, time left.
+
+    On a terminal it changes in place; in a file or a pipe it is written every ten seconds and at a run's end.
+
+    Args:
+        stream: default standard output.
+        in_place: default whether that is a terminal; False where several processes write to it.
+    """
+
+    def __init__(self, stream: TextIO | None = None, in_place: bool | None = None):
+        self.stream = stream or sys.stdout
+        self.in_place = self.stream.isatty() if in_place is None else in_place
+        self._written = float("-inf")
+        self._width = 0
+
+    def epoch(self, run: str, row: dict, epochs: int, left: float) -> None:
+        """Show the epoch just finished; ``row`` as ``train`` makes it, ``left`` the budget in seconds."""
+        rest = (epochs - row["epoch"]) * row["seconds"]
+        words = (
+            f"{run}: epoch {row['epoch']}/{epochs}, test {row['test_accuracy']:.2f} %, "
+            f"{row['images_per_second']:,.0f} images/s, {in_words(rest)} to go"
+        )
+        if left < float("inf"):
+            words += f" ({in_words(left)} of the budget left)"
+        if self.in_place:
+            self.stream.write("\r" + words.ljust(self._width))
+            self._width = len(words)
+            self.stream.flush()
+        elif time.monotonic() - self._written >= QUIET_SECONDS:
+            self._written = time.monotonic()
+            self.say(words)
+
+    def say(self, words: str) -> None:
+        """A line that stays."""
+        if self._width:
+            self.stream.write("\r" + " " * self._width + "\r")
+            self._width = 0
+        self.stream.write(words + "\n")
+        self.stream.flush()
+
+
+def in_words(seconds: float) -> str:
+    """``45 s``, ``12 min`` or ``3.4 h``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,203 @@
+"""The same queue on a Ray cluster: one workstation with several GPUs, SLURM nodes, machines of a cloud.
+
+The process that calls ``work_on_cluster`` alone decides and writes: it hands out runs whose teachers are trained, in
+order of value, sends the teachers' weights along, and puts what comes back into its own store, each run once. A
+worker needs no shared disk, only the course at the same path and the data set. A run whose worker dies is started
+again elsewhere, from its checkpoint where the disk is shared.
+"""
+
+import contextlib
+import os
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import course_lib
+from course_lib import artefacts, results, study
+from course_lib.errors import CourseError
+from course_lib.files import atomic_write, check_writable, repo_path
+from course_lib.locks import Held, run_lock
+from course_lib.material import is_trained, study_data
+from course_lib.plan import Run
+from course_lib.progress import Budget, LiveLine, OutOfTime
+from course_lib.recipes import STUDENTS
+
+RETRIES = 3  # lives of a run whose worker dies
+HAND_OVER_SECONDS = 60.0  # how long a retried run waits for the lock of a worker that is about to be dead
+ENVIRONMENT = ("COURSE_HOME", "COURSE_DATA", "OMP_NUM_THREADS")
+
+
+def work_on_cluster(
+    wanted: Iterable[Run], budget: Budget | None = None, *, address: str = "auto", fresh: bool = False
+) -> study.Outcome:
+    """``study.work`` on the machines of a running Ray cluster.
+
+    Args:
+        wanted: runs in order of value, see ``plan.queue``.
+        budget: a run is handed out with the time that is left; at its end, begun runs are saved.
+        address: ``auto`` for the cluster this machine belongs to, or ``ray://host:port``.
+        fresh: run the wanted ones again where they are in the store.
+
+    Raises:
+        CourseError: Ray is not installed, there is no cluster, or the store cannot be written.
+    """
+    dispatch = _Dispatch(_connect(address), list(wanted), budget or Budget(), fresh)
+    while dispatch.hand_out():
+        dispatch.take_in()
+    return dispatch.end()
+
+
+class _Dispatch:
+    """One call of ``work_on_cluster``: what is left to do, what is under way, and what became of the rest."""
+
+    def __init__(self, ray, wanted: list[Run], budget: Budget, fresh: bool):
+        check_writable(repo_path("data", "results"))
+        self.ray, self.budget, self.live, self.outcome = ray, budget, LiveLine(), study.Outcome()
+        self.again = set(wanted) if fresh else set()
+        self.todo = study.to_do(wanted, self.again, self.outcome.failures)
+        self.count = len(self.todo)
+        self.task = ray.remote(max_retries=RETRIES)(_train_there)
+        self.running: dict = {}  # the task's answer to come -> its run
+        self.weights: dict = {}  # teacher -> its weights as a Ray object
+        self.paused: set[Run] = set()
+        self.failed: dict[Run, str] = {}
+
+    def hand_out(self) -> bool:
+        """Begin what the cluster has room for; False when nothing is under way and nothing can be begun."""
+        if self.budget.left > 0:
+            busy = {*self.running.values(), *self.paused}
+            for run in study.ready(self.todo, self.failed):
+                if run not in busy and self._has_room(run):
+                    self._begin(run)
+        return bool(self.running)
+
+    def _has_room(self, run: Run) -> bool:
+        """Whether the cluster has room for one more; counted here, as Ray's own count comes late."""
+        whole = self.ray.cluster_resources()
+        shares = [share_of(each, whole) for each in (run, *self.running.values())]
+        names = {"num_cpus": "CPU", "num_gpus": "GPU"}
+        return all(sum(share[name] for share in shares) <= whole.get(kind, 0) for name, kind in names.items())
+
+    def _begin(self, run: Run) -> None:
+        minutes = None if self.budget.left == float("inf") else self.budget.left / 60
+        carried = [self._weights_of(teacher) for teacher in run.teachers]
+        is_begun = run.checkpoint.exists() and run not in self.again
+        begun = self.ray.put(run.checkpoint.read_bytes()) if is_begun else None
+        task = self.task.options(**share_of(run, self.ray.cluster_resources()))
+        self.running[task.remote(run, minutes, run in self.again, begun, *carried)] = run
+        number = self.count - len(self.todo) + len(self.running)
+        self.live.say(f"[{number}/{self.count}] {run} ({run.profile.label})")
+
+    def _weights_of(self, teacher: Run):
+        """A teacher's weights as a Ray object, put there once."""
+        if teacher not in self.weights:
+            self.weights[teacher] = self.ray.put(teacher.checkpoint.read_bytes())
+        return self.weights[teacher]
+
+    def take_in(self) -> None:
+        """Wait a moment for an answer, and store it."""
+        done, _ = self.ray.wait(list(self.running), num_returns=1, timeout=1.0)
+        for answer in done:
+            run = self.running.pop(answer)
+            try:
+                is_finished = _store(run, *self.ray.get(answer), fresh=run in self.again)
+            except Exception as error:  # whatever it is, the other runs go on
+                self.failed[run] = self._reason(error)
+                self.todo.remove(run)
+                self.live.say(f"FAILED {run}: {self.failed[run]}")
+                continue
+            if is_finished:
+                self.outcome.finished.append(run)
+                self.again.discard(run)
+                self.todo.remove(run)
+            else:
+                self.paused.add(run)
+            self.live.say(f"{run}: {'finished' if is_finished else 'out of time; it goes on next time'}")
+
+    def _reason(self, error: Exception) -> str:
+        cause = error.cause if isinstance(error, self.ray.exceptions.RayTaskError) else None
+        return study.in_one_line(cause or error)
+
+    def end(self) -> study.Outcome:
+        """What it came to."""
+        self.outcome.left = self.todo
+        self.outcome.failures += [f"{run}: {reason}" for run, reason in self.failed.items()]
+        return self.outcome
+
+
+def share_of(run: Run, cluster: dict) -> dict:
+    """What a run takes of a machine: a quarter of a GPU for a small student, else a whole one; or one CPU core."""
+    if not cluster.get("GPU"):
+        return {"num_cpus": 1, "num_gpus": 0}
+    small = run.experiment.student in STUDENTS and len(run.teachers) < 2
+    return {"num_cpus": 1, "num_gpus": 0.25 if small else 1}
+
+
+def _connect(address: str):
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ImportError as error:
+        raise CourseError("Ray is not installed: python -m pip install -e '.[ray]'") from error
+    if ray.is_initialized():
+        return ray
+    # Workers find the course where it lies here, and the data where they are named here.
+    place = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+    place["PYTHONPATH"] = str(Path(course_lib.__file__).resolve().parent.parent)
+    try:
+        ray.init(address=address, runtime_env={"env_vars": place}, log_to_driver=False)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        words = str(error).splitlines()[0]
+        raise CourseError(f"no Ray cluster at {address!r} ({words}): start one with `ray start --head`") from error
+    return ray
+
+
+def _train_there(
+    run: Run, minutes: float | None, fresh: bool, begun: bytes | None, *weights: bytes
+) -> tuple[dict | None, bytes | None, object]:
+    """On a worker: train ``run`` and answer with its result, its checkpoint and its test logits (N, classes).
+
+    The result is None where the time did not suffice; the checkpoint then holds the epochs done.
+    """
+    budget = Budget(minutes)
+    with _patient_lock(run.name):
+        for teacher, blob in zip(run.teachers, weights, strict=True):
+            if not is_trained(teacher):
+                atomic_write(teacher.checkpoint, blob)
+        if fresh:
+            run.checkpoint.unlink(missing_ok=True)
+        elif begun is not None and not run.checkpoint.exists():
+            atomic_write(run.checkpoint, begun)
+        try:
+            result, logits = study.train_run(run, budget, LiveLine())
+        except OutOfTime:
+            return None, run.checkpoint.read_bytes(), None
+        return result, run.checkpoint.read_bytes(), logits.numpy()
+
+
+@contextlib.contextmanager
+def _patient_lock(name: str) -> Iterator[None]:
+    """The run's lock, waited for: the worker that is being replaced may not be quite dead."""
+    until = time.monotonic() + HAND_OVER_SECONDS
+    with contextlib.ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(run_lock(name))
+                break
+            except Held:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.2)
+        yield
+
+
+def _store(run: Run, result: dict | None, checkpoint: bytes | None, logits, *, fresh: bool) -> bool:
+    """Store what came back; False where the run is not finished."""
+    if checkpoint is not None and (result is None or fresh or not is_trained(run)):
+        atomic_write(run.checkpoint, checkpoint)
+    if result is None:
+        return False
+    if fresh or not run.result.exists():
+        artefacts.keep(run, logits, study_data(run.profile).test.labels, result)
+        results.save_result(result)
+    return True

@@ -1,0 +1,66 @@
+"""Several processes that share one study on one machine: small networks leave most of a GPU idle.
+
+Each is an ordinary study of the same queue; the locks of ``locks.py`` keep them off each other's runs.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import queue
+from collections.abc import Iterable
+
+import torch
+
+from course_lib import study
+from course_lib.plan import Run
+from course_lib.progress import Budget, LiveLine
+
+
+def work_together(
+    wanted: Iterable[Run], budget: Budget | None = None, workers: int = 2, *, fresh: bool = False
+) -> study.Outcome:
+    """``study.work`` in ``workers`` processes; the CPU's threads are shared out among them.
+
+    Raises:
+        ValueError: ``fresh`` was asked for: two processes would each run the same again.
+    """
+    if fresh:
+        raise ValueError("--fresh and --workers do not go together: delete the results that are to be run again")
+    wanted, budget = list(wanted), budget or Budget()
+    # Fresh interpreters, as a CUDA context does not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    answers = context.Queue()
+    threads = max(1, torch.get_num_threads() // workers)
+    jobs = [context.Process(target=_work, args=(wanted, budget, threads, answers), daemon=True) for _ in range(workers)]
+    for job in jobs:
+        job.start()
+    outcomes = _collect(jobs, answers)
+    return _together(wanted, outcomes, jobs)
+
+
+def _work(wanted: list[Run], budget: Budget, threads: int, answers) -> None:
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    torch.set_num_threads(threads)
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C reaches all at once; one message is enough
+        answers.put(study.work(wanted, budget, live=LiveLine(in_place=False)))
+
+
+def _collect(jobs: list, answers) -> list[study.Outcome]:
+    """Every outcome that arrives before all processes are gone; one that dies leaves none."""
+    outcomes = []
+    while True:
+        over = not any(job.is_alive() for job in jobs)  # asked before the look: the last words come before the end
+        try:
+            outcomes.append(answers.get(timeout=0.5))
+        except queue.Empty:
+            if over:
+                return outcomes
+
+
+def _together(wanted: list[Run], outcomes: list[study.Outcome], jobs: list) -> study.Outcome:
+    """One outcome of all: each failure once, and left only what nobody finished."""
+    finished = [run for outcome in outcomes for run in outcome.finished]
+    failures = list(dict.fromkeys(failure for outcome in outcomes for failure in outcome.failures))
+    failures += [f"worker {job.pid} died with exit status {job.exitcode}" for job in jobs if job.exitcode]
+    left = [run for run in study.to_do(wanted) if not any(line.startswith(f"{run}: ") for line in failures)]
+    return study.Outcome(finished=finished, failures=failures, left=left)

@@ -1,0 +1,65 @@
+"""A run has one worker; a dead worker holds nothing."""
+
+import os
+import platform
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from course_lib import locks
+from course_lib.errors import CourseError
+from course_lib.locks import Held, run_lock
+
+HOLDER = """
+    import sys, time
+    from course_lib.locks import run_lock
+    with run_lock("a-run"):
+        print("held", flush=True)
+        time.sleep(60)
+"""
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_a_lock_is_one_processes_until_it_dies(home):
+    other = subprocess.Popen([sys.executable, "-c", textwrap.dedent(HOLDER)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(Held) as caught, run_lock("a-run"):
+            pass
+        assert str(caught.value) == f"a-run is being run by process {other.pid} on {platform.node()}"
+        with run_lock("another-run"):
+            pass
+        os.kill(other.pid, signal.SIGKILL)
+    finally:
+        other.kill()
+        other.wait()
+    stale = home / "data" / "cache" / "locks" / "a-run.lock"
+    assert str(other.pid) in stale.read_text()  # the dead process is still named in the file
+    with run_lock("a-run"):  # and holds nothing
+        assert str(os.getpid()) in stale.read_text()
+
+
+def test_a_lock_can_be_taken_again_after_an_error():
+    with pytest.raises(RuntimeError), run_lock("a-run"):
+        raise RuntimeError
+    with run_lock("a-run"), pytest.raises(Held, match=f"process {os.getpid()}"), run_lock("a-run"):
+        pass
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(home):
+    (home / "data").write_text("no folder")
+    with pytest.raises(CourseError, match="cannot lock .*a-run.lock") as caught, run_lock("a-run"):
+        pass
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_without_words_names_nobody(home):
+    assert locks.holder(home / "nothing") == "another process"

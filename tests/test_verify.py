@@ -1,0 +1,148 @@
+"""`verify` names what is broken in a store, and nothing else."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fabricated import fake_result
+
+from course_lib import artefacts, results, verify
+from course_lib.__main__ import main
+from course_lib.experiments import find
+from course_lib.profiles import PROFILES
+from course_lib.recipes import training_recipe
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_the_stored_results_are_sound_and_all_accepted(capsys):
+    assert main(["verify"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == "" and "quick, paper, gn-s-1.0x<ensemble: " in printed.out
+    listing = subprocess.run(["git", "ls-files", "data/results"], cwd=ROOT, capture_output=True, text=True)
+    committed = {Path(name).stem for name in listing.stdout.split() if name.endswith(".json")}
+    assert committed <= set(results.accepted())
+
+
+def sound(key="gn-s-1.0x", share=0.3, profile="quick", recipe="paper", seed=0, **changes) -> dict:
+    """A result whose every number fits: settings, counts, predictions and accuracy."""
+    experiment, size = find(key), PROFILES[profile]
+    count = size.test_images or (1000 if profile == "quick" else 10_000)
+    labels = results.known_test_labels(count)
+    right = np.arange(count) < share * count
+    training = training_recipe(experiment, size, seed, recipe)
+    result = fake_result(key, profile=size, recipe=recipe, seed=seed, accuracies=(100 * right.mean(),))
+    row = result["history"][0]
+    result["history"] = [row | {"epoch": epoch} for epoch in range(1, training.epochs + 1)]
+    result["training"] = vars(training) | changes.pop("training", {})
+    result["parameters"] = verify.parameter_count(experiment.student, experiment.width)
+    result |= results.pack_predictions(np.where(right, labels, (labels + 1) % 10))
+    return result | changes
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A course folder with the paper's numbers and the labels, and an empty store."""
+    for name in ("paper", "logits"):
+        shutil.copytree(ROOT / "data" / name, tmp_path / "data" / name)
+    (tmp_path / "data" / "sample").mkdir()
+    shutil.copy(ROOT / "data" / "sample" / "sample.json", tmp_path / "data" / "sample")
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path))
+    return tmp_path
+
+
+def broken() -> dict[str, str]:
+    return {line.name: line.words for line in verify.examine() if line.broken}
+
+
+def test_an_empty_store_is_not_broken(home):
+    assert verify.examine() == []
+
+
+def test_rows_are_compared_with_the_paper_and_the_rest_say_not_run(home):
+    results.save_result(sound(profile="full", share=0.91))
+    lines = {line.name: line.words for line in verify.examine()}
+    assert lines["full, paper, gn-s-1.0x"] == "91.00 % (n = 1), expected 89.87 to 92.87; paper 91.37, delta -0.37"
+    assert lines["full, paper, gn-d<vgg13"] == "not run"
+    assert broken() == {} and not any("repaired" in name for name in lines)
+
+
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        ({"parameters": 483_555}, "it has 483,555 parameters, the network 483,554"),
+        ({"training": {"shuffle": False}}, "trained with shuffle = False, the recipe paper has True"),
+        ({"training": {"alpha": 0.9}}, "trained with alpha = 0.9"),
+    ],
+)
+def test_a_result_that_contradicts_the_registry_is_named(home, result, words):
+    results.save_result(sound(**result))
+    assert words in broken()["gn-s-1.0x.quick.paper.seed0"]
+
+
+def test_an_accuracy_that_its_predictions_do_not_bear_out_is_named(home):
+    result = sound(share=0.3)
+    results.save_result(result | results.pack_predictions(np.zeros(1000, dtype=int)))
+    assert "predictions are right in 10.00 %" in broken()["gn-s-1.0x.quick.paper.seed0"]
+
+
+def test_a_count_of_images_that_does_not_match_is_named(home):
+    result = sound(profile="laptop", share=0.5)
+    labels = results.known_test_labels(10_000)
+    results.save_result(result | results.pack_predictions(labels) | {"last_accuracy": 50.0})
+    assert "tested on 10,000 images, the profile has 5,000" in broken()["gn-s-1.0x.laptop.paper.seed0"]
+
+
+def test_a_row_under_a_recipe_that_does_not_train_it_is_named(home):
+    results.save_result(sound() | {"recipe": "repaired", "run": "gn-s-1.0x.quick.repaired.seed0"})
+    assert "not run under the recipe repaired" in broken()["gn-s-1.0x.quick.repaired.seed0"]
+
+
+@pytest.mark.parametrize(
+    ("key", "profile", "recipe", "share"),
+    [("gn-s-1.0x", "quick", "paper", 0.7), ("gn-s-1.0x", "full", "paper", 0.88), ("gn-d<ta", "full", "repaired", 0.8)],
+)
+def test_a_mean_outside_its_interval_is_broken(home, key, profile, recipe, share):
+    results.save_result(sound(key, share, profile, recipe))
+    assert list(broken()) == [f"{profile}, {recipe}, {key}"]
+    assert "outside" in broken()[f"{profile}, {recipe}, {key}"]
+
+
+def test_missing_torn_edited_and_replaced_files_are_named(home, capsys):
+    paths = [results.save_result(sound(seed=seed)) for seed in range(4)]
+    assert main(["verify", "--accept"]) == 0
+    assert capsys.readouterr().out.count("accepted gn-s-1.0x") == 4
+    paths[0].unlink()
+    paths[1].write_bytes(paths[1].read_bytes()[:-40])
+    paths[2].write_text(paths[2].read_text().replace('"device": "cpu', '"device": "gpu'))
+    results.save_result(json.loads(json.dumps(sound(seed=3))) | {"wall_seconds": 1.0})  # sound, but another one
+    assert main(["verify"]) == 1
+    err = capsys.readouterr().err
+    assert f"{paths[0]} is missing" in err
+    assert f"{paths[1]} cannot be read" in err and "edited" in err
+    assert f"{paths[3]} is not the accepted one" in err
+    assert main(["verify", "--accept"]) == 1  # what is broken is not accepted
+    err = capsys.readouterr().err
+    assert str(paths[3]) not in err and f"{paths[0]} is missing" in err
+
+
+def test_every_row_has_an_interval_that_holds_the_papers_own_number():
+    from course_lib.experiments import EXPERIMENTS
+
+    for key in EXPERIMENTS:
+        low, high = verify.expected(key, "full", "paper")
+        printed = verify.printed_accuracy(key)
+        assert low < high and (np.isnan(printed) or low <= printed <= high)
+
+
+def test_too_large_a_store_is_named(home):
+    path = home / "data" / "weights" / "full" / "big.safetensors"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"0" * 6_000_001)
+    assert "big.safetensors has 6.0 MB, 6 are allowed" in broken()["size"]
+    for number in range(7):
+        path.with_name(f"{number}.npz").write_bytes(b"0" * 5_900_000)
+    assert "40 are allowed in all" in " ".join(artefacts.oversize())

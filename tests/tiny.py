@@ -1,0 +1,31 @@
+"""A study small enough for a test: real networks, 20 made-up images, an epoch or three."""
+
+import torch
+from torch import nn
+
+from course_lib import results
+from course_lib.plan import Run
+from course_lib.profiles import Profile
+
+TINY = Profile("tiny", "synthetic", 20, student_epochs=1, teacher_epochs=1, batch_size=10, test_images=20)
+
+
+def runs(*keys: str, profile: Profile = TINY, recipe: str = "paper", seed: int = 0) -> list[Run]:
+    """The runs behind some rows of one recipe."""
+    from course_lib import plan
+
+    return plan.rows(keys, profile, recipe, seed)
+
+
+def stored() -> dict:
+    """The store as {key: row of the frame}."""
+    return {row.key: row for row in results.load_results().itertuples()}
+
+
+def network(name: str, width: float | None = None, num_classes: int = 10, seed: int | None = None, hidden: int = 8):
+    """A stand-in for every network of the study: it learns, and takes no time."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed or 0)
+        return nn.Sequential(
+            nn.Flatten(), nn.Linear(3072, hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Linear(hidden, num_classes)
+        )
