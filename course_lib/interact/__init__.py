@@ -34,10 +34,9 @@ from course_lib.interact.detectable import (
     difference_variance,
 )
 from course_lib.interact.ensemble import ensemble_explorer, ensemble_figure, stored_members
+from course_lib.interact.gallery import PICTURES
 from course_lib.interact.ghosts import GhostCost, ghost_cost, ghost_explorer, ghost_figure, gn_s_channels
 from course_lib.interact.schedule import expected_losses, schedule_explorer, schedule_figure, shrinking
-from course_lib.interact.softening import Terms, entropy_bits, kl_divergence, loss_terms, softened
-from course_lib.interact.gallery import PICTURES
 from course_lib.interact.softening import Terms, entropy_bits, gradient_terms, kl_divergence, loss_terms, softened
 from course_lib.interact.surface import loss_surface, surface_explorer, surface_figure
 from course_lib.interact.temperature import (
