@@ -16,12 +16,13 @@ INSTALL := $(RUN) -m pip --disable-pip-version-check install
 # folder it was made for: after the checkout was moved, or when the interpreter is gone, everything is set up anew.
 STAMP := $(VENV)/course-installed
 TEST_STAMP := $(VENV)/course-test-installed
+SITE_STAMP := $(VENV)/course-site-installed
 STAMPED_FOR := $(shell $(RUN) -c '' 2>/dev/null && cat $(STAMP) 2>/dev/null)
 ifneq ($(STAMPED_FOR),$(CURDIR))
 STALE := stale
 endif
 
-.PHONY: help course lab test study report clean stale
+.PHONY: help course lab doctor test study report site stick clean stale
 
 help:  ## list these commands
 	@echo "Usage: make COMMAND [COURSE_PROFILE=quick|laptop|full] [FRESH=1] [ARGS=...] [PYTHON=...] [VENV=...]"
@@ -34,6 +35,9 @@ course: $(STAMP)  ## set up, run what is missing, execute every lesson, show whe
 lab: $(STAMP)  ## set up, then open JupyterLab on the lessons
 	@$(RUN) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(ARGS)
 
+doctor: $(STAMP)  ## set up, then say what this machine has, what a profile costs here, and what to do
+	@$(RUN) -m course_lib doctor $(ARGS)
+
 test: $(TEST_STAMP)  ## set up, then run every test
 	@$(RUN) -m pytest $(ARGS)
 
@@ -42,6 +46,12 @@ study: $(STAMP)  ## set up, then train what Tables I-IV still lack (ARGS="--list
 
 report: $(STAMP)  ## set up, then draw Fig. 1 and Tables I-IV from the results store into figures/
 	@$(RUN) -m course_lib report $(ARGS)
+
+site: $(SITE_STAMP)  ## set up, then make web pages of the committed lessons in build/site/ (ARGS=FOLDER: elsewhere)
+	@$(RUN) docs/build.py $(ARGS)
+
+stick: $(STAMP)  ## fill build/stick/ with all that a room without a network needs (ARGS="--out FOLDER": elsewhere)
+	@$(RUN) -m course_lib.stick $(ARGS)
 
 clean:  ## remove what commands leave behind (not .venv, data/cache or the results)
 	rm -rf build .pytest_cache .ruff_cache *.egg-info
@@ -61,10 +71,14 @@ $(STAMP): pyproject.toml $(STALE)
 	  "Ubuntu also the package python3-venv), or name yours: make course PYTHON=/path/to/python3" >&2; \
 	exit 1; }
 	@echo "Installing into $(VENV): once, some minutes; torch brings its CUDA libraries on Linux (about 6 GB in all)"
-	@rm -f $(STAMP) $(TEST_STAMP)
+	@rm -f $(STAMP) $(TEST_STAMP) $(SITE_STAMP)
 	$(INSTALL) -e .
 	@printf '%s\n' "$(CURDIR)" > $(STAMP)
 
 $(TEST_STAMP): $(STAMP)
 	$(INSTALL) -e '.[test]'
 	@touch $(TEST_STAMP)
+
+$(SITE_STAMP): $(STAMP)
+	$(INSTALL) -e '.[site]'
+	@touch $(SITE_STAMP)

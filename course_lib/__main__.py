@@ -1,4 +1,4 @@
-"""The command line: ``python -m course_lib {doctor,data,study,verify,report,course}``."""
+"""The command line: ``python -m course_lib {doctor,data,study,verify,bench,report,course}``."""
 
 import argparse
 import os
@@ -60,6 +60,16 @@ def parser() -> argparse.ArgumentParser:
     command = commands.add_parser("verify", help="compare the store with the paper and what is expected")
     command.add_argument("--accept", action="store_true", help="write down new, sound results as those to be expected")
     command.set_defaults(command=verify, profile=None)
+
+    command = commands.add_parser("bench", help="time the training loop against the one a good student would write")
+    command.add_argument("tasks", nargs="*", help="words of the tasks' names, e.g. 1.0x; default: all")
+    command.add_argument(
+        "--turns", type=int, default=3, metavar="N", help="how often both loops take turns (default 3)"
+    )
+    command.add_argument("--steps", type=int, default=4, metavar="N", help="steps of a turn (default 4)")
+    command.add_argument("--batch-size", type=int, metavar="N", help="default 256 on a GPU, 128 on the CPU")
+    command.add_argument("--json", type=Path, metavar="FILE", help="write the report there as well")
+    command.set_defaults(command=bench, profile=None)
 
     command = commands.add_parser("report", help="draw Fig. 1 and Tables I-IV from the store into figures/")
     command.set_defaults(command=report, profile=None)
@@ -140,6 +150,19 @@ def pack(target: str) -> int:
     for name in left_out:
         print(f"left out, too large: {name}")
     print(f"{target}: unpack it with `tar xf` in the course's folder")
+    return 0
+
+
+def bench(options: argparse.Namespace) -> int:
+    """Print images a second and peak memory of engine and plain reference."""
+    from course_lib import bench as benchmark
+
+    if min(options.turns, options.steps, options.batch_size or 1) < 1:
+        raise ValueError("--turns, --steps and --batch-size take a number from 1 on")
+    tasks = benchmark.tasks_named(options.tasks) if options.tasks else benchmark.TASKS
+    benchmark.main(
+        options.json, tasks=tasks, turns=options.turns, steps=options.steps, batch_size=options.batch_size
+    )  # fmt: skip
     return 0
 
 

@@ -17,6 +17,7 @@ from course_lib.files import atomic_write, repo_path
 from course_lib.material import load_teacher
 from course_lib.models.ghostnet import fold
 from course_lib.plan import Run
+from course_lib.profiles import PROFILES
 from course_lib.weights import save_weights
 
 KEEPING = ("full", "laptop")  # profiles whose networks have learned something
@@ -29,6 +30,9 @@ UNFINISHED = "data/cache/checkpoints"
 def keep(run: Run, logits: Tensor, labels: Tensor, about: dict) -> list[Path]:
     """Store the artefacts that this finished run is kept for; returns what was written.
 
+    A network whose numbers are too large for float16 (a diverged or hardly trained one) leaves none: no reason to
+    lose its result.
+
     Args:
         logits: (N, classes) for the test images after the last epoch; labels: (N,).
         about: the run's result.
@@ -36,7 +40,7 @@ def keep(run: Run, logits: Tensor, labels: Tensor, about: dict) -> list[Path]:
     Raises:
         CourseError: a file cannot be written.
     """
-    if run.profile.name not in KEEPING or run.seed != 0:
+    if run.profile.name not in KEEPING or run.seed != 0 or not _fits(logits):
         return []
     experiment = run.experiment
     meta = {
@@ -58,8 +62,13 @@ def keep(run: Run, logits: Tensor, labels: Tensor, about: dict) -> list[Path]:
     if run.key in FOLDED and run.recipe == "paper":
         folded = fold(load_teacher(run).model).to(torch.float16)
         folder = repo_path("data", "weights", run.profile.name)
-        written.append(save_weights(run.key, folded, meta | {"folded": True, "stored_as": "float16"}, folder))
+        if all(_fits(value) for value in folded.state_dict().values()):
+            written.append(save_weights(run.key, folded, meta | {"folded": True, "stored_as": "float16"}, folder))
     return written
+
+
+def _fits(values: Tensor) -> bool:
+    return bool(torch.as_tensor(values).to(torch.float16).isfinite().all())
 
 
 def oversize(limit_file: int = LARGEST_FILE, limit_all: int = LARGEST_ALL) -> list[str]:
@@ -83,9 +92,10 @@ def kept_files() -> list[Path]:
 
 
 def pack(target: Path, megabytes: float = 15.0) -> list[str]:
-    """Write results, artefacts and, as far as they fit, the checkpoints of runs without a result into one ``.tar``.
+    """Write what is new and, as far as they fit, the checkpoints of runs without a result into one ``.tar``.
 
-    Unpacked with ``tar xf`` in the course's folder elsewhere, the study goes on there where it stopped here.
+    New is every result that was not accepted yet, with its artefacts: what is accepted is in the repository. Unpacked
+    with ``tar xf`` in the course's folder elsewhere, the study goes on there where it stopped here.
 
     Args:
         megabytes: the size that the checkpoints may bring the file to; the smallest go first.
@@ -98,10 +108,11 @@ def pack(target: Path, megabytes: float = 15.0) -> list[str]:
     """
     root, buffer, left_out = repo_path(), io.BytesIO(), []
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for path in kept_files():
+        for path in _new_files():
             archive.add(path, path.relative_to(root))
-        if buffer.tell() > megabytes * 1e6:
-            raise CourseError(f"results and artefacts have {buffer.tell() / 1e6:.1f} MB: allow more than {megabytes:g}")
+        size = buffer.tell() / 1e6
+        if size > megabytes:
+            raise CourseError(f"new results and artefacts have {size:.1f} MB: allow more than {megabytes:g}")
         finished = {path.stem for path in kept_files() if path.suffix == ".json"}
         unfinished = (path for path in repo_path(*UNFINISHED.split("/")).glob("*.pt") if path.stem not in finished)
         for path in sorted(unfinished, key=lambda path: path.stat().st_size):
@@ -111,3 +122,15 @@ def pack(target: Path, megabytes: float = 15.0) -> list[str]:
                 left_out.append(path.name)
     atomic_write(Path(target), buffer.getvalue())
     return left_out
+
+
+def _new_files() -> list[Path]:
+    """The results of runs that were not accepted yet, and their artefacts; nothing that no run of the study made."""
+    known = results.accepted()
+    return [path for path in kept_files() if path.parent.name in PROFILES and _run_of(path) not in known]
+
+
+def _run_of(path: Path) -> str:
+    """The run that a kept file belongs to."""
+    is_weights = path.suffix == ".safetensors"
+    return f"{path.stem}.{path.parent.name}.paper.seed0" if is_weights else path.stem

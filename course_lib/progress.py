@@ -41,11 +41,15 @@ class LiveLine:
     """One line that is rewritten as a study goes on: run, epoch, accuracy, images a second, time left.
 
     On a terminal it changes in place; in a file or a pipe it is written every ten seconds and at a run's end.
+
+    Args:
+        stream: default standard output.
+        in_place: default whether that is a terminal; False where several processes write to it.
     """
 
-    def __init__(self, stream: TextIO | None = None):
+    def __init__(self, stream: TextIO | None = None, in_place: bool | None = None):
         self.stream = stream or sys.stdout
-        self.in_place = self.stream.isatty()
+        self.in_place = self.stream.isatty() if in_place is None else in_place
         self._written = float("-inf")
         self._width = 0
 

@@ -5,11 +5,13 @@ was torn or edited is refused by name. Importing this module does not import tor
 """
 
 import base64
+import csv
 import functools
 import hashlib
 import io
 import json
 import math
+import os
 import platform
 import re
 import subprocess
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     import torch
 
 FORMAT = 1
+ACCEPTED_HEADER = ("run", "sha256")
 HALF = 5_000  # the laptop profile's test images: the first of each class (``ImageSet.take``)
 REMEDY = "restore it, or delete it and run it again"
 FIELDS: dict[str, type | tuple[type, ...]] = {
@@ -199,7 +202,10 @@ def predictions(row: Any) -> np.ndarray:
 
 @functools.cache  # the code that was loaded, not what an editor makes of it while a study runs
 def code_revision() -> str:
-    """The code's short git hash, with ``-dirty`` where course_lib differs from it; else ``unknown``."""
+    """The code's short git hash, with ``-dirty`` where course_lib differs from it.
+
+    Where git knows nothing, as in a copy on a rented machine, what ``COURSE_REVISION`` says; else ``unknown``.
+    """
 
     def git(*arguments: str) -> str:
         command = ["git", *arguments]
@@ -211,7 +217,8 @@ def code_revision() -> str:
         dirty = git("status", "--porcelain", "--", ".")
         return git("rev-parse", "--short", "HEAD") + ("-dirty" if dirty else "")
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        stated = os.environ.get("COURSE_REVISION")
+        return f"{stated} (stated)" if stated else "unknown"
 
 
 def environment(device: Any = None) -> dict:
@@ -317,6 +324,26 @@ def check_store(folder: Path | None = None) -> list[str]:
         except ResultError as error:
             problems.append(str(error))
     return problems
+
+
+def accepted_path() -> Path:
+    """The list of results that somebody looked at and took (``verify --accept``): run, SHA-256 of the file."""
+    return repo_path("data", "results", "accepted.csv")
+
+
+def accepted() -> dict[str, str]:
+    """SHA-256 of each accepted result's file, by run; empty where there is no list.
+
+    Raises:
+        ResultError: the list cannot be read.
+    """
+    try:
+        with open(accepted_path(), newline="", encoding="ascii") as file:
+            return {row["run"]: row["sha256"] for row in csv.DictReader(file)}
+    except FileNotFoundError:
+        return {}
+    except (KeyError, ValueError, OSError) as error:
+        raise ResultError(f"{accepted_path()} cannot be read: restore it") from error
 
 
 def _files(folder: Path | None) -> list[Path]:

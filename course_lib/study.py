@@ -83,18 +83,21 @@ def run(
     return work(wanted, fresh=fresh).failures
 
 
-def work(wanted: Iterable[Run], budget: Budget | None = None, *, fresh: bool = False) -> Outcome:
+def work(
+    wanted: Iterable[Run], budget: Budget | None = None, *, fresh: bool = False, live: LiveLine | None = None
+) -> Outcome:
     """Bring the ``wanted`` runs to their end, in this order and teachers first, until the budget is used up.
 
     Args:
         wanted: runs in order of value, see ``plan.queue``.
         budget: no run and no epoch is begun that it does not hold; default without a limit.
         fresh: run the wanted ones again where they are in the store.
+        live: where progress is shown; default standard output.
 
     Raises:
         CourseError: the store cannot be written.
     """
-    shift = _Shift(list(wanted), budget or Budget(), fresh)
+    shift = _Shift(list(wanted), budget or Budget(), fresh, live or LiveLine())
     while shift.todo and shift.budget.left > 0:
         # The most valuable run that can be begun; after each, look again from the top.
         if not any(shift.attempt(run) for run in ready(shift.todo, shift.failed)):
@@ -107,9 +110,9 @@ def work(wanted: Iterable[Run], budget: Budget | None = None, *, fresh: bool = F
 class _Shift:
     """One call of ``work``: what is left to do, and what became of the rest."""
 
-    def __init__(self, wanted: list[Run], budget: Budget, fresh: bool):
+    def __init__(self, wanted: list[Run], budget: Budget, fresh: bool, live: LiveLine):
         check_writable(repo_path("data", "results"))
-        self.budget, self.live, self.outcome = budget, LiveLine(), Outcome()
+        self.budget, self.live, self.outcome = budget, live, Outcome()
         self.again = set(wanted) if fresh else set()
         self.todo = to_do(wanted, self.again, self.outcome.failures)
         self.count, self.estimates = len(self.todo), _estimates(self.todo)

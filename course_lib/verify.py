@@ -18,14 +18,12 @@ import pandas as pd
 
 from course_lib import report, results
 from course_lib.artefacts import oversize
-from course_lib.errors import ResultError
 from course_lib.experiments import EXPERIMENTS, TABLES
-from course_lib.files import atomic_write, repo_path
+from course_lib.files import atomic_write
 from course_lib.plan import GROUPS, Run
 from course_lib.profiles import PROFILES
 from course_lib.recipes import CONTROL, RECIPES, origin, training_recipe
 
-HEADER = ("run", "sha256")
 ROUNDING = 1e-4  # percent; results keep seven digits
 
 
@@ -61,14 +59,9 @@ def _files() -> tuple[list[Line], pd.DataFrame]:
 # --- what was accepted ------------------------------------------------------------------------------
 
 
-def accepted_path() -> Path:
-    """The list of results that somebody looked at and took: run, SHA-256 of the file."""
-    return repo_path("data", "results", "accepted.csv")
-
-
 def accept() -> list[str]:
     """Write down all results that are sound as accepted; returns a line for each that is new or has changed."""
-    known, lines = _read_accepted(), []
+    known, lines = results.accepted(), []
     for row in results.load_results(skip_damaged=True).to_dict("records"):
         if wrong_with(row) is None:
             digest = _sha256(Path(row["path"]))
@@ -77,31 +70,21 @@ def accept() -> list[str]:
             known[row["run"]] = digest
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([HEADER, *sorted(known.items())])
-    atomic_write(accepted_path(), text.getvalue().encode("ascii"))
+    writer.writerows([results.ACCEPTED_HEADER, *sorted(known.items())])
+    atomic_write(results.accepted_path(), text.getvalue().encode("ascii"))
     return lines
 
 
 def _accepted() -> list[Line]:
     """A line for each accepted result that is missing or another one now."""
     lines = []
-    for run, digest in _read_accepted().items():
+    for run, digest in results.accepted().items():
         path = results.result_path(run, run.rsplit(".", 3)[1])
         if not path.exists():
             lines.append(Line(run, f"{path} is missing: restore it or run it again", True))
         elif _sha256(path) != digest:
             lines.append(Line(run, f"{path} is not the accepted one: restore it, or `verify --accept` the new", True))
     return lines
-
-
-def _read_accepted() -> dict[str, str]:
-    try:
-        with open(accepted_path(), newline="", encoding="ascii") as file:
-            return {row["run"]: row["sha256"] for row in csv.DictReader(file)}
-    except FileNotFoundError:
-        return {}
-    except (KeyError, ValueError, OSError) as error:
-        raise ResultError(f"{accepted_path()} cannot be read: restore it") from error
 
 
 def _sha256(path: Path) -> str:

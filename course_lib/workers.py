@@ -13,7 +13,7 @@ import torch
 
 from course_lib import study
 from course_lib.plan import Run
-from course_lib.progress import Budget
+from course_lib.progress import Budget, LiveLine
 
 
 def work_together(
@@ -42,7 +42,7 @@ def _work(wanted: list[Run], budget: Budget, threads: int, answers) -> None:
     os.environ["OMP_NUM_THREADS"] = str(threads)
     torch.set_num_threads(threads)
     with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C reaches all at once; one message is enough
-        answers.put(study.work(wanted, budget))
+        answers.put(study.work(wanted, budget, live=LiveLine(in_place=False)))
 
 
 def _collect(jobs: list, answers) -> list[study.Outcome]:

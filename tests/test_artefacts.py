@@ -43,6 +43,17 @@ def test_a_run_leaves_its_logits_and_the_folded_student(home):
     assert artefacts.oversize() == []
 
 
+def test_numbers_too_large_for_float16_cost_the_artefact_and_not_the_result(home, monkeypatch):
+    def loud(*arguments, **rest):
+        model = network(*arguments, **rest)
+        torch.nn.init.constant_(model[-1].bias, 1e6)
+        return model
+
+    monkeypatch.setattr(material, "create_model", loud)
+    assert study.work([Run("gn-s-1.3x", KEPT)]).failures == []
+    assert len(results.load_results()) == 1 and not (home / "data" / "logits").exists()
+
+
 def test_quick_runs_and_later_seeds_leave_none(home, monkeypatch):
     monkeypatch.setattr(material, "create_model", network)
     study.work([Run("gn-s-1.3x", KEPT, seed=1), *runs("gn-s-1.3x")])
@@ -68,12 +79,24 @@ def test_a_pack_goes_on_elsewhere(home, tmp_path, monkeypatch):
     assert study.work([finished, begun]).finished == [begun]
 
 
+def test_a_pack_leaves_out_what_was_accepted(home, tmp_path, monkeypatch):
+    monkeypatch.setattr(material, "create_model", network)
+    known, new = Run("gn-s-1.3x", KEPT), Run("gn-s-1.6x", KEPT)
+    study.work([known, new])
+    results.accepted_path().write_text(f"run,sha256\n{known.name},0\n")
+    artefacts.pack(tmp_path / "parcel.tar")
+    with tarfile.open(tmp_path / "parcel.tar") as archive:
+        names = archive.getnames()
+    assert f"data/logits/laptop/{new.name}.npz" in names and f"data/results/laptop/{new.name}.json" in names
+    assert not any(known.name in name or "accepted" in name for name in names)
+
+
 def test_a_pack_leaves_out_what_is_too_large_and_says_so(home, monkeypatch):
     monkeypatch.setattr(material, "create_model", functools.partial(network, hidden=100))
     study.work([Run("gn-s-1.6x", KEPT)])
     Run("gn-s-1.6x", KEPT).result.unlink()
     assert artefacts.pack(home / "parcel.tar", megabytes=1.0) == ["gn-s-1.6x.laptop.paper.seed0.pt"]
-    path = home / "data" / "logits" / "noise.npz"
+    path = home / "data" / "logits" / "laptop" / "noise.npz"
     path.write_bytes(np.random.default_rng(0).bytes(1_500_000))
     with pytest.raises(CourseError, match="allow more than 1"):
         artefacts.pack(home / "parcel.tar", megabytes=1.0)

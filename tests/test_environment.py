@@ -13,10 +13,11 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
 # Packages that nothing need import: programs, the kernel, and what readers are promised for their own cells.
-TOOLS = {"jupyterlab", "ipykernel", "ruff", "seaborn"}
+TOOLS = {"jupyterlab", "ipykernel", "ruff", "seaborn", "codespell", "furo", "myst_nb", "ziamath"}
 IMPORT_NAMES = {"pillow": "PIL", "ipython": "IPython", "beautifulsoup4": "bs4", "pyyaml": "yaml"}
 # What comes with a declared package by that package's own definition.
-COMES_WITH = {"jupyter_client": "nbclient", "packaging": "pytest"}
+COMES_WITH = {"jupyter_client": "nbclient", "packaging": "jupyterlab", "psutil": "ipykernel", "docutils": "sphinx"}
+ITSELF = "knowledge_distillation_course"
 
 
 @pytest.fixture(scope="module")
@@ -95,14 +96,19 @@ def modules_of(lines: list[str]) -> set[str]:
 
 
 def test_everything_imported_is_declared(project):
-    core = modules_of(project["dependencies"])
-    tests = modules_of(project["optional-dependencies"]["test"])
-    with_core = core | {name for name, carrier in COMES_WITH.items() if carrier in core}
-    extras = project["optional-dependencies"]
-    optional = {name for extra, lines in extras.items() if extra != "test" for name in modules_of(lines)}
-    assert imported(python_files("course_lib", "data") | lesson_code()) - with_core - optional == set()
-    everything = with_core | tests | {name for name, carrier in COMES_WITH.items() if carrier in tests}
-    assert imported(python_files("tests")) - everything == set()
+    declared = {part: modules_of(lines) for part, lines in project["optional-dependencies"].items()}
+    core = with_carried(modules_of(project["dependencies"]))
+    site = with_carried(core | declared["site"])
+    assert (
+        imported(python_files("course_lib", "data") | lesson_code()) - core - declared["ray"] - declared["bench"]
+        == set()
+    )
+    assert imported(python_files("docs")) - site - {"mathml"} == set()
+    assert imported(python_files("tests")) - with_carried(site | declared["test"]) - {"build", "mathml"} == set()
+
+
+def with_carried(packages: set[str]) -> set[str]:
+    return packages | {name for name, carrier in COMES_WITH.items() if carrier in packages}
 
 
 def test_optional_packages_are_tested_too_and_imported_only_when_asked_for(project):
@@ -121,5 +127,6 @@ def _named(node: ast.Import | ast.ImportFrom) -> list[str]:
 def test_everything_declared_is_used(project):
     used = imported(python_files("course_lib", "data") | lesson_code()) | TOOLS
     assert modules_of(project["dependencies"]) - used == set()
-    used_by_tests = imported(python_files("tests")) | TOOLS
-    assert modules_of(project["optional-dependencies"]["test"]) - used_by_tests == set()
+    for part, folder in (("test", "tests"), ("site", "docs")):
+        declared = modules_of(project["optional-dependencies"][part])
+        assert declared - imported(python_files(folder)) - TOOLS - {ITSELF} == set()

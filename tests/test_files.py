@@ -1,11 +1,11 @@
-"""Writing aside and moving into place; profiles; shipped weights; the doctor."""
+"""Writing aside and moving into place; profiles; shipped weights."""
 
 import os
 
 import pytest
 import torch
 
-from course_lib import doctor, files, profiles, weights
+from course_lib import files, profiles, weights
 from course_lib.errors import CheckpointError, CourseError
 from course_lib.models.zoo import create_model
 
@@ -110,16 +110,3 @@ def test_bad_weights_are_named(tmp_path):
     weights.save_weights("net", model, {"model": "gn-s", "width": 0.75}, tmp_path)
     with pytest.raises(CheckpointError, match="of another network"):
         weights.load_weights("net", tmp_path)
-
-
-# --- doctor ---------------------------------------------------------------------------------------
-
-
-def test_the_doctor_finds_what_is_missing(tmp_path, monkeypatch):
-    findings = doctor.examine(profiles.PROFILES["quick"])
-    assert all(finding.fine for finding in findings), [str(finding) for finding in findings if not finding.fine]
-    monkeypatch.setenv("COURSE_HOME", str(tmp_path))  # an empty course folder: no sample, no full set
-    monkeypatch.delenv("COURSE_DATA", raising=False)
-    failed = [str(finding) for finding in doctor.examine(profiles.PROFILES["laptop"]) if not finding.fine]
-    assert len(failed) == 2 and all(line.startswith("FAIL") for line in failed)
-    assert "sample" in failed[0] and "python -m course_lib data" in failed[1]

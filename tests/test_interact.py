@@ -346,7 +346,7 @@ def test_temperature_words_give_the_numbers_of_eq_1(temperature_box, networks):
 
 
 def test_pictures_are_the_images_of_their_rows_even_over_the_classes_and_sorted_by_doubt(networks):
-    gallery = interact.temperature._choose(**networks)
+    gallery = interact.gallery.choose(**networks)
     assert np.bincount(gallery.labels).tolist() == [4] * 10
     in_sample = np.searchsorted(networks["rows"], gallery.places)
     np.testing.assert_array_equal(networks["rows"][in_sample], gallery.places)
@@ -358,8 +358,8 @@ def test_pictures_are_the_images_of_their_rows_even_over_the_classes_and_sorted_
 def test_the_figure_names_the_networks_with_their_measured_accuracy(networks):
     teacher = networks["teacher"]
     right = 100 * (teacher.logits.argmax(dim=1) == teacher.labels).double().mean()
-    assert interact.temperature._network_name(teacher) == f"ResNet-18 (7 epochs, {right:.1f} % right)"
-    assert interact.temperature._network_name(networks["student"]).startswith("GN-S 1.0x (")
+    assert interact.gallery.network_name(teacher) == f"ResNet-18 (7 epochs, {right:.1f} % right)"
+    assert interact.gallery.network_name(networks["student"]).startswith("GN-S 1.0x (")
 
 
 def test_sample_rows_point_to_the_samples_labels_in_the_shipped_logits():

@@ -1,6 +1,7 @@
 """A run has one worker; a dead worker holds nothing."""
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -33,7 +34,7 @@ def test_a_lock_is_one_processes_until_it_dies(home):
         assert other.stdout.readline() == "held\n"
         with pytest.raises(Held) as caught, run_lock("a-run"):
             pass
-        assert str(caught.value) == f"a-run is being run by process {other.pid} on {os.uname().nodename}"
+        assert str(caught.value) == f"a-run is being run by process {other.pid} on {platform.node()}"
         with run_lock("another-run"):
             pass
         os.kill(other.pid, signal.SIGKILL)

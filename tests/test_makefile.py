@@ -73,6 +73,14 @@ def test_a_second_run_installs_nothing(checkout):
     assert checkout.done() == ["run -m pytest"]
 
 
+def test_the_site_brings_its_own_packages(checkout):
+    assert checkout.make("site").returncode == 0
+    lines = checkout.done()
+    assert installs(lines) == 2 and ".[site]" in lines[-2] and lines[-1] == "run docs/build.py"
+    assert checkout.make("site", "ARGS=elsewhere").returncode == 0
+    assert checkout.done() == ["run docs/build.py elsewhere"]
+
+
 def test_a_changed_pyproject_is_installed_again(checkout):
     checkout.make("test")
     checkout.done()
@@ -118,5 +126,5 @@ def test_an_old_or_missing_python_is_refused_in_one_line(checkout):
 def test_help_is_the_default_and_lists_every_command(checkout):
     shown = checkout.make()
     assert shown.returncode == 0 and checkout.done() == []
-    for command in ("course", "lab", "test", "study", "report", "clean"):
+    for command in ("course", "lab", "doctor", "test", "study", "report", "site", "stick", "clean"):
         assert f"make {command} " in shown.stdout

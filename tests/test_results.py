@@ -304,6 +304,8 @@ def test_the_environment_says_what_numbers_depend_on():
 def test_the_revision_is_unknown_without_git(monkeypatch):
     monkeypatch.setenv("PATH", os.devnull)
     assert results.code_revision.__wrapped__() == "unknown"
+    monkeypatch.setenv("COURSE_REVISION", "0abc123")
+    assert results.code_revision.__wrapped__() == "0abc123 (stated)"
 
 
 def test_the_revision_marks_changed_code(tmp_path, monkeypatch):

@@ -24,7 +24,7 @@ def test_the_stored_results_are_sound_and_all_accepted(capsys):
     assert printed.err == "" and "quick, paper, gn-s-1.0x<ensemble: " in printed.out
     listing = subprocess.run(["git", "ls-files", "data/results"], cwd=ROOT, capture_output=True, text=True)
     committed = {Path(name).stem for name in listing.stdout.split() if name.endswith(".json")}
-    assert committed <= set(verify._read_accepted())
+    assert committed <= set(results.accepted())
 
 
 def sound(key="gn-s-1.0x", share=0.3, profile="quick", recipe="paper", seed=0, **changes) -> dict:

@@ -6,16 +6,26 @@ No slider runs a network: the costs of every width and the logits of every pictu
 
 ===============  =========================================================================================
 ``width``        the width slider: costs of each block, measured accuracies
+``ghosts``       the ghost slider: what a ghost module costs beside an ordinary convolution
 ``temperature``  the temperature slider: softened probabilities, entropy and loss of a test image
+``ensemble``     the ensemble's check boxes: accuracy, loss and soft target of any choice of members
+``schedule``     the schedule slider: warm-up and peak rate, and what they do on a noisy parabola
 ``softening``    Eq. 1 by hand, with numpy in double precision: the numbers of the temperature slider
 ``costs``        what each width costs, kept in ``data/costs``: the numbers of the width slider
+``chains``       the chain slider: assistants between a teacher and a student, on the problem in the plane
 ``detectable``   the slider over seeds and test images: what difference they can find
 ``drawing``      what both sliders are made of: the reused figure, its labels, the widgets around it
+``surface``      the surface slider: loss and gradient size of a test image over temperature and alpha together
+``gallery``      which test images these two show, with both networks' logits
+``softening``    Eq. 1 by hand, with numpy in double precision: the numbers of these two
+``costs``        what each width costs, kept in ``data/costs``: the numbers of the width slider
+``drawing``      what all sliders are made of: the reused figure, its labels, the widgets around it
 ===============  =========================================================================================
 
 ``python -m course_lib.interact`` measures the costs of the width slider anew.
 """
 
+from course_lib.interact.chains import chain_explorer, chain_figure, chain_results
 from course_lib.interact.costs import COST_COLUMNS, SLIDER_WIDTHS, measure_costs, width_costs, write_costs
 from course_lib.interact.detectable import (
     detectable_difference,
@@ -23,11 +33,15 @@ from course_lib.interact.detectable import (
     detectable_figure,
     difference_variance,
 )
-from course_lib.interact.softening import Terms, entropy_bits, kl_divergence, loss_terms, softened
+from course_lib.interact.ensemble import ensemble_explorer, ensemble_figure, stored_members
+from course_lib.interact.gallery import PICTURES
+from course_lib.interact.ghosts import GhostCost, ghost_cost, ghost_explorer, ghost_figure, gn_s_channels
+from course_lib.interact.schedule import expected_losses, schedule_explorer, schedule_figure, shrinking
+from course_lib.interact.softening import Terms, entropy_bits, gradient_terms, kl_divergence, loss_terms, softened
+from course_lib.interact.surface import loss_surface, surface_explorer, surface_figure
 from course_lib.interact.temperature import (
     HIGHEST_TEMPERATURE,
     LOWEST_TEMPERATURE,
-    PICTURES,
     temperature_explorer,
     temperature_figure,
 )
@@ -35,20 +49,39 @@ from course_lib.interact.width import width_explorer, width_figure
 
 __all__ = [
     "COST_COLUMNS",
+    "GhostCost",
     "HIGHEST_TEMPERATURE",
     "LOWEST_TEMPERATURE",
     "PICTURES",
     "SLIDER_WIDTHS",
     "Terms",
+    "chain_explorer",
+    "chain_figure",
+    "chain_results",
+    "ensemble_explorer",
+    "ensemble_figure",
     "detectable_difference",
     "detectable_explorer",
     "detectable_figure",
     "difference_variance",
     "entropy_bits",
+    "ghost_cost",
+    "ghost_explorer",
+    "ghost_figure",
+    "gn_s_channels",
+    "expected_losses",
+    "gradient_terms",
     "kl_divergence",
+    "loss_surface",
     "loss_terms",
     "measure_costs",
+    "schedule_explorer",
+    "schedule_figure",
+    "shrinking",
     "softened",
+    "stored_members",
+    "surface_explorer",
+    "surface_figure",
     "temperature_explorer",
     "temperature_figure",
     "width_costs",

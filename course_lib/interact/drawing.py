@@ -1,4 +1,4 @@
-"""What both sliders are made of: a figure that is reused, short labels that change fast, and the widgets around them.
+"""What all sliders are made of: a figure that is reused, short labels that change fast, and the widgets around them.
 
 What stands still in a figure is drawn once and kept; a move draws only what changes, into a small image with alt text.
 """

@@ -1,4 +1,7 @@
-"""Eq. 1 by hand, with numpy in double precision: softened probabilities, their entropy and KL, the loss's terms."""
+"""Eq. 1 by hand, with numpy in double precision.
+
+Softened probabilities, their entropy and KL, the loss's terms, and what each term pulls at.
+"""
 
 from typing import NamedTuple
 
@@ -52,6 +55,19 @@ def loss_terms(teacher: np.ndarray, student: np.ndarray, label: int, temperature
     hard = float(0.0 - _log_softened(student, 1.0)[label])  # 0.0 - x: a plain minus would make "-0.00" of a zero
     soft = float(temperature**2 * kl_divergence(teacher, student, temperature))
     return Terms(alpha * hard + (1 - alpha) * soft, hard, soft)
+
+
+def gradient_terms(teacher: np.ndarray, student: np.ndarray, label: int, temperature: float) -> np.ndarray:
+    """How both terms of Eq. 1 change with the student's logits, for one image: (2, C), the hard one first.
+
+    Hard: q - y at T = 1; soft: T (q_T - p_T), with T^2. The gradient of Eq. 1 is alpha * hard + (1 - alpha) * soft.
+
+    Raises:
+        ValueError: T is not a number above 0.
+    """
+    hard = softened(student, 1.0)
+    hard[label] -= 1
+    return np.stack([hard, temperature * (softened(student, temperature) - softened(teacher, temperature))])
 
 
 def _log_softened(logits: np.ndarray, temperature: float) -> np.ndarray:

@@ -1,7 +1,7 @@
 """The temperature slider: what a teacher says of a test image at T, and what Eq. 1 makes of it for the student."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from course_lib.interact.drawing import LABEL_SIZE, ORANGE, SKY, Labels, explorer
+from course_lib.interact.gallery import Gallery, choose
 from course_lib.interact.softening import Terms, entropy_bits, loss_terms, softened
-from course_lib.models import DISPLAY_NAMES
 from course_lib.report import BLACK, BLUE, VERMILION
 from course_lib.results import Logits
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import torch
 
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.5, 20.0
-PICTURES = 40  # on the slider
 
 
 def temperature_explorer(
@@ -41,8 +40,9 @@ def temperature_explorer(
         classes: the name of every label.
         rows: (M,) the row of the logits that belongs to each image; by default they are aligned. For the images of
             ``load_dataset("cifar10", "sample")`` and logits of the whole test set it is ``data.sample_test_rows()``.
-        temperature, alpha, picture: where the sliders stand first. The ``PICTURES`` pictures are drawn from all classes
-            alike and sorted by the teacher's doubt (its entropy at T = 1): it is surest of picture 0. None: the middle.
+        temperature, alpha, picture: where the sliders stand first. The ``gallery.PICTURES`` pictures are drawn from all
+            classes alike and sorted by the teacher's doubt (its entropy at T = 1): it is surest of picture 0. None:
+            the middle.
 
     Raises:
         ValueError: the parts do not fit one another, or a slider has no such position.
@@ -51,7 +51,7 @@ def temperature_explorer(
 
     if not LOWEST_TEMPERATURE <= temperature <= HIGHEST_TEMPERATURE:
         raise ValueError(f"temperature={temperature} is no position of the slider: choose 0.5 to 20")
-    panel = _TemperaturePicture(_choose(teacher, student, images, classes, rows))
+    panel = _TemperaturePicture(choose(teacher, student, images, classes, rows))
     picture = panel.middle if picture is None else picture
     panel.draw(temperature, alpha, picture)  # refuses what the sliders would silently move into their range
     span = {"min": LOWEST_TEMPERATURE, "max": HIGHEST_TEMPERATURE, "step": 0.5}
@@ -79,80 +79,15 @@ def temperature_figure(
     Raises:
         ValueError: the parts do not fit one another, T is not above 0, alpha outside 0..1, or there is no such picture.
     """
-    panel = _TemperaturePicture(_choose(teacher, student, images, classes, rows))
+    panel = _TemperaturePicture(choose(teacher, student, images, classes, rows))
     panel.draw(temperature, alpha, panel.middle if picture is None else picture)
     return panel.figure
-
-
-class _Gallery(NamedTuple):
-    """The chosen pictures: both networks' logits, labels, images (P, 32, 32, 3), and places in the test set."""
-
-    teacher: np.ndarray
-    student: np.ndarray
-    labels: np.ndarray
-    images: np.ndarray
-    places: np.ndarray
-    classes: tuple[str, ...]
-    networks: str
-
-
-def _choose(
-    teacher: Logits,
-    student: Logits,
-    images: "torch.Tensor | np.ndarray",
-    classes: Sequence[str],
-    rows: "torch.Tensor | Sequence[int] | None",
-) -> _Gallery:
-    """As many pictures of each class, from the one that the teacher is surest of to the one that it doubts most."""
-    images, labels = np.asarray(images), np.asarray(teacher.labels)
-    places = np.arange(len(labels)) if rows is None else np.asarray(rows)
-    _check_fit(teacher, student, images, len(classes), places)
-    doubt = entropy_bits(softened(np.asarray(teacher.logits)[places], 1.0))
-    order = np.argsort(doubt, kind="stable")
-    chosen = []
-    for label in range(len(classes)):
-        members = order[labels[places[order]] == label]
-        evenly = np.linspace(0, len(members) - 1, max(1, PICTURES // len(classes))).round().astype(int)
-        chosen.extend(members[np.unique(evenly)] if len(members) else [])
-    chosen = np.array(chosen)[np.argsort(doubt[chosen], kind="stable")]
-    places = places[chosen]
-    return _Gallery(
-        np.asarray(teacher.logits)[places],
-        np.asarray(student.logits)[places],
-        labels[places],
-        images[chosen].transpose(0, 2, 3, 1),
-        places,
-        tuple(classes),
-        f"teacher {_network_name(teacher)}; student {_network_name(student)}",
-    )
-
-
-def _check_fit(teacher: Logits, student: Logits, images: np.ndarray, classes: int, places: np.ndarray) -> None:
-    n = len(teacher.labels)
-    if teacher.logits.shape != student.logits.shape or not np.array_equal(teacher.labels, student.labels):
-        raise ValueError("teacher's and student's logits are not of the same images: load those of one test set")
-    if images.ndim != 4 or images.dtype != np.uint8 or not len(images):
-        raise ValueError(f"images must be uint8 (M, 3, 32, 32), not {images.dtype} {images.shape}")
-    if places.shape != (len(images),) or places.min() < 0 or places.max() >= n:
-        raise ValueError(f"{len(images)} images and {n} rows of logits: say with rows= which row belongs to each image")
-    if teacher.logits.shape[1] != classes:
-        raise ValueError(f"logits of {teacher.logits.shape[1]} classes do not fit {classes} class names")
-
-
-def _network_name(network: Logits) -> str:
-    """``ResNet-18 (12 epochs, 85.3 %)``, as far as the logits say where they come from."""
-    meta = network.meta
-    model = DISPLAY_NAMES.get(meta.get("model"), "of unknown kind")
-    width = f" {meta['width']:.1f}x" if meta.get("width") else ""
-    epochs = f"{meta['epochs']} epochs, " if "epochs" in meta else ""
-    right = np.asarray(network.logits).argmax(axis=1) == np.asarray(network.labels)
-    return f"{model}{width} ({epochs}{100 * right.mean():.1f} % right)"
 
 
 class _TemperaturePicture:
     """The test image, both networks' softened probabilities, the entropy and the loss; ``draw`` changes them."""
 
-    def __init__(self, gallery: _Gallery) -> None:
+    def __init__(self, gallery: Gallery) -> None:
         self.gallery = gallery
         self.middle = len(gallery.labels) // 2
         self.figure = Figure(figsize=(10, 4.4), dpi=100)
@@ -276,7 +211,7 @@ def _highest_term(teacher: np.ndarray, student: np.ndarray, label: int, temperat
     return max(highest, 0.1)  # where both networks are certain and right, let next to nothing look like it
 
 
-def _softening_words(gallery: _Gallery, picture: int, temperature: float, alpha: float, terms: Terms) -> str:
+def _softening_words(gallery: Gallery, picture: int, temperature: float, alpha: float, terms: Terms) -> str:
     plain, soft = (softened(gallery.teacher[picture], t) for t in (1.0, temperature))
     first, *others = np.argsort(-soft, kind="stable")[:3]
     likely = f"{gallery.classes[first]} {soft[first]:.2f} ({plain[first]:.2f} at T = 1), " + ", ".join(

@@ -102,11 +102,11 @@ def press(page, handle, key: str) -> float:
 
 def keep_screenshot(page, name: str) -> None:
     """The sliders with their picture and words, to look at afterwards."""
-    shown = page.locator(".jp-OutputArea-output", has=page.locator(".course-image"))
+    shown = page.locator(".jp-OutputArea-output", has=page.locator(".course-image")).last
     shown.screenshot(path=SCREENSHOTS / f"{name}.png")
 
 
 def seen(page) -> tuple[str, str, str]:
-    """What the reader gets now: picture, alt text, text line."""
-    image = page.locator(".course-image img")
-    return image.get_attribute("src"), image.get_attribute("alt"), page.locator(".course-text").inner_text()
+    """What the reader gets now from the last explorer of the page: picture, alt text, text line."""
+    image = page.locator(".course-image img").last
+    return image.get_attribute("src"), image.get_attribute("alt"), page.locator(".course-text").last.inner_text()

@@ -1,0 +1,377 @@
+"""How fast the training loop is, against the loop that a good student would write.
+
+The *plain reference* has torchvision's transforms image by image in a DataLoader with workers, branches computed one
+by one, float32, NCHW, nothing compiled. Both train the same network on the same images in the same run, by turns, so
+that whatever else the machine does falls on both; the table shows the median of the turns' ratios.
+"""
+
+import json
+import math
+import os
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from course_lib import train
+from course_lib.augment import MEAN, PADDING, STD
+from course_lib.data import ImageSet, load_dataset
+from course_lib.distill import Ensemble, Teacher, distillation_loss
+from course_lib.engine import choose_engine
+from course_lib.errors import CourseError
+from course_lib.files import atomic_write
+from course_lib.models.ghostnet import fold, set_merging
+from course_lib.models.zoo import create_model
+from course_lib.train import Recipe
+
+ENSEMBLE = ("resnet18", "resnet50", "vgg13")  # members that every machine can hold; the paper's has larger ones as well
+
+
+@dataclass(frozen=True)
+class Task:
+    """One row of the table: ``student`` (and ``width``), taught by ``teachers``; ``timm`` times timm's network."""
+
+    name: str
+    student: str
+    width: float | None = None
+    teachers: tuple[str, ...] = ()
+    timm: str = ""
+
+
+TASKS = (
+    Task("train GN-S 1.0x", "gn-s", 1.0),
+    Task("train GN-S 2.8x", "gn-s", 2.8),
+    Task("train GN-D", "gn-d"),
+    Task("train GN-D, timm's", "gn-d", timm="ghostnetv3_100"),
+    Task("train ResNet-18", "resnet18"),
+    Task("distil GN-S 1.0x from ResNet-50", "gn-s", 1.0, ("resnet50",)),
+    Task("distil GN-S 1.0x from an ensemble", "gn-s", 1.0, ENSEMBLE),
+)
+
+
+def run(
+    tasks=TASKS, *, batch_size: int | None = None, steps: int = 4, turns: int = 3, device: torch.device | None = None
+) -> dict:
+    """Time every task and return the report: machine, settings, one row a task, folded inference.
+
+    Args:
+        tasks: rows of the table.
+        batch_size: images a step; default the paper's 256 on a GPU and 128 on the CPU.
+        steps: steps of one turn, after one that is not counted.
+        turns: how often engine and reference take turns.
+        device: default the GPU where there is one.
+    """
+    device = device or train.default_device()
+    batch_size = batch_size or (256 if device.type == "cuda" else 128)
+    images = load_dataset("cifar10", "sample").train.take(min(2_000, batch_size * steps))
+    rows = []
+    for task in tasks:
+        rows.append(time_task(task, images, batch_size, steps, turns, device))
+        print(row_text(rows[-1]), flush=True)
+    return {
+        "machine": machine(device),
+        "batch_size": batch_size,
+        "steps": steps,
+        "turns": turns,
+        "tasks": rows,
+        "augmentation": time_augmentation(images, batch_size, rows),
+        "folded": [time_folded(size) for size in (1, 256)],
+    }
+
+
+def time_task(task: Task, images: ImageSet, batch_size: int, steps: int, turns: int, device: torch.device) -> dict:
+    """Images a second and peak memory of engine and plain reference, and the median of the turns' ratios."""
+    engine_epoch, plain_epoch = (
+        engine_run(task, images, batch_size, device),
+        plain_run(task, images, batch_size, device),
+    )
+    for epoch in (engine_epoch, plain_epoch):
+        epoch(1)  # memory is allocated, kernels are chosen and compiled
+    speeds = {"engine": [], "plain": []}
+    memory = {}
+    for _ in range(turns):
+        for name, epoch in (("engine", engine_epoch), ("plain", plain_epoch)):
+            with PeakMemory(device) as peak:
+                started = time.perf_counter()
+                seen = epoch(steps)
+                synchronise(device)
+                speeds[name].append(seen / (time.perf_counter() - started))
+            memory[name] = max(memory.get(name, 0), peak.megabytes)
+    ratios = [fast / slow for fast, slow in zip(speeds["engine"], speeds["plain"], strict=True)]
+    return {
+        "task": task.name,
+        "engine_images_per_second": round(statistics.median(speeds["engine"]), 1),
+        "plain_images_per_second": round(statistics.median(speeds["plain"]), 1),
+        "ratio": round(statistics.median(ratios), 2),
+        "ratio_range": [round(min(ratios), 2), round(max(ratios), 2)],
+        "engine_megabytes": round(memory["engine"]),
+        "plain_megabytes": round(memory["plain"]),
+    }
+
+
+def engine_run(task: Task, images: ImageSet, batch_size: int, device: torch.device) -> Callable[[int], int]:
+    """A function that trains ``steps`` batches by the course's loop and returns how many images it has seen."""
+    engine = choose_engine(device)
+    recipe = Recipe(epochs=10_000, batch_size=batch_size)
+    network = engine.for_training(train.Resized(create_model(task.student, width=task.width, seed=0), 32))
+    optimizer = train.make_optimizer(network.parameters(), recipe, device)
+    teacher = engine.for_answers(make_teacher(task.teachers).to(device)) if task.teachers else None
+    images = images.to(device)
+    epochs = iter(range(1, 10_000))
+
+    def epoch(steps: int) -> int:
+        some = images.take(min(len(images), steps * batch_size))
+        train.train_epoch(network, optimizer, some, recipe, next(epochs), teacher, engine)
+        return len(some)
+
+    return epoch
+
+
+def plain_run(task: Task, images: ImageSet, batch_size: int, device: torch.device) -> Callable[[int], int]:
+    """The same by the plain reference."""
+    model = timm_model(task.timm) if task.timm else create_model(task.student, width=task.width, seed=0)
+    model.to(device).train()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=0.01, nesterov=True)
+    teacher = make_teacher(task.teachers).to(device) if task.teachers else None
+
+    def epoch(steps: int) -> int:
+        some = images.take(min(len(images), steps * batch_size))
+        for batch, labels in plain_loader(some, batch_size):
+            batch, labels = batch.to(device), labels.to(device)
+            logits = model(batch)
+            loss = F.cross_entropy(logits, labels)
+            if teacher is not None:
+                loss = distillation_loss(logits, teacher(batch), labels, 1.0, 0.5).total
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            loss.item()  # the running loss that a progress bar shows
+        return len(some)
+
+    return epoch
+
+
+def plain_loader(images: ImageSet, batch_size: int):
+    """torchvision's transforms, image by image, in a DataLoader with as many workers as there are cores, at most 8."""
+    from torch.utils.data import DataLoader
+    from torchvision import transforms
+
+    transform = transforms.Compose(
+        [
+            transforms.ToPILImage(),
+            transforms.RandomCrop(32, padding=PADDING),
+            transforms.RandomHorizontalFlip(),
+            transforms.ToTensor(),
+            transforms.Normalize(MEAN, STD),
+        ]
+    )
+    pairs = [(image, int(label)) for image, label in zip(images.images, images.labels, strict=True)]
+    samples = _Transformed(pairs, transform)
+    return DataLoader(samples, batch_size, shuffle=True, num_workers=min(8, os.cpu_count() or 1))
+
+
+class _Transformed(torch.utils.data.Dataset):
+    """Image and label pairs behind a transform."""
+
+    def __init__(self, pairs, transform):
+        self.pairs, self.transform = pairs, transform
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, index: int):
+        image, label = self.pairs[index]
+        return self.transform(image), label
+
+
+def make_teacher(names: tuple[str, ...]) -> nn.Module:
+    """One teacher or an ensemble, with random weights: speed does not ask what they know."""
+    teachers = [Teacher(create_model(name, seed=0)) for name in names]
+    return teachers[0] if len(teachers) == 1 else Ensemble(teachers)
+
+
+def timm_model(name: str) -> nn.Module:
+    """timm's network of that name for ten classes, its stem without stride as ours has it for 32 x 32 images.
+
+    Raises:
+        CourseError: timm is not installed.
+    """
+    try:
+        import timm
+    except ImportError as error:
+        raise CourseError(
+            "timm is not installed, the peer of one row: pip install timm, or name other tasks"
+        ) from error
+    model = timm.create_model(name, num_classes=10)
+    model.conv_stem.stride = (1, 1)
+    return model
+
+
+def time_augmentation(images: ImageSet, batch_size: int, rows: list[dict]) -> dict:
+    """Seconds to cut, flip and normalise a batch, and its share in a step of the first task."""
+    views = train.draw_views(batch_size, torch.Generator().manual_seed(0))
+    batch = images.images[torch.arange(batch_size) % len(images)]
+    seconds = median_seconds(lambda: train.normalise(train.crop_and_flip(batch, views)), 20)
+    step = batch_size / rows[0]["engine_images_per_second"]
+    return {"seconds": seconds, "share_of_a_step": seconds / step, "step_of": rows[0]["task"]}
+
+
+KINDS = {  # what the profiler calls an operation, by the kind a reader knows
+    "batch norm": ("batch_norm",),
+    "convolution": ("convolution",),
+    "merging": ("MergedOnCPU", "aten::mm", "addmm_", "aten::bmm"),
+    "additions": ("aten::add", "aten::add_"),
+}
+
+
+def step_by_kind(merging: bool, batch_size: int = 32, width: float = 1.0) -> dict[str, float]:
+    """Milliseconds that one training step of GN-S spends in each of :data:`KINDS`, and in everything else.
+
+    Args:
+        merging: with merged branches, or branch by branch.
+        batch_size: images of the step (noise: speed does not look at them).
+        width: of the GN-S.
+    """
+    from torch.profiler import ProfilerActivity, profile
+
+    model = create_model("gn-s", width=width, seed=0).to(memory_format=torch.channels_last).train()
+    set_merging(model, merging)
+    images = torch.randn(batch_size, 3, 32, 32).contiguous(memory_format=torch.channels_last)
+    labels = torch.zeros(batch_size, dtype=torch.long)
+    for _ in range(2):  # the first step compiles and allocates
+        F.cross_entropy(model(images), labels).backward()
+    with profile(activities=[ProfilerActivity.CPU]) as recorded:
+        F.cross_entropy(model(images), labels).backward()
+    spent = dict.fromkeys([*KINDS, "everything else"], 0.0)
+    for event in recorded.key_averages():
+        kind = next((kind for kind, names in KINDS.items() if _is_named(event.key, names)), "everything else")
+        spent[kind] += event.self_cpu_time_total / 1e3
+    return spent
+
+
+def _is_named(operation: str, names: tuple[str, ...]) -> bool:
+    """Whether the profiler's name of an operation is one of ``names``: whole with a prefix, else in part."""
+    return any(operation == name if name.startswith("aten::") else name in operation for name in names)
+
+
+@torch.no_grad()
+def time_folded(batch_size: int) -> dict:
+    """Seconds of a forward pass of GN-S 1.0x in eval mode on the CPU: training form as written, and folded."""
+    model = create_model("gn-s", width=1.0, seed=0).eval()
+    folded = fold(model).to(memory_format=torch.channels_last)
+    images = torch.randn(batch_size, 3, 32, 32)
+    repeats = 20 if batch_size == 1 else 3
+    pairs = [
+        (median_seconds(lambda: model(images), repeats), median_seconds(lambda: folded(images), repeats))
+        for _ in range(3)
+    ]
+    plain, fast = (statistics.median(column) for column in zip(*pairs, strict=True))
+    ratio = statistics.median(slow / quick for slow, quick in pairs)
+    return {"batch_size": batch_size, "training_form": plain, "folded": fast, "ratio": round(ratio, 2)}
+
+
+def median_seconds(work: Callable, repeats: int) -> float:
+    """The median time of ``work`` in seconds, after one call that is not counted."""
+    work()
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+class PeakMemory:
+    """The most memory in megabytes while it is open: of the GPU, or of this process (which never gives back all)."""
+
+    def __init__(self, device: torch.device):
+        self.device, self.megabytes = device, math.nan
+
+    def __enter__(self) -> "PeakMemory":
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+        else:
+            _reset_peak_of_process()
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self.device.type == "cuda":
+            self.megabytes = torch.cuda.max_memory_allocated(self.device) / 1e6
+        else:
+            self.megabytes = _peak_of_process()
+
+
+def _reset_peak_of_process() -> None:
+    """On Linux the high-water mark can be set back to what is used now; elsewhere it stays."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return
+
+
+def _peak_of_process() -> float:
+    """Megabytes of resident memory at the high-water mark; NaN where Linux's /proc is missing."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return math.nan
+    return int(status.split("VmHWM:")[1].split()[0]) / 1e3
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until the device has done all that was asked of it."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def machine(device: torch.device) -> dict:
+    """What the numbers were measured on."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
+    return {"device": name, "threads": torch.get_num_threads(), "torch": torch.__version__}
+
+
+def processor() -> str:
+    """The CPU's name where Linux tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return "CPU"
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "CPU")
+
+
+def row_text(row: dict) -> str:
+    """One line of the table."""
+    low, high = row["ratio_range"]
+    return (
+        f"{row['task']:<36} {row['engine_images_per_second']:>9,.0f} {row['plain_images_per_second']:>9,.0f}"
+        f"   {row['ratio']:>5.2f}x ({low:.2f} to {high:.2f})"
+        f"   {row['engine_megabytes']:>7,} {row['plain_megabytes']:>7,} MB"
+    )
+
+
+def main(out: Path | None = None, **settings) -> dict:
+    """Print the table as it grows, write the JSON where ``out`` says, and return the report."""
+    print(f"{'':<36} {'engine':>9} {'plain':>9}   images a second; peak memory of each", flush=True)
+    report = run(**settings)
+    share = report["augmentation"]["share_of_a_step"]
+    print(f"augmentation: {100 * share:.2f} % of a step of {report['augmentation']['step_of']}")
+    for row in report["folded"]:
+        times = f"{1e3 * row['training_form']:.1f} ms, folded {1e3 * row['folded']:.1f} ms"
+        print(f"GN-S 1.0x answers a batch of {row['batch_size']}: {times}: {row['ratio']:.2f}x")
+    if out is not None:
+        atomic_write(out, json.dumps(report, indent=1).encode())
+        print(f"written to {out}")
+    return report
+
+
+def tasks_named(names: list[str]) -> tuple[Task, ...]:
+    """The tasks whose name holds one of ``names``. Raises ValueError where none does."""
+    found = tuple(task for task in TASKS if any(name.lower() in task.name.lower() for name in names))
+    if not found:
+        raise ValueError(f"no task is called {', '.join(names)}: they are {'; '.join(task.name for task in TASKS)}")
+    return found

@@ -1,0 +1,101 @@
+"""The two loops of ``merging.lag_products`` for the CPU, compiled by numba on first use and kept in its cache.
+
+They read a picture's pixels once for all lags, where tensor operations would write and read a product as large as the
+picture for each lag. This module needs numba; ``merging`` does without where that is missing.
+"""
+
+from collections.abc import Sequence
+
+import numba
+import numpy as np
+import torch
+from torch import Tensor
+
+OFFSET = np.uint64  # the inner loops add unsigned offsets to a count from zero: no index can be negative, which the
+# compiler has to know before it makes vector instructions of them
+
+
+def forward(x: Tensor, lags: Sequence[tuple[int, int]], row_class: Sequence[int], classes: int) -> Tensor:
+    """Sums (lags + 1, classes, W, C) of ``x`` (N, C, H, W): see ``merging.lag_products``."""
+    n, channels, height, width = x.shape
+    length, steps = width * channels, _steps(lags, channels)
+    shares = _sums(_in_order(x), n, height, length, steps, np.array(row_class), classes, _threads())
+    return torch.from_numpy(shares.sum(0)).view(len(lags) + 1, classes, width, channels)
+
+
+def backward(
+    x: Tensor, of_sums: Tensor, lags: Sequence[tuple[int, int]], row_class: Sequence[int], of_x: Tensor
+) -> None:
+    """Add to ``of_x`` (N, C, H, W, in channels_last order) what flows back to ``x`` from its sums."""
+    n, channels, height, width = x.shape
+    _threads()
+    factors = of_sums.contiguous().view(-1).numpy()
+    length, steps = width * channels, _steps(lags, channels)
+    row_class, classes = np.array(row_class), of_sums.shape[1]
+    _gradients(_in_order(x), n, height, length, steps, row_class, classes, factors, _in_order(of_x))
+
+
+def _in_order(x: Tensor) -> np.ndarray:
+    """``x`` (N, C, H, W) as one line of numbers: pixel by pixel, row by row. No copy where it is channels_last."""
+    return x.detach().permute(0, 2, 3, 1).contiguous().view(-1).numpy()
+
+
+def _steps(lags: Sequence[tuple[int, int]], channels: int) -> np.ndarray:
+    """Lags as rows down and places along a row, where a pixel takes ``channels`` places."""
+    return np.array(lags) * np.array([1, channels])
+
+
+def _threads() -> int:
+    """Use as many threads as torch does; returns how many."""
+    threads = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)
+    numba.set_num_threads(threads)
+    return threads
+
+
+@numba.njit(fastmath=True, cache=True)
+def _add(total, at, x, x_at, count):
+    for i in range(count):
+        total[at + i] += x[x_at + i]
+
+
+@numba.njit(fastmath=True, cache=True)
+def _add_product(total, at, x, x_at, y, y_at, count):
+    for i in range(count):
+        total[at + i] += x[x_at + i] * y[y_at + i]
+
+
+@numba.njit(parallel=True, fastmath=True, cache=True)
+def _sums(x, images, height, length, steps, row_class, classes, threads):
+    table = (len(steps) + 1) * classes * length
+    shares = np.zeros((threads, table), np.float32)  # each thread adds up some of the images
+    flat = shares.reshape(-1)
+    for thread in numba.prange(threads):
+        for n in range(thread * images // threads, (thread + 1) * images // threads):
+            for h in range(height):
+                row, own = (n * height + h) * length, thread * table + row_class[h] * length
+                _add(flat, OFFSET(own + len(steps) * classes * length), x, OFFSET(row), OFFSET(length))
+                for k in range(len(steps)):
+                    down, along = steps[k]
+                    low, count = max(0, -along), length - abs(along)
+                    if h + down < height and count > 0:
+                        first, second = row + low, row + down * length + low + along
+                        at = own + k * classes * length + low
+                        _add_product(flat, OFFSET(at), x, OFFSET(first), x, OFFSET(second), OFFSET(count))
+    return shares
+
+
+@numba.njit(parallel=True, fastmath=True, cache=True)
+def _gradients(x, images, height, length, steps, row_class, classes, factors, of_x):
+    for n in numba.prange(images):
+        for h in range(height):
+            row, own = (n * height + h) * length, row_class[h] * length
+            _add(of_x, OFFSET(row), factors, OFFSET(own + len(steps) * classes * length), OFFSET(length))
+            for k in range(len(steps)):
+                down, along = steps[k]
+                low, count = max(0, -along), length - abs(along)
+                if count > 0 and h + down < height:  # this pixel as the first of the two
+                    at, other = own + k * classes * length + low, row + down * length + low + along
+                    _add_product(of_x, OFFSET(row + low), factors, OFFSET(at), x, OFFSET(other), OFFSET(count))
+                if count > 0 and h - down >= 0:  # and as the second
+                    at, other = (k * classes + row_class[h - down]) * length + low, row - down * length + low
+                    _add_product(of_x, OFFSET(row + low + along), factors, OFFSET(at), x, OFFSET(other), OFFSET(count))

@@ -1,0 +1,219 @@
+"""Exact branch merging: a sum of conv+BN branches as one convolution, while it trains.
+
+In training, batch normalisation needs the mean and the variance of each branch's output over the batch. Both follow
+from the branch's *input*: a convolution's output is a weighted sum of what its taps see, so with m the mean of what
+the taps see and M the mean of the products of two taps, a branch with kernel w has
+
+    mean = w . m          variance = w . M w - mean^2
+
+No branch has to be computed. The factor gamma / std scales each kernel, the scaled kernels are added up, and *one*
+convolution gives the sum of all branches: the same function of the same parameters, up to rounding. The running
+statistics receive the same means and variances. What it saves, for three 3 x 3 branches, a scale and an identity:
+four convolutions become one, five batch normalisations and four additions of whole feature maps become one pass over
+the input. ``tests/test_merging.py`` holds it to the branches one by one.
+
+For a 1 x 1 convolution the taps are the input's channels, and M is one matrix product. For a depthwise convolution
+each channel has an M of its own, made of sums over pairs of pixels (``taps.py``).
+"""
+
+import functools
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from course_lib.models.taps import Geometry, lags, row_classes, tap_table
+
+
+class Moments(NamedTuple):
+    """Of what a convolution's taps see, over all ``count`` places of its output, batch included.
+
+    Depthwise: ``mean`` (C, taps) and ``products`` (C, taps, taps). 1 x 1: ``mean`` (C,) and ``products`` (C, C).
+    """
+
+    mean: Tensor
+    products: Tensor
+    count: int
+
+
+def can_merge(conv: nn.Conv2d) -> bool:
+    """Whether branches shaped as ``conv`` can be merged: depthwise, or dense and 1 x 1."""
+    depthwise = conv.groups == conv.in_channels == conv.out_channels
+    return depthwise or (conv.kernel_size == (1, 1) and conv.groups == 1 and conv.stride == (1, 1))
+
+
+def merge_branches(x: Tensor, conv: nn.Conv2d, parts: list[tuple[Tensor, nn.BatchNorm2d]]) -> Tensor:
+    """The sum over ``parts`` of "convolve with the kernel, then normalise with the batch's own statistics".
+
+    Args:
+        x: (N, C, H, W), best in channels_last order.
+        conv: gives the geometry that all parts share; :func:`can_merge` must hold.
+        parts: kernels (out, in / groups, k, k), each with its batch norm, whose running statistics are updated.
+    """
+    norms = [bn for _, bn in parts]
+    kernels = torch.stack([kernel.flatten(1) for kernel, _ in parts], dim=1)  # (out, branches, taps)
+    gammas = torch.stack([bn.weight for bn in norms], dim=1)  # (out, branches)
+    betas = torch.stack([bn.bias for bn in norms], dim=1)
+    if x.device.type == "cpu" and x.dtype == torch.float32 and not torch.compiler.is_compiling() and cpu_loops():
+        y, mean, variance = MergedOnCPU.apply(x, kernels, gammas, betas, conv, norms[0].eps)
+    else:
+        moments = moments_of(x, conv)
+        mean, variance, factor = branch_statistics(moments, kernels, gammas, norms[0].eps)
+        y = convolve(x, *merged(kernels, factor, betas, mean), conv)
+    update_running_statistics(norms, mean.detach(), variance.detach(), places_of(x, conv))
+    return y
+
+
+@functools.cache
+def cpu_loops():
+    """The module ``lag_kernels``, or None where numba is not installed."""
+    try:
+        from course_lib.models import lag_kernels
+    except ImportError:
+        return None
+    return lag_kernels
+
+
+def branch_statistics(moments: Moments, kernels: Tensor, gammas: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean, variance and factor gamma / std, each (out, branches), of the branches' outputs."""
+    mean = (kernels @ moments.mean.unsqueeze(-1)).squeeze(-1)
+    square = ((kernels @ moments.products) * kernels).sum(2)
+    variance = (square - mean * mean).clamp_min(0)  # rounding can put a constant branch a hair below zero
+    return mean, variance, gammas * torch.rsqrt(variance + eps)
+
+
+def merged(kernels: Tensor, factor: Tensor, betas: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
+    """The one kernel (out, taps) and bias (out,) that equal the sum of the normalised branches."""
+    return (kernels * factor.unsqueeze(-1)).sum(1), (betas - mean * factor).sum(1)
+
+
+def convolve(x: Tensor, kernel: Tensor, bias: Tensor, conv: nn.Conv2d) -> Tensor:
+    """``x`` convolved with the geometry of ``conv``; ``kernel`` is (out, taps)."""
+    kernel, bias = kernel.view(conv.weight.shape).to(x.dtype), bias.to(x.dtype)
+    return F.conv2d(x, kernel, bias, conv.stride, conv.padding, groups=conv.groups)
+
+
+@torch.no_grad()
+def update_running_statistics(norms: list[nn.BatchNorm2d], mean: Tensor, variance: Tensor, count: int) -> None:
+    """What each batch norm would have noted of its ``count`` values a channel; statistics are (out, branches)."""
+    unbiased = variance * (count / max(1, count - 1))
+    torch._foreach_lerp_([bn.running_mean for bn in norms], mean.unbind(1), norms[0].momentum)
+    torch._foreach_lerp_([bn.running_var for bn in norms], unbiased.unbind(1), norms[0].momentum)
+    torch._foreach_add_([bn.num_batches_tracked for bn in norms], 1)
+
+
+def places_of(x: Tensor, conv: nn.Conv2d) -> int:
+    """How many values a channel of ``conv``'s output on ``x`` has, over the whole batch."""
+    return len(x) * geometry_of(x, conv).places
+
+
+def geometry_of(x: Tensor, conv: nn.Conv2d) -> Geometry:
+    """The sizes on which ``conv`` works when it sees ``x`` (N, C, H, W)."""
+    return Geometry(x.shape[2], x.shape[3], conv.kernel_size, conv.stride[0])
+
+
+def moments_of(x: Tensor, conv: nn.Conv2d) -> Moments:
+    """The moments of what ``conv``'s taps see of ``x`` (N, C, H, W), in float32."""
+    if conv.groups == 1:
+        pixels = pixels_of(x).float()
+        return Moments(pixels.mean(0), pixels.T @ pixels / len(pixels), len(pixels))
+    return depthwise_moments(lag_products(x.float(), geometry_of(x, conv)), geometry_of(x, conv), len(x))
+
+
+def pixels_of(x: Tensor) -> Tensor:
+    """``x`` (N, C, H, W) as rows of channels (N * H * W, C); no copy where it is in channels_last order."""
+    return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
+
+
+def depthwise_moments(sums: Tensor, geometry: Geometry, images: int) -> Moments:
+    """The moments of a depthwise convolution's taps, from the sums of :func:`lag_products`."""
+    channels, count = sums.shape[-1], images * geometry.places
+    entries = (tap_table(geometry, sums.device) @ sums.reshape(-1, channels)).T / count
+    products, mean = entries.split([geometry.taps**2, geometry.taps], dim=1)
+    return Moments(mean, products.view(channels, geometry.taps, geometry.taps), count)
+
+
+def lag_products(x: Tensor, geometry: Geometry) -> Tensor:
+    """Sums of products of two pixels, by their lag, the first one's class of row, its column, and channel.
+
+    Args:
+        x: (N, C, H, W), float32.
+        geometry: of the convolution that looks at ``x``.
+
+    Returns:
+        (lags + 1, row classes, W, C): over all images and all rows of a class, a pixel times the pixel ``lag`` (down,
+        right) of it, where there is one; in the last place the pixels themselves.
+    """
+    height, width = x.shape[2:]
+    reach = geometry.kernel[1] - 1
+    framed = F.pad(x, (reach, reach, 0, geometry.kernel[0] - 1))
+    shifted = [
+        framed[:, :, down : down + height, right + reach : right + reach + width] for down, right in lags(geometry)
+    ]
+    by_row = torch.stack([*((x * other).sum(0) for other in shifted), x.sum(0)])  # (lags + 1, C, H, W)
+    numbers, count = row_classes(geometry)
+    classes = torch.tensor(numbers, device=x.device)[:, None] == torch.arange(count, device=x.device)
+    return torch.einsum("lchw,hk->lkwc", by_row, classes.to(x.dtype))
+
+
+class MergedOnCPU(torch.autograd.Function):
+    """Moments, merged kernel and convolution in one step with the loops of ``lag_kernels``; gradients by hand.
+
+    Saves over autograd: the products of pixels are never stored, and the gradients that reach ``x`` by the
+    convolution and by the moments are added in place. Returns the output, the branches' means and variances.
+    """
+
+    @staticmethod
+    def forward(ctx, x: Tensor, kernels: Tensor, gammas: Tensor, betas: Tensor, conv: nn.Conv2d, eps: float):
+        geometry = geometry_of(x, conv)
+        if conv.groups == 1:
+            moments = moments_of(x, conv)
+        else:
+            sums = cpu_loops().forward(x, lags(geometry), *row_classes(geometry))
+            moments = depthwise_moments(sums, geometry, len(x))
+        mean, variance, factor = branch_statistics(moments, kernels, gammas, eps)
+        kernel, bias = merged(kernels, factor, betas, mean)
+        ctx.save_for_backward(
+            x, kernels, kernel, moments.mean, moments.products, mean, factor, (variance + eps).rsqrt()
+        )
+        ctx.conv, ctx.count = conv, moments.count
+        ctx.mark_non_differentiable(mean, variance)
+        return convolve(x, kernel, bias, conv), mean, variance
+
+    @staticmethod
+    def backward(ctx, of_y: Tensor, _of_mean, _of_variance):
+        x, kernels, kernel, seen, products, mean, factor, inverse_std = ctx.saved_tensors
+        conv = ctx.conv
+        of_x, of_kernel, of_bias = torch.ops.aten.convolution_backward(
+            of_y.contiguous(memory_format=torch.channels_last), x, kernel.view(conv.weight.shape), [len(kernel)],
+            conv.stride, conv.padding, conv.dilation, False, (0, 0), conv.groups, (True, True, True),
+        )  # fmt: skip
+        of_x = of_x.contiguous(memory_format=torch.channels_last)  # it is already, on every machine seen so far
+        of_kernel, of_bias = of_kernel.view_as(kernel), of_bias.unsqueeze(-1)
+        # Back through kernel = sum of w * factor, bias = sum of beta - mean * factor, factor = gamma / std, ...
+        of_factor = (kernels @ of_kernel.unsqueeze(-1)).squeeze(-1) - of_bias * mean
+        of_gammas = of_factor * inverse_std
+        of_variance = of_gammas * factor * inverse_std * -0.5
+        of_mean = -of_bias * factor - 2 * mean * of_variance
+        # ... variance = w . M w - mean^2 and mean = w . m:
+        weighted = kernels * of_variance.unsqueeze(-1)
+        of_kernels = factor.unsqueeze(-1) * of_kernel.unsqueeze(1) + 2 * (weighted @ products)
+        of_kernels += of_mean.unsqueeze(-1) * seen.unsqueeze(-2)
+        add_moments_gradient(x, of_x, conv, kernels, weighted, of_mean, ctx.count)
+        return of_x, of_kernels, of_gammas, of_bias.expand_as(mean), None, None
+
+
+def add_moments_gradient(x, of_x, conv: nn.Conv2d, kernels, weighted, of_mean, count: int) -> None:
+    """Add to ``of_x``, in place, what reaches ``x`` by way of its moments; ``weighted`` is w times of_variance."""
+    if conv.groups == 1:
+        flat = kernels.flatten(0, 1)
+        both_sides = flat.T @ weighted.flatten(0, 1) * (2 / count)  # M = X'X is symmetric: once for each X
+        pixels_of(of_x).addmm_(pixels_of(x), both_sides).add_(of_mean.flatten() @ flat / count)
+        return
+    geometry = geometry_of(x, conv)
+    of_products = (kernels.transpose(1, 2) @ weighted).flatten(1)
+    of_seen = (of_mean.unsqueeze(1) @ kernels).squeeze(1)
+    of_sums = tap_table(geometry, x.device).T @ torch.cat([of_products, of_seen], dim=1).T / count
+    numbers, classes = row_classes(geometry)
+    cpu_loops().backward(x, of_sums.view(-1, classes, x.shape[3], x.shape[1]), lags(geometry), numbers, of_x)

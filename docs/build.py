@@ -1,0 +1,207 @@
+"""Builds the course as a static site, offline, from the committed notebooks: ``make site``.
+
+What the site shows is copied into build/site-source/, with links and headings made fit for it; Sphinx makes pages of
+it in build/site/, which any static host serves, and which opens from a folder or a stick as well.
+
+python docs/build.py [FOLDER]         default: build/site
+"""
+
+import ast
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import nbformat
+from mdit_py_plugins.anchors.index import slugify
+from sphinx.cmd.build import main as sphinx
+
+DOCS = Path(__file__).resolve().parent
+ROOT = DOCS.parent
+sys.path.insert(0, str(ROOT))
+
+from course_lib.exercises import Exercise, exercises  # noqa: E402  (also where the course is not installed)
+from course_lib.lessons import lessons  # noqa: E402
+
+PAGES = ("CONTRIBUTING.md", "LICENSE-TEXT.md", "data/README.md", "data/paper/PROTOCOL.md", "notebooks/README.md")
+LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^(```.*?^```)", re.MULTILINE | re.DOTALL)
+PICTURES = ("notebooks/pictures", "figures")
+READ_ONLY = """
+:::{{note}}
+You are reading the lesson as it ran. Sliders stand still here: the picture beside each shows one of its positions.
+To move them, get the course and run the lesson. {{download}}`Download this notebook <{name}>`
+:::
+"""
+SPOILER = """
+:::{{warning}}
+**Spoilers.** These are worked solutions. Try the exercises of [the lesson]({lesson}) first: its checkers tell you
+what is wrong, in words, and each exercise has a hint.
+:::
+"""
+
+
+class Stage:
+    """Copies the site's sources to ``folder``, keeping their places in the repository."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.files: set[Path] = set()  # what a page links to and is no page
+
+    def write(self, place: str, text: str) -> None:
+        """Write one file of the site's sources."""
+        path = self.folder / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    def page(self, name: str, place: str | None = None, end: str = "") -> None:
+        """Copy a Markdown file, ``end`` added to it."""
+        text = (ROOT / name).read_text(encoding="utf-8")
+        self.write(place or name, self.linked(text, ROOT / name) + end)
+
+    def notebook(self, path: Path, opening: str) -> None:
+        """Copy a notebook, with ``opening`` below its title."""
+        notebook = nbformat.read(path, as_version=4)
+        for cell in notebook.cells:
+            if cell.cell_type == "markdown":
+                cell.source = self.linked(cell.source, path)
+        title, _, rest = notebook.cells[0].source.partition("\n")
+        notebook.cells[0].source = f"{title}\n{opening}\n{rest}"
+        self.write(str(path.relative_to(ROOT)), nbformat.writes(notebook))
+
+    def linked(self, text: str, source: Path) -> str:
+        """``text`` with its relative links leading to pages or files of the site. Code blocks are left alone."""
+
+        def link(match: re.Match) -> str:
+            return self.link(match[1], match[2], source)
+
+        parts = FENCE.split(text)
+        return "".join(part if part.startswith("```") else LINK.sub(link, part) for part in parts)
+
+    def link(self, words: str, target: str, source: Path) -> str:
+        """One link of the file ``source``, as it must read in the site."""
+        if re.match(r"[a-z]+:|#", target):
+            return f"[{words}]({target})"
+        name, mark, heading = target.partition("#")
+        path = (source.parent / name).resolve()
+        up = "../" * len(source.relative_to(ROOT).parent.parts)
+        place = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else name
+        if place == "README.md":
+            return f"[{words}]({up}index.md{mark}{heading})"
+        if place == "notebooks/solutions":
+            return f"[{words}]({up}notebooks/solutions/index.md)"
+        if path.is_dir() or place == "docs/template.ipynb":
+            return words  # has no page
+        if place.startswith("course_lib/") and path.suffix == ".py":
+            return f"[{words}]({up}library/{page_of(path)})"
+        if path.is_file() and path.suffix != ".ipynb" and place not in PAGES:
+            self.files.add(path)
+        return f"[{words}]({target})"
+
+    def copy_files(self) -> None:
+        """Copy pictures and linked files."""
+        for folder in PICTURES:
+            if (ROOT / folder).is_dir():
+                tables = shutil.ignore_patterns("*.md", "*.csv")
+                shutil.copytree(ROOT / folder, self.folder / folder, ignore=tables, dirs_exist_ok=True)
+        for path in self.files:
+            place = self.folder / path.relative_to(ROOT)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, place)
+
+
+def stage(folder: Path) -> None:
+    """Fill ``folder`` with the site's sources; what was in it is removed."""
+    shutil.rmtree(folder, ignore_errors=True)
+    stage = Stage(folder)
+    stage.page("README.md", "index.md", end="\n" + (DOCS / "contents.md").read_text())
+    for name in PAGES:
+        stage.page(name)
+    for path in lessons():
+        stage.notebook(path, READ_ONLY.format(name=path.name))
+    solutions = sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
+    for path in solutions:
+        lesson = next(lesson.name for lesson in lessons() if lesson.name[:2] == path.name[:2])
+        stage.notebook(path, SPOILER.format(lesson=f"../{lesson}"))
+    stage.write("notebooks/solutions/index.md", solutions_page(solutions))
+    stage.write("exercises.md", exercises_page(exercises()))
+    for place, text in library_pages():
+        stage.write(place, text)
+    stage.copy_files()
+
+
+def solutions_page(solutions: list[Path]) -> str:
+    """The page above the worked solutions."""
+    entries = "\n".join(path.stem for path in solutions)
+    tree = f"```{{toctree}}\n:maxdepth: 1\n\n{entries}\n```\n" if solutions else "There are none yet.\n"
+    return (
+        "# Solutions (spoilers)\n\nWorked solutions of all exercises, lesson by lesson, each with the reason why. "
+        f"[The exercises](../../exercises.md) come first.\n\n{tree}"
+    )
+
+
+def exercises_page(found: list[Exercise]) -> str:
+    """A table of all exercises, with links to them."""
+    bugs = sum(each.bug for each in found)
+    lines = [
+        "# Exercises at a glance",
+        "",
+        f"{len(found)} exercises, {bugs} of them of the kind *find the bug*, made from mistakes that real projects "
+        "made. Each has a hint and a checker that takes your own function and says in words what is wrong with it. "
+        "An exercise that is not done yet stops nothing. Solutions: "
+        "[spoilers](notebooks/solutions/index.md).",
+        "",
+        "| lesson | exercise | level | minutes |",
+        "|---|---|---|---:|",
+    ]
+    for each in found:
+        place = f"notebooks/{each.lesson.name}#{slugify(each.heading or 'Exercises')}"
+        title = f"Find the bug: {each.title[:1].lower()}{each.title[1:]}" if each.bug else each.title
+        lines.append(f"| {each.lesson.name[:2]} | [{title}]({place}) | {each.level} | {each.minutes} |")
+    return "\n".join(lines) + "\n"
+
+
+def page_of(path: Path) -> str:
+    """The name of the page that shows a module: ``models/zoo.py`` has ``models-zoo.md``."""
+    return "-".join(path.relative_to(ROOT / "course_lib").with_suffix("").parts) + ".md"
+
+
+def library_pages() -> Iterator[tuple[str, str]]:
+    """(place, text) of a page for each module of course_lib, and of the page above them."""
+    rows = []  # (page, name, what it is for)
+    for path in sorted((ROOT / "course_lib").rglob("*.py")):
+        name = path.relative_to(ROOT).as_posix()
+        purpose = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+        rows.append((page_of(path), name, purpose))
+        yield f"library/{page_of(path)}", f"# {name}\n\n`````python\n{path.read_text(encoding='utf-8')}`````\n"
+    table = "\n".join(f"| [{name}]({page}) | {purpose.replace('|', ',')} |" for page, name, purpose in rows)
+    tree = "```{toctree}\n:hidden:\n\n" + "\n".join(page for page, _, _ in rows) + "\n```\n"
+    yield (
+        "library/index.md",
+        "# The library\n\nThe source of `course_lib`, one idea a file. A lesson builds a thing in view, shows that it "
+        f"equals the library's, and then uses the library's.\n\n| file | holds |\n|---|---|\n{table}\n\n{tree}",
+    )
+
+
+def build(out: Path, source: Path, sphinx: Callable[[list[str]], int] = sphinx) -> int:
+    """Stage the sources and make the site; a warning is an error. Returns Sphinx's exit status."""
+    stage(source)
+    shutil.rmtree(out, ignore_errors=True)
+    status = sphinx(["-q", "-W", "--keep-going", "-E", "-c", str(DOCS), "-d", f"{source}-trees", str(source), str(out)])
+    shutil.rmtree(f"{source}-trees", ignore_errors=True)
+    (out / ".nojekyll").touch()  # hosts that would leave out folders with an underscore show them
+    return status
+
+
+def main(arguments: list[str]) -> int:
+    """The command line; see the top of this file."""
+    out = Path(arguments[0] if arguments else ROOT / "build" / "site").resolve()
+    status = build(out, ROOT / "build" / "site-source")
+    if status == 0:
+        print(f"The site is made: open {out / 'index.html'}, or put the folder on any static host.")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,76 @@
+"""The site in a real browser: nothing runs off the screen, on a phone either; nothing is fetched; the search finds."""
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+PAGES = (
+    "index",
+    "exercises",
+    "library/index",
+    "notebooks/README",
+    "notebooks/00_start_here",
+    "notebooks/01_architecture",
+    "notebooks/03_knowledge_distillation",
+    "notebooks/06_analysis",
+)
+SCREENS = {"desktop": {"width": 1300, "height": 900}, "phone": {"width": 390, "height": 844}}
+# What reaches beyond the screen and lies in no box that scrolls.
+TOO_WIDE = """() => [...document.querySelectorAll('article *')].filter(element => {
+    if (element.getBoundingClientRect().right <= window.innerWidth + 1) return false;
+    for (let box = element.parentElement; box; box = box.parentElement)
+        if (getComputedStyle(box).overflowX !== 'visible') return false;
+    return true;
+}).slice(0, 5).map(element => element.outerHTML.slice(0, 120))"""
+# Contrast of the text with the page behind it, as WCAG counts it.
+CONTRAST = """() => {
+    const light = colour => colour.match(/[\\d.]+/g).slice(0, 3).map(Number).map(value => value / 255)
+        .map(value => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, value, place) => sum + value * [0.2126, 0.7152, 0.0722][place], 0);
+    const text = light(getComputedStyle(document.querySelector('article p')).color);
+    const page = light(getComputedStyle(document.body).backgroundColor);
+    return (Math.max(text, page) + 0.05) / (Math.min(text, page) + 0.05);
+}"""
+
+
+@pytest.fixture(params=[(screen, scheme) for screen in SCREENS for scheme in ("light", "dark")], ids="-".join)
+def page(request, browser):
+    """A page on one screen in one theme; ``page.asked`` collects requests that leave the folder."""
+    screen, scheme = request.param
+    opened = browser.new_context(viewport=SCREENS[screen], color_scheme=scheme).new_page()
+    opened.asked, opened.problems = [], []
+    opened.on("request", lambda made: opened.asked.append(made.url))
+    opened.on("pageerror", lambda error: opened.problems.append(str(error)))
+    yield opened
+    opened.context.close()
+
+
+def test_every_page_fits_and_asks_for_nothing(site, page):
+    for name in PAGES:
+        page.goto((site / f"{name}.html").as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), name
+        assert page.evaluate(TOO_WIDE) == [], name
+        assert page.evaluate(CONTRAST) > 7, name
+        broken = "[...document.images].filter(image => image.complete && !image.naturalWidth).map(image => image.alt)"
+        assert page.evaluate(broken) == [], name
+    assert [url for url in page.asked if not url.startswith(("file:", "data:"))] == []
+    assert page.problems == []
+
+
+def test_the_theme_can_be_changed(site, browser):
+    page = browser.new_context(viewport=SCREENS["desktop"], color_scheme="light").new_page()
+    page.goto((site / "index.html").as_uri())
+    before = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    for _ in range(3):  # automatic, light, dark, in an order of the theme's own
+        page.locator(".theme-toggle:visible").first.click()
+        if page.evaluate("getComputedStyle(document.body).backgroundColor") != before:
+            return
+    raise AssertionError("the button changes nothing")
+
+
+def test_the_search_finds_a_lesson_without_a_server(site, browser):
+    page = browser.new_context(viewport=SCREENS["desktop"]).new_page()
+    page.goto((site / "search.html").as_uri() + "?q=temperature")
+    found = page.locator("ul.search li a")
+    found.first.wait_for()
+    assert any("03_knowledge_distillation" in link for link in found.evaluate_all("links => links.map(a => a.href)"))

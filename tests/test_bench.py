@@ -1,0 +1,41 @@
+"""The benchmark times both loops on the same images and says what it measured."""
+
+import json
+
+import pytest
+import torch
+
+from course_lib import bench
+from course_lib.__main__ import main
+from course_lib.bench import Task
+
+
+def test_a_small_run_reports_both_loops(tmp_path):
+    out = tmp_path / "bench.json"
+    tasks = (Task("small", "gn-s", 0.5), Task("taught", "gn-s", 0.5, ("gn-s",)))
+    report = bench.main(out, tasks=tasks, batch_size=16, steps=1, turns=1, device=torch.device("cpu"))
+    assert json.loads(out.read_text()) == report
+    for row in report["tasks"]:
+        assert row["engine_images_per_second"] > 0 and row["plain_images_per_second"] > 0
+        assert row["ratio"] == pytest.approx(row["engine_images_per_second"] / row["plain_images_per_second"], rel=0.1)
+    assert 0 < report["augmentation"]["share_of_a_step"] < 1
+    assert [row["batch_size"] for row in report["folded"]] == [1, 256]
+
+
+def test_the_plain_reference_sees_as_many_images_as_it_says():
+    epoch = bench.plain_run(
+        Task("", "gn-s", 0.5), bench.load_dataset("cifar10", "sample").train, 8, torch.device("cpu")
+    )
+    assert epoch(1) == 8
+
+
+def test_an_unknown_task_is_one_line(capsys):
+    assert main(["bench", "gn-x"]) == 1
+    assert "no task is called gn-x" in capsys.readouterr().err
+    assert main(["bench", "--turns", "0"]) == 1
+
+
+def test_merging_takes_the_batch_norms_out_of_a_step():
+    plain, merged = bench.step_by_kind(False, 4, 0.5), bench.step_by_kind(True, 4, 0.5)
+    assert merged["batch norm"] < 0.2 * plain["batch norm"]
+    assert plain["merging"] < 0.1 * sum(plain.values()) and merged["merging"] > 0

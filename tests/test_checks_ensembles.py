@@ -1,0 +1,270 @@
+"""The checkers of lesson 05: the right answer, the stub, and typical wrong answers with their words."""
+
+import itertools
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from course_lib.augment import crop_and_flip, draw_views, normalise
+from course_lib.checks import ensembles
+
+# --- right answers --------------------------------------------------------------------------------
+
+
+def soft_target(members, temperature):
+    return F.softmax(torch.stack(members).mean(dim=0) / temperature, dim=1)
+
+
+def equal_voices(members):
+    return torch.stack([z / z.std() for z in members]).mean(dim=0)
+
+
+def jensen_gap(members, labels):
+    losses = torch.stack([F.cross_entropy(z, labels) for z in members])
+    p = torch.stack([F.softmax(z, dim=1) for z in members]).mean(dim=0)
+    return (losses.mean() - F.nll_loss(p.log(), labels)).item()
+
+
+def entropy_bits(p):
+    return -(p * p.log2()).sum(dim=-1).mean()
+
+
+def disagreement_in_bits(members):
+    p = torch.stack([F.softmax(z, dim=1) for z in members])
+    return entropy_bits(p.mean(dim=0)) - entropy_bits(p)
+
+
+def majority_right(p, k):
+    return sum(math.comb(k, j) * p**j * (1 - p) ** (k - j) for j in range(k // 2 + 1, k + 1))
+
+
+def q_statistic(a, b):
+    same = (a & b).sum() * (~a & ~b).sum()
+    other = (a & ~b).sum() * (~a & b).sum()
+    return (same - other) / (same + other)
+
+
+def mean_of_teachers(teachers, images):
+    return sum(teacher(images) for teacher in teachers) / len(teachers)
+
+
+def teachers_answer(models, images):
+    with torch.no_grad():
+        return torch.stack([model.eval()(images) for model in models]).mean(dim=0)
+
+
+def one_view(student, teachers, images, generator):
+    batch = normalise(crop_and_flip(images, draw_views(len(images), generator)))
+    return student(batch), torch.stack([teacher(batch) for teacher in teachers]).mean(dim=0)
+
+
+def percent_right(logits, labels, chosen):
+    mean = torch.stack([logits[name] for name in chosen]).mean(dim=0)
+    return 100 * (mean.argmax(dim=1) == labels).double().mean().item()
+
+
+def subsets(names):
+    return [chosen for size in range(1, len(names) + 1) for chosen in itertools.combinations(names, size)]
+
+
+def honest_choice(validation, validation_labels, test, test_labels):
+    chosen = max(subsets(list(validation)), key=lambda c: percent_right(validation, validation_labels, c))
+    return chosen, percent_right(test, test_labels, chosen)
+
+
+RIGHT = {
+    ensembles.check_soft_target: soft_target,
+    ensembles.check_equal_voices: equal_voices,
+    ensembles.check_jensen_gap: jensen_gap,
+    ensembles.check_disagreement_in_bits: disagreement_in_bits,
+    ensembles.check_majority_right: majority_right,
+    ensembles.check_q_statistic: q_statistic,
+    ensembles.check_mean_of_teachers: mean_of_teachers,
+    ensembles.check_teachers_answer: teachers_answer,
+    ensembles.check_one_view: one_view,
+    ensembles.check_honest_choice: honest_choice,
+}
+
+
+def test_every_checker_of_the_module_is_tested():
+    checkers = {value for name, value in vars(ensembles).items() if name.startswith("check_")}
+    assert checkers == set(RIGHT)
+
+
+@pytest.mark.parametrize("check", RIGHT, ids=lambda check: check.__name__)
+def test_right_answer(check):
+    verdict = check(RIGHT[check])
+    assert verdict.state == "right", verdict
+
+
+@pytest.mark.parametrize("check", RIGHT, ids=lambda check: check.__name__)
+def test_stub_is_not_done(check):
+    assert check(lambda *arguments: ...).state == "not done"
+
+
+# --- wrong answers --------------------------------------------------------------------------------
+
+
+def stacked_softmax(members, temperature=1.0):
+    return F.softmax(torch.stack(members) / temperature, dim=2)
+
+
+def first_in_eval(models, images):
+    models[0].eval()
+    with torch.no_grad():
+        return torch.stack([model(images) for model in models]).mean(dim=0)
+
+
+def own_views(student, teachers, images, generator):
+    def look(network):
+        return network(normalise(crop_and_flip(images, draw_views(len(images), generator))))
+
+    return look(student), torch.stack([look(teacher) for teacher in teachers]).mean(dim=0)
+
+
+def views_of_teachers(student, teachers, images, generator):
+    mine, theirs = (normalise(crop_and_flip(images, draw_views(len(images), generator))) for _ in range(2))
+    return student(mine), torch.stack([teacher(theirs) for teacher in teachers]).mean(dim=0)
+
+
+def no_views(student, teachers, images, generator):
+    batch = normalise(images)
+    return student(batch), torch.stack([teacher(batch) for teacher in teachers]).mean(dim=0)
+
+
+def raw_views(student, teachers, images, generator):
+    batch = crop_and_flip(images, draw_views(len(images), generator))
+    return student(batch), torch.stack([teacher(batch) for teacher in teachers]).mean(dim=0)
+
+
+def leaking_choice(validation, validation_labels, test, test_labels):
+    chosen = max(subsets(list(test)), key=lambda c: percent_right(test, test_labels, c))
+    return chosen, percent_right(test, test_labels, chosen)
+
+
+def flattering_choice(validation, validation_labels, test, test_labels):
+    chosen, _ = honest_choice(validation, validation_labels, test, test_labels)
+    return chosen, percent_right(validation, validation_labels, chosen)
+
+
+WRONG = [
+    (ensembles.check_soft_target, lambda m, t: F.softmax(sum(m) / t, dim=1), "summed the logits"),
+    (ensembles.check_soft_target, lambda m, t: stacked_softmax(m, t).mean(dim=0), "the other ensemble"),
+    (ensembles.check_soft_target, lambda m, t: stacked_softmax(m).mean(dim=0) / t, "divided probabilities by T"),
+    (ensembles.check_soft_target, lambda m, t: F.softmax(stacked_softmax(m).mean(dim=0) / t, dim=1), "softmax twice"),
+    (ensembles.check_soft_target, lambda m, t: F.softmax(torch.stack(m).mean(dim=0), dim=1), "temperature is missing"),
+    (ensembles.check_soft_target, lambda m, t: torch.stack(m).mean(dim=0) / t, "logits, not probabilities"),
+    (
+        ensembles.check_soft_target,
+        lambda m, t: F.one_hot(torch.stack(m).argmax(dim=2), 10).float().mean(dim=0),
+        "averaged after argmax",
+    ),
+    (ensembles.check_soft_target, lambda m, t: F.softmax(torch.stack(m).mean(dim=1) / t, dim=1), "not over images"),
+    (ensembles.check_equal_voices, lambda m: torch.stack(m).mean(dim=0), "the plain mean"),
+    (ensembles.check_equal_voices, lambda m: torch.stack(m).mean(dim=0) / torch.stack(m).std(), "common spread"),
+    (
+        ensembles.check_equal_voices,
+        lambda m: torch.stack([z / z.std(dim=1, keepdim=True) for z in m]).mean(dim=0),
+        "image by image",
+    ),
+    (ensembles.check_jensen_gap, lambda m, y: -jensen_gap(m, y), "sign is turned round"),
+    (
+        ensembles.check_jensen_gap,
+        lambda m, y: (
+            torch.stack([F.cross_entropy(z, y) for z in m]).mean() - F.cross_entropy(torch.stack(m).mean(dim=0), y)
+        ),
+        "mean of logits",
+    ),
+    (
+        ensembles.check_jensen_gap,
+        lambda m, y: min(F.cross_entropy(z, y) for z in m) - F.nll_loss(stacked_softmax(m).mean(dim=0).log(), y),
+        "best member",
+    ),
+    (
+        ensembles.check_jensen_gap,
+        lambda m, y: (
+            torch.stack([F.cross_entropy(z, y) for z in m]).mean() - F.cross_entropy(stacked_softmax(m).mean(dim=0), y)
+        ),
+        "takes a softmax of its own",
+    ),
+    (ensembles.check_disagreement_in_bits, lambda m: disagreement_in_bits(m) * math.log(2), "in nats"),
+    (ensembles.check_disagreement_in_bits, lambda m: entropy_bits(stacked_softmax(m).mean(dim=0)), "of the mean alone"),
+    (ensembles.check_disagreement_in_bits, lambda m: -disagreement_in_bits(m), "sign is turned round"),
+    (
+        ensembles.check_majority_right,
+        lambda p, k: sum(math.comb(k, j) * p**j * (1 - p) ** (k - j) for j in range(math.ceil(k / 2), k + 1)),
+        "count a tie as won",
+    ),
+    (
+        ensembles.check_majority_right,
+        lambda p, k: math.comb(k, k // 2 + 1) * p ** (k // 2 + 1) * (1 - p) ** (k - k // 2 - 1),
+        "smallest majority alone",
+    ),
+    (ensembles.check_majority_right, lambda p, k: p**k, "all are right"),
+    (ensembles.check_majority_right, lambda p, k: 1 - (1 - p) ** k, "at least one is right"),
+    (
+        ensembles.check_majority_right,
+        lambda p, k: sum(p**j * (1 - p) ** (k - j) for j in range(k // 2 + 1, k + 1)),
+        "coefficient is missing",
+    ),
+    (ensembles.check_majority_right, lambda p, k: round(majority_right(p, k), 2), "neither draw voters nor round"),
+    (ensembles.check_q_statistic, lambda a, b: -q_statistic(a, b), "sign is turned round"),
+    (ensembles.check_q_statistic, lambda a, b: (a != b).double().mean(), "exactly one is right"),
+    (
+        ensembles.check_q_statistic,
+        lambda a, b: torch.corrcoef(torch.stack([a.double(), b.double()]))[0, 1],
+        "phi",
+    ),
+    (ensembles.check_mean_of_teachers, lambda t, x: sum(teacher(x) for teacher in t), "they are added up"),
+    (ensembles.check_mean_of_teachers, lambda t, x: sum(teacher(x) for teacher in t) / 3, "you divide by 3"),
+    (ensembles.check_mean_of_teachers, lambda t, x: t[-1](x), "only the last teacher"),
+    (
+        ensembles.check_mean_of_teachers,
+        lambda t, x: stacked_softmax([teacher(x) for teacher in t]).mean(dim=0),
+        "you averaged probabilities",
+    ),
+    (ensembles.check_teachers_answer, first_in_eval, "still in train mode: model 1, 2"),
+    (
+        ensembles.check_teachers_answer,
+        torch.no_grad()(lambda m, x: torch.stack([model(x) for model in m]).mean(dim=0)),
+        "stops gradients only",
+    ),
+    (
+        ensembles.check_teachers_answer,
+        lambda m, x: torch.stack([model.eval()(x) for model in m]).mean(dim=0),
+        "still carries gradients",
+    ),
+    (ensembles.check_teachers_answer, torch.no_grad()(lambda m, x: sum(n.eval()(x) for n in m)), "take their mean"),
+    (ensembles.check_one_view, own_views, "teacher 0 sees another crop"),
+    (ensembles.check_one_view, views_of_teachers, "the student sees another"),
+    (ensembles.check_one_view, no_views, "nobody sees an augmented picture"),
+    (ensembles.check_one_view, raw_views, "keep normalise"),
+    (ensembles.check_one_view, lambda s, t, x, g: one_view(s, t, x, g)[::-1], "student's logits first"),
+    (ensembles.check_honest_choice, leaking_choice, "accuracy on the test set"),
+    (ensembles.check_honest_choice, flattering_choice, "it flatters"),
+    (
+        ensembles.check_honest_choice,
+        lambda v, vy, t, ty: (list(v), percent_right(t, ty, list(v))),
+        "you keep all members",
+    ),
+    (ensembles.check_honest_choice, lambda v, vy, t, ty: "a", "two things"),
+]
+
+
+@pytest.mark.parametrize(("check", "answer", "words"), WRONG)
+def test_a_wrong_answer_is_told_why(check, answer, words):
+    verdict = check(answer)
+    assert verdict.state == "wrong" and words in verdict.words, verdict
+
+
+def test_every_checker_knows_two_typical_mistakes():
+    known = [check for check, _, _ in WRONG]
+    assert all(known.count(check) >= 2 for check in RIGHT)
+
+
+def test_a_result_that_is_no_number_or_tensor_is_told():
+    assert "must be a number" in ensembles.check_jensen_gap(lambda m, y: "0.1").words
+    assert "must be a tensor" in ensembles.check_soft_target(lambda m, t: "p").words
+    assert "stopped with" in ensembles.check_q_statistic(lambda a, b: a.nothing).words

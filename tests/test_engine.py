@@ -1,0 +1,156 @@
+"""The engine changes how fast a network trains, never what it computes; what a machine lacks is told in one line."""
+
+import dataclasses
+
+import pytest
+import torch
+from torch import nn
+
+from course_lib import engine, train
+from course_lib.data import load_dataset
+from course_lib.distill import Teacher
+from course_lib.engine import Compiled, Engine, choose_engine, folded_inside
+from course_lib.models import create_model
+from course_lib.models.ghostnet import BranchedConv, ConvBN, set_merging
+from course_lib.train import Recipe
+
+CPU = torch.device("cpu")
+RECIPE = Recipe(epochs=2, batch_size=20, lr=0.01, seed=0)
+
+
+def small_data():
+    dataset = load_dataset("cifar10", "sample")
+    return dataclasses.replace(dataset, train=dataset.train.take(60), test=dataset.test.take(40))
+
+
+def test_the_cpu_merges_and_folds_and_has_nothing_to_note():
+    chosen = choose_engine(CPU)
+    assert chosen == Engine(CPU, merging=True)
+
+
+def test_without_numba_one_line_says_so(monkeypatch):
+    monkeypatch.setattr(engine, "cpu_loops", lambda: None)
+    chosen = choose_engine(CPU)
+    assert not chosen.merging and len(chosen.notes) == 1 and "numba" in chosen.notes[0]
+
+
+def test_an_old_gpu_without_triton_gets_two_lines(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Old GPU")
+    monkeypatch.setattr(engine, "has_triton", lambda: False)
+    chosen = choose_engine(torch.device("cuda"))
+    assert chosen.dtype is None and not chosen.compiling and not chosen.merging
+    assert "bfloat16" in chosen.notes[0] and "Triton" in chosen.notes[1]
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    monkeypatch.setattr(engine, "has_triton", lambda: True)
+    chosen = choose_engine(torch.device("cuda"))
+    assert (chosen.dtype, chosen.compiling, chosen.merging, chosen.notes) == (torch.bfloat16, True, True, ())
+
+
+def test_engine_and_plain_loop_train_the_same_network():
+    """Six steps in float32 at a low rate: the weights end as near to each other as a twentieth of the way they went.
+
+    At the paper's rate the first steps are chaotic: the plain loop ends a fifth of the way from its float64 twin.
+    """
+    recipe = dataclasses.replace(RECIPE, lr=1e-4)
+    start = torch.cat([p.detach().flatten() for p in create_model("gn-s", width=0.5, seed=0).parameters()])
+    histories, weights = [], []
+    for chosen in (Engine(CPU), choose_engine(CPU)):
+        model = create_model("gn-s", width=0.5, seed=0)
+        finished = train.train(model, small_data(), recipe, engine=chosen, device="cpu", progress=False)
+        histories.append(finished.history)
+        weights.append(torch.cat([parameter.detach().flatten() for parameter in model.parameters()]))
+    assert (weights[0] - weights[1]).norm() < 0.05 * (weights[0] - start).norm()
+    for plain, fast in zip(*histories, strict=True):
+        assert abs(plain["train_loss"] - fast["train_loss"]) < 1e-3
+
+
+def test_a_checkpoint_of_one_loop_resumes_in_the_other(tmp_path):
+    path = tmp_path / "run.pt"
+    half = {"seen": 0}
+
+    class Stop(Exception):
+        pass
+
+    def stop(row):
+        half["seen"] += 1
+        raise Stop
+
+    plain = create_model("gn-s", width=0.5, seed=0)
+    try:
+        train.train(
+            plain, small_data(), RECIPE, engine=Engine(CPU), device="cpu", checkpoint=path, progress=False,
+            after_epoch=stop,
+        )  # fmt: skip
+    except Stop:
+        pass
+    resumed = create_model("gn-s", width=0.5, seed=5)
+    finished = train.train(resumed, small_data(), RECIPE, device="cpu", checkpoint=path, progress=False)
+    assert half["seen"] == 1 and [row["epoch"] for row in finished.history] == [1, 2]
+
+
+def test_bfloat16_learns_as_float32_does():
+    """Two epochs on 100 images: the losses stay within what another seed changes."""
+    dataset = load_dataset("cifar10", "sample")
+    dataset = dataclasses.replace(dataset, train=dataset.train.take(100), test=dataset.test.take(40))
+    losses = {}
+    for name, chosen, seed in (
+        ("float32", Engine(CPU), 0),
+        ("bfloat16", Engine(CPU, dtype=torch.bfloat16), 0),
+        ("another seed", Engine(CPU), 1),
+    ):
+        recipe = Recipe(epochs=2, batch_size=20, lr=0.01, seed=seed)
+        model = create_model("gn-s", width=0.5, seed=seed)
+        finished = train.train(model, dataset, recipe, engine=chosen, device="cpu", progress=False)
+        losses[name] = finished.history[-1]["train_loss"]
+    noise = abs(losses["float32"] - losses["another seed"])
+    assert abs(losses["float32"] - losses["bfloat16"]) < max(noise, 0.05)
+
+
+def test_a_failing_compiler_is_told_and_left(capsys, monkeypatch):
+    def refuse(*arguments, **options):
+        def call(images):
+            raise RuntimeError("no compiler found\nand much more")
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", refuse)
+    network = nn.Linear(3, 2)
+    compiled = Compiled(network)
+    images = torch.randn(4, 3)
+    assert torch.equal(compiled(images), network(images))
+    assert capsys.readouterr().err.strip() == "torch.compile failed (no compiler found): running without it"
+
+
+def test_an_error_of_the_network_itself_is_not_swallowed():
+    network = nn.Linear(3, 2)
+    compiled = Compiled(network, backend="eager")
+    with pytest.raises(RuntimeError):
+        compiled(torch.randn(4, 5))
+
+
+def test_merged_layers_go_through_the_compiler_whole():
+    """No break in the graph: on a GPU a break would cost a CUDA graph its use."""
+    torch.manual_seed(0)
+    layers = nn.Sequential(ConvBN(4, 6, 1), BranchedConv(6, 6, 3, groups=6, stride=2), ConvBN(6, 6, (1, 5), groups=6))
+    images = torch.randn(4, 4, 8, 8)
+    expected = layers.train()(images)
+    set_merging(layers, True)
+    torch._dynamo.reset()
+    whole = torch.compile(layers, backend="aot_eager", fullgraph=True, dynamic=False)
+    got = whole(images)
+    got.sum().backward()
+    assert torch.allclose(got, expected, atol=1e-4)
+
+
+def test_folding_reaches_a_ghostnet_inside_a_wrapper():
+    images = torch.randn(8, 3, 32, 32)
+    network = create_model("gn-s", width=0.5, seed=0).train()
+    for _ in range(30):
+        network(images)  # running statistics as those of a network that has learned
+    teacher = Teacher(network)
+    folded = folded_inside(teacher)
+    assert torch.allclose(folded(images), teacher(images), atol=1e-4)
+    assert sum(isinstance(module, nn.BatchNorm2d) for module in folded.modules()) == 0
+    big = Teacher(create_model("resnet18", seed=0))
+    assert folded_inside(big) is big
