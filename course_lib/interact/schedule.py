@@ -36,20 +36,22 @@ def expected_losses(rates: np.ndarray, momentum: float = 0.9) -> np.ndarray:
     x <- x - rate (g + momentum v). Every direction starts with v = 0 and the same share of the loss.
     """
     h = CURVATURES
-    rates = np.asarray(rates, dtype=float)[..., None]  # one more axis, for the directions
-    xx = np.broadcast_to(1 / h, (*rates.shape[:-2], len(h)))  # second moments of x and v
-    xv = vv = np.zeros_like(xx)
-    losses = [0.5 * xx @ h]
+    rates = np.moveaxis(np.asarray(rates, dtype=float), -1, 0)[
+        ..., None
+    ]  # (steps, ..., 1): one axis for the directions
     with np.errstate(over="ignore", invalid="ignore"):
-        for step in range(rates.shape[-2]):
-            rate = rates[..., step, :]
-            keep, pull, push = 1 - rate * (1 + momentum) * h, -rate * momentum**2, -rate * (1 + momentum)
-            xx, xv, vv = (
-                keep**2 * xx + 2 * keep * pull * xv + pull**2 * vv + (push * NOISE) ** 2,
-                keep * h * xx + (keep * momentum + pull * h) * xv + pull * momentum * vv + push * NOISE**2,
-                h**2 * xx + 2 * h * momentum * xv + momentum**2 * vv + NOISE**2,
-            )
-            losses.append(0.5 * xx @ h)
+        keep, pull, push = 1 - rates * (1 + momentum) * h, -rates * momentum**2, -rates * (1 + momentum)
+        step = np.zeros((*keep.shape, 3, 4))  # next second moments xx, xv, vv from (xx, xv, vv, 1), for every step
+        step[..., 0, :] = np.stack(np.broadcast_arrays(keep**2, 2 * keep * pull, pull**2, (push * NOISE) ** 2), -1)
+        mixed = keep * h, keep * momentum + pull * h, pull * momentum, push * NOISE**2
+        step[..., 1, :] = np.stack(np.broadcast_arrays(*mixed), -1)
+        step[..., 2, :] = np.stack(np.broadcast_arrays(h**2, 2 * h * momentum, momentum**2, NOISE**2), -1)
+        moments = np.zeros((*keep.shape[1:], 3, 1))
+        moments[..., 0, 0] = 1 / h
+        losses = [0.5 * moments[..., 0, 0] @ h]
+        for matrix in step:
+            moments = matrix[..., :3] @ moments + matrix[..., 3:]
+            losses.append(0.5 * moments[..., 0, 0] @ h)
     return np.stack(losses, axis=-1)
 
 

@@ -209,7 +209,8 @@ def _our_series(results: pd.DataFrame) -> list[_Series]:
         rows = table(1, results, profile).query("model == 'GN-S' and n > 0")
         if len(rows):
             spec = results[(results["profile"] == profile) & results["key"].isin(rows.index)].iloc[-1]["profile_spec"]
-            label = Profile(**{field.name: spec[field.name] for field in fields(Profile)}).label
+            known = {field.name: spec[field.name] for field in fields(Profile) if field.name in spec}
+            label = Profile(**known).label  # what an older result does not know is left at its default
             accuracy = {find(key).width: float(value) for key, value in rows[OUR_ACCURACY].items()}
             seeds = {find(key).width: int(n) for key, n in rows["n"].items()}
             full_size = profile == "full"
