@@ -5,10 +5,12 @@ by one, float32, NCHW, nothing compiled. Both train the same network on the same
 that whatever else the machine does falls on both; the table shows the median of the turns' ratios.
 """
 
+import contextlib
 import json
 import math
 import os
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -245,13 +247,27 @@ def step_by_kind(merging: bool, batch_size: int = 32, width: float = 1.0) -> dic
     labels = torch.zeros(batch_size, dtype=torch.long)
     for _ in range(2):  # the first step compiles and allocates
         F.cross_entropy(model(images), labels).backward()
-    with profile(activities=[ProfilerActivity.CPU]) as recorded:
+    with _silent_stderr(), profile(activities=[ProfilerActivity.CPU]) as recorded:
         F.cross_entropy(model(images), labels).backward()
     spent = dict.fromkeys([*KINDS, "everything else"], 0.0)
     for event in recorded.key_averages():
         kind = next((kind for kind, names in KINDS.items() if _is_named(event.key, names)), "everything else")
         spent[kind] += event.self_cpu_time_total / 1e3
     return spent
+
+
+@contextlib.contextmanager
+def _silent_stderr():
+    """Nothing reaches stderr inside: the profiler's C++ part writes when it starts and stops, asked or not."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _is_named(operation: str, names: tuple[str, ...]) -> bool:
