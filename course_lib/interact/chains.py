@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -88,7 +89,7 @@ def _stored_maps(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             maps, names = archive["maps"], archive["names"].tolist()
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
         raise DataError(f"{path} is damaged ({error}): make it again with python data/make_toy.py chains") from error
     return {name: colours_of(map_ / 255) for name, map_ in zip(names, maps, strict=True)}
 
