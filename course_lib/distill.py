@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_lib.augment import VIEWS, view_number
+from course_lib.augment import VIEWS, crop_and_flip, normalise, view_number
 
 
 class LossTerms(NamedTuple):
@@ -117,33 +117,59 @@ def resize(images: Tensor, size: int) -> Tensor:
 
 
 class RememberedTeacher:
-    """A teacher whose answers are kept, so that several students of one study ask a dear teacher only once.
+    """A teacher whose answers are kept: it is asked once about what it is shown, by however many epochs and students.
 
     Crop and flip can show an image in 162 ways. An answer is filed under (image, view), never under a place in
-    the batch, so it cannot go stale when the order changes. A batch is looked up only when all of it is known;
-    otherwise the whole batch is computed, as it would be without the memory.
+    the batch, so it cannot go stale when the order changes. Over 200 epochs an image is seen in 115 different views on
+    average: a single student saves 42 % of the teacher's work, each further one nearly all of it.
+
+    The training loop hands over an epoch's draws before its first step. What is new among them is answered in batches
+    of one size, so that an answer never depends, not even in its last bit, on what happened to be known already.
 
     Args:
         teacher: a Teacher or an Ensemble, in eval mode (its answer for an image must not depend on the batch).
         images: how many training images there are; the memory takes ``images * 162 * classes * 4`` bytes.
         classes: number of classes.
+        device: where the memory lies: with the images, so that no step waits for a copy.
+
+    Attributes:
+        batch_size: how many images the teacher is shown at a time; halved, after one line, where memory runs out.
     """
 
     needs_rows = True  # the training loop hands over which images a batch holds, and in which views
 
-    def __init__(self, teacher: nn.Module, images: int, classes: int):
+    def __init__(self, teacher: nn.Module, images: int, classes: int, device: torch.device | str = "cpu"):
         self.teacher = teacher
-        self.memory = torch.full((images, VIEWS, classes), float("nan"))
+        self.memory = torch.full((images, VIEWS, classes), float("nan"), device=device)
+        self.batch_size = 32 if torch.device(device).type == "cpu" else 512  # more gain nothing: measured on the CPU
         self.asked = self.computed = 0
 
-    def __call__(self, images: Tensor, rows: Tensor, views: Tensor) -> Tensor:
-        """Logits (N, classes) for ``images``, which show training images ``rows`` (N,) in ``views`` (N, 3)."""
+    @torch.no_grad()
+    def prepare(self, images: Tensor, rows: Tensor, views: Tensor) -> None:
+        """Answer what is not known yet among images ``rows`` (N,) in ``views`` (N, 3).
+
+        Args:
+            images: all training images, uint8 (images, 3, H, W).
+            rows, views: what an epoch will show.
+        """
+        places = view_number(views)
+        unknown = self.memory[rows, places, 0].isnan().nonzero().flatten()
         self.asked += len(rows)
-        place = (rows.cpu(), view_number(views).cpu())
-        known = self.memory[place]
-        if not known.isnan().any():
-            return known.to(images.device)
-        self.computed += len(rows)
-        answer = self.teacher(images)
-        self.memory[place] = answer.float().cpu()
-        return answer
+        self.computed += len(unknown)
+        while len(unknown):
+            new = unknown[: self.batch_size]
+            full = torch.cat([new, new[:1].expand(self.batch_size - len(new))])  # the last batch is filled up
+            try:
+                answers = self.teacher(normalise(crop_and_flip(images[rows[full]], views[full])))
+            except torch.OutOfMemoryError:
+                if self.batch_size == 1:
+                    raise
+                self.batch_size //= 2
+                print(f"note: out of memory, the teacher now answers {self.batch_size} images at a time", flush=True)
+                continue
+            self.memory[rows[new], places[new]] = answers[: len(new)].float()
+            unknown = unknown[self.batch_size :]
+
+    def __call__(self, images: Tensor, rows: Tensor, views: Tensor) -> Tensor:
+        """Logits (N, classes) for training images ``rows`` (N,) in ``views`` (N, 3); NaN where not prepared."""
+        return self.memory[rows, view_number(views)]

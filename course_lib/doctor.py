@@ -234,6 +234,7 @@ def images_per_second() -> float:
 
     from course_lib.augment import normalise
     from course_lib.models import create_model
+    from course_lib.models.cost import finish_pending_work
     from course_lib.train import default_device
 
     device = default_device()
@@ -247,8 +248,7 @@ def images_per_second() -> float:
         optimizer.zero_grad()
         torch.nn.functional.cross_entropy(model(normalise(images)), labels).backward()
         optimizer.step()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
+        finish_pending_work(device)
 
     step()
     times, started = [], time.perf_counter()

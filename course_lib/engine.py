@@ -6,6 +6,7 @@ what                   what it saves                                            
 channels_last          convolutions that need not reorder their input                      yes
 merged branches        most of a GhostNet's convolutions and all its batch norms           yes (merging.py)
 folded evaluation      the same, in eval mode                                              yes (fold)
+remembered teachers    answers about views of an image that were seen before               yes (distill.py)
 bfloat16               half of the bytes moved, on a GPU that has it                       no: rounding
 torch.compile, graphs  Python and the launch of some thousand small kernels, on a GPU      yes
 =====================  ==================================================================  ===============
@@ -20,8 +21,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.fx.experimental.optimization import fuse
 
-from course_lib.models.ghostnet import GhostNet, fold, set_merging
+from course_lib.distill import Teacher
+from course_lib.models.ghostnet import GhostNet, fold_inside, set_merging
 from course_lib.models.merging import cpu_loops
 
 
@@ -58,12 +61,12 @@ class Engine:
     def for_answers(self, network: nn.Module) -> nn.Module:
         """``network`` in the form that answers fastest in eval mode; its own parameters stay as they are.
 
-        Without a compiler, GhostNets are folded into a copy. Compiled, the training form is taken as it is: folding
-        after every epoch would mean compiling after every epoch.
+        Without a compiler, GhostNets and teachers are folded into a copy. Compiled, the training form is taken as it
+        is: folding after every epoch would mean compiling after every epoch.
         """
         network = network.to(memory_format=torch.channels_last)
         if not self.compiling:
-            return folded_inside(network)
+            return folded_copy(network)
         return network if isinstance(network, Compiled) else Compiled(network)
 
 
@@ -121,15 +124,26 @@ class Compiled(nn.Module):
             return self.call(images)
 
 
-def folded_inside(network: nn.Module) -> nn.Module:
-    """A copy of ``network`` with every GhostNet in it folded; ``network`` itself where there is none."""
-    if isinstance(network, GhostNet):
-        return fold(network)
-    if not any(isinstance(module, GhostNet) for module in network.modules()):
+def folded_copy(network: nn.Module) -> nn.Module:
+    """A copy of ``network`` in eval mode without the batch norms of its GhostNets and teachers.
+
+    ``network`` itself where there is neither: a big network that is only evaluated once an epoch gains nothing by it.
+    """
+    if not any(isinstance(module, GhostNet | Teacher) for module in network.modules()):
         return network
-    answering = copy.deepcopy(network)
-    for module in list(answering.modules()):
-        for name, child in module.named_children():
-            if isinstance(child, GhostNet):
-                setattr(module, name, fold(child))
-    return answering.eval()
+    answering = copy.deepcopy(network).eval()
+    fold_inside(answering)
+    for module in answering.modules():
+        if isinstance(module, Teacher):
+            module.model = folded_norms(module.model)
+    return answering
+
+
+def folded_norms(model: nn.Module) -> nn.Module:
+    """``model``, in eval mode, with each batch norm multiplied into the convolution before it where fx can trace it."""
+    if not any(isinstance(module, nn.BatchNorm2d) for module in model.modules()):
+        return model
+    try:
+        return fuse(model).to(memory_format=torch.channels_last)
+    except Exception:  # tracing runs any network on stand-ins for images: that it fails says nothing about the network
+        return model

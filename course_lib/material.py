@@ -10,6 +10,7 @@ from torch import nn
 
 from course_lib.data import Dataset, load_dataset
 from course_lib.distill import Ensemble, RememberedTeacher, Teacher
+from course_lib.engine import choose_engine
 from course_lib.errors import CheckpointError, CourseError
 from course_lib.models.zoo import create_model
 from course_lib.plan import Run
@@ -140,8 +141,7 @@ def load_teacher(run: Run, num_classes: int = 10) -> Teacher:
 def teacher_of(run: Run) -> nn.Module | RememberedTeacher | None:
     """Whom the run learns from: nobody, one network, or the mean of several; on the device that trains.
 
-    The last one is kept, for the next student of the same teachers. On the CPU it remembers its answers too; a GPU is
-    quicker at answering again than at looking up.
+    The last one is kept with what it has answered, for the next student of the same teachers.
 
     Raises:
         CheckpointError: a teacher's weights are missing, unfinished, damaged or of another architecture.
@@ -164,9 +164,8 @@ def _teacher(
     teacher = (teachers[0] if len(teachers) == 1 else Ensemble(teachers)).to(device)
     if scraps:
         return ScrapTeacher(teacher, dataset.train.images).to(device)
-    if device.type != "cpu":
-        return teacher
-    return RememberedTeacher(teacher, len(dataset.train), dataset.num_classes)
+    answering = choose_engine(device).for_answers(teacher)
+    return RememberedTeacher(answering, len(dataset.train), dataset.num_classes, device)
 
 
 def told_about(run: Run) -> list[dict]:

@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_lib.augment import crop_and_flip, draw_views, normalise
+from course_lib.augment import VIEWS, crop_and_flip, draw_views, normalise
 from course_lib.data import Dataset, ImageSet
 from course_lib.distill import (
     LossTerms,
@@ -131,7 +131,7 @@ def train(
         dataset: images and labels; moved to ``device`` as a whole.
         recipe: epochs, rates, seed; with a teacher also temperature and alpha.
         teacher: a ``distill`` Teacher, Ensemble or RememberedTeacher that has seen its training already; it is
-            asked about the very batch the student sees. Without one the loss is plain cross-entropy.
+            asked about the very views the student sees. Without one the loss is plain cross-entropy.
         device: default the GPU where there is one.
         engine: what makes it fast, default all that ``device`` offers; ``Engine(device)`` is the plain loop.
         checkpoint: file that is rewritten after every epoch. Where it exists, training goes on from it.
@@ -143,15 +143,15 @@ def train(
             training there; another call goes on with the next epoch.
 
     Raises:
-        TrainingError: the loss is no longer finite (the last good checkpoint stays).
+        TrainingError: the loss is no longer finite, or the device's memory is full (the last good checkpoint stays).
         CheckpointError: ``checkpoint`` is damaged or belongs to another run.
     """
     device = torch.device(device) if device else default_device()
     engine = engine or choose_engine(device)
     network, dataset = Resized(model, input_size), dataset.to(device)
     forward = engine.for_training(network)
-    if isinstance(teacher, nn.Module):
-        teacher = engine.for_answers(teacher.to(device))
+    if isinstance(teacher, nn.Module) and not getattr(teacher, "needs_rows", False):
+        teacher = remembering(engine.for_answers(teacher.to(device)), dataset)
     for note in engine.notes if progress else ():
         print(f"note: {note}", flush=True)
     optimizer = make_optimizer(parameters(model), recipe, device)
@@ -159,7 +159,13 @@ def train(
     evaluation = None
     for epoch in range(len(history) + 1, recipe.epochs + 1):
         started = time.perf_counter()
-        row = train_epoch(forward, optimizer, dataset.train, recipe, epoch, teacher, engine)
+        try:
+            row = train_epoch(forward, optimizer, dataset.train, recipe, epoch, teacher, engine)
+        except torch.OutOfMemoryError as error:
+            raise TrainingError(
+                f"out of memory on {device} with batches of {recipe.batch_size} images: choose a smaller batch_size "
+                "(another recipe, said so by the result) or stop what else runs there; the checkpoint stays"
+            ) from error
         row["images_per_second"] = len(dataset.train) / (time.perf_counter() - started)
         evaluation = evaluate(engine.for_answers(forward), dataset.test, engine=engine)
         row |= {"test_loss": evaluation.loss, "test_accuracy": evaluation.accuracy}
@@ -175,6 +181,14 @@ def train(
         evaluation = evaluate(engine.for_answers(forward), dataset.test, engine=engine)
     seconds = sum(row["seconds"] for row in history)
     return TrainingRun(history, evaluation.logits, seconds, _median([row["images_per_second"] for row in history]))
+
+
+def remembering(teacher: nn.Module, dataset: Dataset) -> nn.Module | RememberedTeacher:
+    """``teacher`` with a memory for its answers, unless that would take more than 1 GB (CIFAR-100 does)."""
+    count, classes, device = len(dataset.train), dataset.num_classes, dataset.train.images.device
+    if 4 * count * VIEWS * classes > 1e9:
+        return teacher
+    return RememberedTeacher(teacher, count, classes, device)
 
 
 def make_optimizer(parameters: Iterable, recipe: Recipe, device: torch.device) -> torch.optim.SGD:
@@ -197,7 +211,7 @@ def train_epoch(
     """One pass over ``images``; returns the history row with mean losses and training accuracy in percent.
 
     Raises:
-        TrainingError: the loss is no longer finite, or the device's memory is full.
+        TrainingError: the loss is no longer finite.
     """
     device = images.images.device
     engine = engine or Engine(device)
@@ -205,6 +219,9 @@ def train_epoch(
     order, views = order.to(device), views.to(device)  # a whole epoch's draws at once: no copy in a step
     steps = math.ceil(len(images) / recipe.batch_size)
     sums = torch.zeros(4, device=device)  # total, hard, soft, right answers: kept on the device, no wait in a step
+    if isinstance(teacher, RememberedTeacher):
+        with engine.autocast():
+            teacher.prepare(images.images, order, views)
     network.train()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(dropout_seed)

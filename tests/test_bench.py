@@ -7,6 +7,7 @@ import torch
 
 from course_lib import bench
 from course_lib.__main__ import main
+from course_lib.augment import VIEWS
 from course_lib.bench import Task
 
 
@@ -39,3 +40,11 @@ def test_merging_takes_the_batch_norms_out_of_a_step():
     plain, merged = bench.step_by_kind(False, 4, 0.5), bench.step_by_kind(True, 4, 0.5)
     assert merged["batch norm"] < 0.2 * plain["batch norm"]
     assert plain["merging"] < 0.1 * sum(plain.values()) and merged["merging"] > 0
+
+
+def test_the_share_of_known_answers_is_what_drawing_gives():
+    """162 views of an image, one drawn an epoch: how many of 50 draws repeat an earlier one?"""
+    draws = torch.randint(VIEWS, (2_000, 50), generator=torch.Generator().manual_seed(0))
+    repeated = sum(50 - len(set(views.tolist())) for views in draws) / draws.numel()
+    assert bench.mean_known(50) == pytest.approx(repeated, abs=0.01)
+    assert bench.mean_known(1) == pytest.approx(0)

@@ -9,6 +9,7 @@ from torch import nn
 
 from course_lib.augment import VIEWS, crop_and_flip, draw_views, normalise, view_number
 from course_lib.distill import Ensemble, RememberedTeacher, Teacher, distillation_loss
+from course_lib.models.zoo import create_model
 
 N, CLASSES = 6, 10
 
@@ -158,24 +159,63 @@ def test_an_ensemble_answers_with_the_mean_of_logits():
         Ensemble([])
 
 
+def pictures(count=20):
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (count, 3, 32, 32), dtype=torch.uint8, generator=generator)
+    return images, draw_views(count, generator), torch.randperm(count, generator=generator)
+
+
 def test_remembered_answers_belong_to_image_and_view_not_to_the_place_in_the_batch():
     """The classic mistake: logits cached in the order of the first epoch, used after the order has changed."""
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, (20, 3, 32, 32), dtype=torch.uint8, generator=generator)
-    views = draw_views(20, generator)
-    teacher = Teacher(Small())
+    images, views, shuffled = pictures()
+    teacher, first = Teacher(Small()), torch.arange(20)
     remembered = RememberedTeacher(teacher, images=20, classes=CLASSES)
-
-    def ask(rows):
-        return remembered(normalise(crop_and_flip(images[rows], views[rows])), rows, views[rows])
-
-    first, shuffled = torch.arange(20), torch.randperm(20, generator=generator)
-    ask(first)
-    torch.testing.assert_close(ask(shuffled), teacher(normalise(crop_and_flip(images[shuffled], views[shuffled]))))
+    remembered.prepare(images, first, views)
+    remembered.prepare(images, shuffled, views[shuffled])
+    answers = remembered(None, shuffled, views[shuffled])
+    torch.testing.assert_close(answers, teacher(normalise(crop_and_flip(images[shuffled], views[shuffled]))))
     assert (remembered.asked, remembered.computed) == (40, 20)
     other = (views + torch.tensor([1, 0, 0])) % torch.tensor([9, 9, 2])  # another view of the same image is asked anew
-    remembered(normalise(crop_and_flip(images, other)), first, other)
+    assert remembered(None, first, other).isnan().all()
+    remembered.prepare(images, first, other)
     assert remembered.computed == 40
+
+
+def test_a_remembered_answer_has_the_same_bits_whatever_was_known_before():
+    """A run that was killed comes back with an empty memory and must still end in the same weights."""
+    images, views, shuffled = pictures()
+    teacher = Teacher(create_model("resnet18", seed=0)).to(memory_format=torch.channels_last)
+    whole, piecewise = (RememberedTeacher(teacher, images=20, classes=CLASSES) for _ in range(2))
+    whole.batch_size = piecewise.batch_size = 8
+    whole.prepare(images, torch.arange(20), views)
+    for some in shuffled.split((3, 13, 4)):
+        piecewise.prepare(images, some, views[some])
+    assert torch.equal(whole(None, shuffled, views[shuffled]), piecewise(None, shuffled, views[shuffled]))
+
+
+def test_a_full_gpu_halves_the_teachers_batch(capsys):
+    images, views, _ = pictures()
+
+    class Crowded(Small):
+        def forward(self, batch):
+            if len(batch) > 4:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return super().forward(batch)
+
+    remembered = RememberedTeacher(Teacher(Crowded()), images=20, classes=CLASSES)
+    remembered.batch_size = 16
+    remembered.prepare(images, torch.arange(20), views)
+    assert remembered(None, torch.arange(20), views).isfinite().all()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(",")[1] for line in lines] == [
+        " the teacher now answers 8 images at a time",
+        " the teacher now answers 4 images at a time",
+    ]
+    nothing = RememberedTeacher(Teacher(Crowded()), images=20, classes=CLASSES)
+    nothing.batch_size = 2
+    nothing.teacher.forward = lambda batch: (_ for _ in ()).throw(torch.OutOfMemoryError("full"))
+    with pytest.raises(torch.OutOfMemoryError):
+        nothing.prepare(images, torch.arange(20), views)
 
 
 def test_view_numbers_are_all_different():

@@ -9,7 +9,7 @@ from torch import nn
 from course_lib import engine, train
 from course_lib.data import load_dataset
 from course_lib.distill import Teacher
-from course_lib.engine import Compiled, Engine, choose_engine, folded_inside
+from course_lib.engine import Compiled, Engine, choose_engine, folded_copy
 from course_lib.models import create_model
 from course_lib.models.ghostnet import BranchedConv, ConvBN, set_merging
 from course_lib.train import Recipe
@@ -149,8 +149,35 @@ def test_folding_reaches_a_ghostnet_inside_a_wrapper():
     for _ in range(30):
         network(images)  # running statistics as those of a network that has learned
     teacher = Teacher(network)
-    folded = folded_inside(teacher)
+    folded = folded_copy(teacher)
     assert torch.allclose(folded(images), teacher(images), atol=1e-4)
     assert sum(isinstance(module, nn.BatchNorm2d) for module in folded.modules()) == 0
-    big = Teacher(create_model("resnet18", seed=0))
-    assert folded_inside(big) is big
+    big = create_model("resnet18", seed=0)
+    assert folded_copy(big) is big
+
+
+@pytest.mark.parametrize("name", ["resnet18", "vgg13", "densenet161", "inceptionv3"])
+def test_a_folded_teacher_answers_the_same(name):
+    images = torch.randn(8, 3, 32, 32)
+    network = create_model(name, seed=0).train()
+    with torch.no_grad():
+        for _ in range(20):
+            network(images)
+    teacher = Teacher(network)
+    before = [value.clone() for value in teacher.state_dict().values()]
+    folded = folded_copy(teacher)
+    expected = teacher(images)
+    assert (folded(images) - expected).abs().max() < 1e-4 * expected.abs().max()
+    norms = [sum(isinstance(module, nn.BatchNorm2d) for module in form.modules()) for form in (teacher, folded)]
+    assert norms[1] <= norms[0] / 2 + 2
+    assert all(torch.equal(a, b) for a, b in zip(before, teacher.state_dict().values(), strict=True))
+
+
+def test_a_teacher_that_cannot_be_traced_answers_as_it_is():
+    class Branching(nn.Sequential):
+        def forward(self, images):
+            return super().forward(images) if images.mean() > 0 else super().forward(-images)
+
+    teacher = Teacher(Branching(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4 * 30 * 30, 10)))
+    images = torch.randn(4, 3, 32, 32)
+    assert torch.equal(teacher(images), folded_copy(teacher)(images))

@@ -15,7 +15,7 @@ from torch import nn
 
 from course_lib import train as training
 from course_lib.data import load_dataset
-from course_lib.distill import Teacher
+from course_lib.distill import RememberedTeacher, Teacher
 from course_lib.engine import Engine
 from course_lib.errors import CheckpointError, CourseError, TrainingError
 from course_lib.models.zoo import create_model
@@ -120,22 +120,55 @@ def test_evaluate_puts_the_mode_back(dataset):
     assert model.training
 
 
-def test_a_teacher_is_asked_about_the_very_batch_the_student_sees(dataset):
-    class Spy(nn.Module):
-        def __init__(self, model):
-            super().__init__()
-            self.model, self.seen = model, []
+@pytest.mark.parametrize("remembers", [True, False])
+def test_a_teacher_answers_about_the_very_views_the_student_sees(dataset, monkeypatch, remembers):
+    """Both networks keep what they are shown; every picture of the student must be one of the teacher's."""
+    seen = {"student": [], "teacher": []}
 
-        def forward(self, images):
-            self.seen.append(images.clone())
-            return self.model(images)
+    def spied(model, who):
+        model.register_forward_pre_hook(lambda module, inputs: seen[who].append(inputs[0].clone()))
+        return model
 
-    pupil, master = Spy(student()), Spy(student(seed=7))
-    train(pupil, dataclasses.replace(dataset, test=dataset.test.take(10)),
-          dataclasses.replace(RECIPE, epochs=1), teacher=Teacher(master), device="cpu", progress=False,
-          engine=Engine(torch.device("cpu")))  # fmt: skip
-    assert len(master.seen) == 3
-    assert all(torch.equal(a, b) for a, b in zip(pupil.seen, master.seen, strict=False))
+    if not remembers:
+        monkeypatch.setattr(training, "remembering", lambda teacher, dataset: teacher)
+    train(spied(student(), "student"), dataclasses.replace(dataset, test=dataset.test.take(10)),
+          dataclasses.replace(RECIPE, epochs=1), teacher=Teacher(spied(student(seed=7), "teacher")), device="cpu",
+          progress=False, engine=Engine(torch.device("cpu")))  # fmt: skip
+    shown, answered = torch.cat(seen["student"][:3]), torch.cat(seen["teacher"])
+    assert len(shown) == 60 and torch.equal(shown, answered[:60])  # what follows only fills up the teacher's last batch
+
+
+def test_remembered_answers_train_the_same_student(dataset, monkeypatch):
+    taught, remembered = student(), student()
+    run(remembered, dataset, teacher=Teacher(student(seed=7)))
+    monkeypatch.setattr(training, "remembering", lambda teacher, dataset: teacher)
+    run(taught, dataset, teacher=Teacher(student(seed=7)))
+    assert all(
+        torch.allclose(a, b, atol=1e-5) for a, b in zip(taught.parameters(), remembered.parameters(), strict=True)
+    )
+
+
+def test_a_memory_of_more_than_a_gigabyte_is_not_kept(dataset):
+    teacher = Teacher(student())
+    assert isinstance(training.remembering(teacher, dataset), RememberedTeacher)
+    hundred = dataclasses.replace(dataset, classes=tuple(f"class {n}" for n in range(100_000)))
+    assert training.remembering(teacher, hundred) is teacher
+
+
+def test_a_full_memory_is_told_in_one_line(dataset, tmp_path):
+    checkpoint = tmp_path / "run.pt"
+    stop_after(1, lambda: run(student(), dataset, checkpoint=checkpoint))
+    kept = checkpoint.read_bytes()
+
+    def full(module, inputs):
+        if module.training:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+
+    model = student()
+    model.register_forward_pre_hook(full)
+    with pytest.raises(TrainingError, match="out of memory on cpu with batches of 20 images") as caught:
+        run(model, dataset, checkpoint=checkpoint)
+    assert "\n" not in str(caught.value) and checkpoint.read_bytes() == kept
 
 
 def test_distillation_follows_eq_1_and_leaves_the_teacher_alone(dataset):

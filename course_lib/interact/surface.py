@@ -8,10 +8,10 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from course_lib.interact.drawing import LABEL_SIZE, ORANGE, Labels, explorer
+from course_lib.interact.drawing import LABEL_SIZE, ORANGE, Labels
 from course_lib.interact.gallery import Gallery, choose
 from course_lib.interact.softening import Terms, gradient_terms, loss_terms
-from course_lib.interact.temperature import HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE
+from course_lib.interact.temperature import HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE, eq1_explorer
 from course_lib.report import BLACK, BLUE, VERMILION
 from course_lib.results import Logits
 
@@ -42,20 +42,8 @@ def surface_explorer(
     Raises:
         ValueError: the parts do not fit one another, or a slider has no such position.
     """
-    from ipywidgets import FloatSlider, IntSlider
-
-    if not LOWEST_TEMPERATURE <= temperature <= HIGHEST_TEMPERATURE:
-        raise ValueError(f"temperature={temperature} is no position of the slider: choose 0.5 to 20")
     panel = _SurfacePicture(choose(teacher, student, images, classes, rows))
-    picture = panel.middle if picture is None else picture
-    panel.draw(temperature, alpha, picture)  # refuses what the sliders would silently move into their range
-    span = {"min": LOWEST_TEMPERATURE, "max": HIGHEST_TEMPERATURE, "step": 0.5}
-    hot = FloatSlider(temperature, **span, description="T", readout_format=".1f")
-    weight = FloatSlider(alpha, min=0, max=1, step=0.05, description="alpha")
-    number = IntSlider(picture, min=0, max=len(panel.gallery.labels) - 1, description="picture")
-    for slider, name in ((hot, "temperature"), (weight, "alpha"), (number, "picture")):
-        slider.add_class(f"course-surface-{name}")
-    return explorer(panel, [hot, weight, number])
+    return eq1_explorer(panel, temperature, alpha, picture, css="course-surface")
 
 
 def surface_figure(

@@ -47,11 +47,20 @@ def temperature_explorer(
     Raises:
         ValueError: the parts do not fit one another, or a slider has no such position.
     """
+    panel = _TemperaturePicture(choose(teacher, student, images, classes, rows))
+    return eq1_explorer(panel, temperature, alpha, picture, css="course")
+
+
+def eq1_explorer(panel, temperature: float, alpha: float, picture: int | None, css: str) -> "ipywidgets.VBox":
+    """Sliders over T, alpha and the test image for a picture of a Gallery; their CSS classes begin with ``css``.
+
+    Raises:
+        ValueError: a slider has no such position.
+    """
     from ipywidgets import FloatSlider, IntSlider
 
     if not LOWEST_TEMPERATURE <= temperature <= HIGHEST_TEMPERATURE:
         raise ValueError(f"temperature={temperature} is no position of the slider: choose 0.5 to 20")
-    panel = _TemperaturePicture(choose(teacher, student, images, classes, rows))
     picture = panel.middle if picture is None else picture
     panel.draw(temperature, alpha, picture)  # refuses what the sliders would silently move into their range
     span = {"min": LOWEST_TEMPERATURE, "max": HIGHEST_TEMPERATURE, "step": 0.5}
@@ -59,7 +68,7 @@ def temperature_explorer(
     weight = FloatSlider(alpha, min=0, max=1, step=0.05, description="alpha")
     number = IntSlider(picture, min=0, max=len(panel.gallery.labels) - 1, description="picture")
     for slider, name in ((hot, "temperature"), (weight, "alpha"), (number, "picture")):
-        slider.add_class(f"course-{name}")
+        slider.add_class(f"{css}-{name}")
     return explorer(panel, [hot, weight, number])
 
 

@@ -84,14 +84,15 @@ def latency_ms(model: nn.Module, batch: int = 1, size: int = 32, repeats: int = 
 
 def _timed(model: nn.Module, images: Tensor) -> float:
     """Seconds of one forward pass."""
-    _finish_pending_work(images.device)
+    finish_pending_work(images.device)
     start = time.perf_counter()
     model(images)
-    _finish_pending_work(images.device)
+    finish_pending_work(images.device)
     return time.perf_counter() - start
 
 
-def _finish_pending_work(device: torch.device) -> None:
+def finish_pending_work(device: torch.device) -> None:
+    """Wait until ``device`` has done all that was asked of it; before and after whatever is timed."""
     if device.type == "cuda":  # a GPU works on while Python goes on
         torch.cuda.synchronize(device)
 

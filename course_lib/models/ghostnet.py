@@ -364,14 +364,14 @@ def fold(model: nn.Module) -> nn.Module:
     if not isinstance(model.stem, ConvBN):
         raise ValueError("this network is folded already: fold the training form once, and keep both")
     folded = copy.deepcopy(model)
-    _fold_inside(folded)
+    fold_inside(folded)
     return folded.eval()
 
 
-def _fold_inside(module: nn.Module) -> None:
+def fold_inside(module: nn.Module) -> None:
     """Replace, in place, each conv+BN pair and each branched convolution in ``module`` by one convolution."""
     for name, child in module.named_children():
         if isinstance(child, ConvBN | BranchedConv):
             setattr(module, name, child.fold())
         else:
-            _fold_inside(child)
+            fold_inside(child)
