@@ -293,7 +293,7 @@ def train_run(run: Run, budget: Budget, live: LiveLine) -> tuple[dict, Tensor]:
 
 
 def listing(wanted: Iterable[Run]) -> list[str]:
-    """One line a run: done, damaged, running, begun or missing; the time it needs and how that is known; its teachers.
+    """One line a run: its state (done, damaged, running, begun, missing); what it reached or still needs; its teachers.
 
     The last line sums up.
     """
@@ -308,7 +308,10 @@ def listing(wanted: Iterable[Run]) -> list[str]:
         left = 0.0 if state == "done" else estimate.run - done * estimate.epoch
         rest += left
         words = f"{state:<8}{run}"
-        if state != "done":
+        if state == "done":
+            result = results.read_result(run.result)
+            words += f": {result['last_accuracy']:.2f} % after {in_words(result['wall_seconds'])}"
+        else:
             words += f": about {in_words(left)} ({estimate.source})"
         if state in ("begun", "running") and done:
             words += f", {done} epochs done"

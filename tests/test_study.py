@@ -368,6 +368,8 @@ def test_listing_tells_done_running_begun_damaged_and_missing():
         "missing",
         "missing",
     ]
+    reached = stored()["gn-s-1.0x"].history[-1]["test_accuracy"]
+    assert lines[1].startswith(f"done    gn-s-1.0x, seed 0: {reached:.2f} % after ")
     assert "1 epochs done" in lines[2] and "about" in lines[2]
     assert "(measured)" in study.listing(runs("gn-s-1.0x", profile=TWO_EPOCHS, seed=1))[1]
     assert "(model)" in lines[3] and "needs vgg13, seed 0" in lines[-2]
