@@ -66,7 +66,8 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--turns", type=int, default=3, metavar="N", help="how often both loops take turns (default 3)"
     )
-    command.add_argument("--steps", type=int, default=4, metavar="N", help="steps of a turn (default 4)")
+    command.add_argument("--steps", type=int, metavar="N", help="steps of a turn (default 100 on a GPU, 4 on the CPU)")
+    command.add_argument("--together", type=int, default=0, metavar="N", help="also time N runs at once")
     command.add_argument("--batch-size", type=int, metavar="N", help="default 256 on a GPU, 128 on the CPU")
     command.add_argument("--json", type=Path, metavar="FILE", help="write the report there as well")
     command.set_defaults(command=bench, profile=None)
@@ -157,12 +158,11 @@ def bench(options: argparse.Namespace) -> int:
     """Print images a second and peak memory of engine and plain reference."""
     from course_lib import bench as benchmark
 
-    if min(options.turns, options.steps, options.batch_size or 1) < 1:
-        raise ValueError("--turns, --steps and --batch-size take a number from 1 on")
+    if min(options.turns, options.steps or 1, options.batch_size or 1) < 1 or options.together < 0:
+        raise ValueError("--turns, --steps and --batch-size take a number from 1 on, --together one from 0 on")
     tasks = benchmark.tasks_named(options.tasks) if options.tasks else benchmark.TASKS
-    benchmark.main(
-        options.json, tasks=tasks, turns=options.turns, steps=options.steps, batch_size=options.batch_size
-    )  # fmt: skip
+    settings = {name: getattr(options, name) for name in ("turns", "steps", "batch_size", "together")}
+    benchmark.main(options.json, tasks=tasks, **settings)
     return 0
 
 

@@ -5,14 +5,13 @@ by one, float32, NCHW, nothing compiled. Both train the same network on the same
 that whatever else the machine does falls on both; the table shows the median of the turns' ratios.
 """
 
-import contextlib
 import json
-import math
+import multiprocessing
 import os
 import statistics
-import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,8 +26,9 @@ from course_lib.distill import Ensemble, RememberedTeacher, Teacher, distillatio
 from course_lib.engine import choose_engine
 from course_lib.errors import CourseError
 from course_lib.files import atomic_write
+from course_lib.measure import PeakMemory, machine, median_seconds
 from course_lib.models.cost import finish_pending_work, latency_ms
-from course_lib.models.ghostnet import fold, set_merging
+from course_lib.models.ghostnet import fold
 from course_lib.models.zoo import create_model
 from course_lib.train import Recipe
 
@@ -70,20 +70,28 @@ TASKS = (
 
 
 def run(
-    tasks=TASKS, *, batch_size: int | None = None, steps: int = 4, turns: int = 3, device: torch.device | None = None
+    tasks=TASKS,
+    *,
+    batch_size: int | None = None,
+    steps: int | None = None,
+    turns: int = 3,
+    together: int = 0,
+    device: torch.device | None = None,
 ) -> dict:
     """Time every task and return the report: machine, settings, one row a task, folded inference.
 
     Args:
         tasks: rows of the table.
         batch_size: images a step; default the paper's 256 on a GPU and 128 on the CPU.
-        steps: steps of one turn, after one that is not counted.
+        steps: steps of one turn, after one that is not counted; default 100 on a GPU and 4 on the CPU.
         turns: how often engine and reference take turns.
+        together: also time this many runs of the first task at once, against one alone.
         device: default the GPU where there is one.
     """
     device = device or train.default_device()
     batch_size = batch_size or (256 if device.type == "cuda" else 128)
-    images = load_dataset("cifar10", "sample").train.take(min(2_000, batch_size * steps))
+    steps = steps or (100 if device.type == "cuda" else 4)
+    images = sample(batch_size * steps)
     rows = []
     for task in tasks:
         rows.append(time_task(task, images, batch_size, steps, turns, device))
@@ -94,9 +102,16 @@ def run(
         "steps": steps,
         "turns": turns,
         "tasks": rows,
-        "augmentation": time_augmentation(images, batch_size, rows),
+        "augmentation": time_augmentation(images, batch_size, rows, device),
         "folded": [time_folded(size) for size in (1, 256)],
+        "together": time_together(tasks[0], together, batch_size, steps, device) if together else None,
     }
+
+
+def sample(count: int) -> ImageSet:
+    """``count`` images: those of the sample, over and over where there are fewer."""
+    images = load_dataset("cifar10", "sample").train
+    return images[torch.arange(count) % len(images)]
 
 
 def time_task(task: Task, images: ImageSet, batch_size: int, steps: int, turns: int, device: torch.device) -> dict:
@@ -231,65 +246,49 @@ def timm_model(name: str) -> nn.Module:
     return model
 
 
-def time_augmentation(images: ImageSet, batch_size: int, rows: list[dict]) -> dict:
+def time_augmentation(images: ImageSet, batch_size: int, rows: list[dict], device: torch.device) -> dict:
     """Seconds to cut, flip and normalise a batch, and its share in a step of the first task."""
-    views = train.draw_views(batch_size, torch.Generator().manual_seed(0))
-    batch = images.images[torch.arange(batch_size) % len(images)]
-    seconds = median_seconds(lambda: train.normalise(train.crop_and_flip(batch, views)), 20)
+    views = train.draw_views(batch_size, torch.Generator().manual_seed(0), device)
+    batch = images.images[torch.arange(batch_size) % len(images)].to(device)
+    seconds = median_seconds(lambda: train.normalise(train.crop_and_flip(batch, views)), 20, device)
     step = batch_size / rows[0]["engine_images_per_second"]
     return {"seconds": seconds, "share_of_a_step": seconds / step, "step_of": rows[0]["task"]}
 
 
-KINDS = {  # what the profiler calls an operation, by the kind a reader knows
-    "batch norm": ("batch_norm",),
-    "convolution": ("convolution",),
-    "merging": ("MergedOnCPU", "aten::mm", "addmm_", "aten::bmm"),
-    "additions": ("aten::add", "aten::add_"),
-}
+def time_together(task: Task, copies: int, batch_size: int, steps: int, device: torch.device) -> dict:
+    """Images a second of one run alone and of ``copies`` at once: a process each, as the study's workers are."""
+    alone = sum(_speeds_of_processes(task, 1, batch_size, steps, device))
+    at_once = _speeds_of_processes(task, copies, batch_size, steps, device)
+    return {
+        "task": task.name,
+        "copies": copies,
+        "alone": round(alone, 1),
+        "at_once": [round(speed, 1) for speed in at_once],
+        "ratio": round(sum(at_once) / alone, 2),
+    }
 
 
-def step_by_kind(merging: bool, batch_size: int = 32, width: float = 1.0) -> dict[str, float]:
-    """Milliseconds that one training step of GN-S spends in each of :data:`KINDS`, and in everything else.
-
-    Args:
-        merging: with merged branches, or branch by branch.
-        batch_size: images of the step (noise: speed does not look at them).
-        width: of the GN-S.
-    """
-    from torch.profiler import ProfilerActivity, profile
-
-    model = create_model("gn-s", width=width, seed=0).to(memory_format=torch.channels_last).train()
-    set_merging(model, merging)
-    images = torch.randn(batch_size, 3, 32, 32).contiguous(memory_format=torch.channels_last)
-    labels = torch.zeros(batch_size, dtype=torch.long)
-    for _ in range(2):  # the first step compiles and allocates
-        F.cross_entropy(model(images), labels).backward()
-    with _silent_stderr(), profile(activities=[ProfilerActivity.CPU]) as recorded:
-        F.cross_entropy(model(images), labels).backward()
-    spent = dict.fromkeys([*KINDS, "everything else"], 0.0)
-    for event in recorded.key_averages():
-        kind = next((kind for kind, names in KINDS.items() if _is_named(event.key, names)), "everything else")
-        spent[kind] += event.self_cpu_time_total / 1e3
-    return spent
+def _speeds_of_processes(task: Task, copies: int, batch_size: int, steps: int, device: torch.device) -> list[float]:
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager, ProcessPoolExecutor(copies, mp_context=context) as pool:
+        start = manager.Barrier(copies, timeout=900)  # compiling takes minutes; a copy that died must not be awaited
+        threads = max(1, torch.get_num_threads() // copies)
+        runs = [pool.submit(_speed_from, start, task, batch_size, steps, str(device), threads) for _ in range(copies)]
+        return [run.result() for run in runs]
 
 
-@contextlib.contextmanager
-def _silent_stderr():
-    """Nothing reaches stderr inside: the profiler's C++ part writes when it starts and stops, asked or not."""
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
-
-
-def _is_named(operation: str, names: tuple[str, ...]) -> bool:
-    """Whether the profiler's name of an operation is one of ``names``: whole with a prefix, else in part."""
-    return any(operation == name if name.startswith("aten::") else name in operation for name in names)
+def _speed_from(start, task: Task, batch_size: int, steps: int, device: str, threads: int) -> float:
+    """Images a second of a run whose timed steps begin when all copies have warmed up; in a process of its own."""
+    torch.set_num_threads(threads)
+    place = torch.device(device)
+    images = sample(batch_size * steps)
+    epoch = engine_run(task, images, batch_size, place)
+    epoch(steps)
+    start.wait()
+    started = time.perf_counter()
+    seen = sum(epoch(steps) for _ in range(3))
+    finish_pending_work(place)
+    return seen / (time.perf_counter() - started)
 
 
 def time_folded(batch_size: int) -> dict:
@@ -303,74 +302,11 @@ def time_folded(batch_size: int) -> dict:
     return {"batch_size": batch_size, "training_form": plain, "folded": fast, "ratio": round(ratio, 2)}
 
 
-def median_seconds(work: Callable, repeats: int) -> float:
-    """The median time of ``work`` in seconds, after one call that is not counted."""
-    work()
-    times = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
-
-
-class PeakMemory:
-    """The most memory in megabytes while it is open: of the GPU, or of this process (which never gives back all)."""
-
-    def __init__(self, device: torch.device):
-        self.device, self.megabytes = device, math.nan
-
-    def __enter__(self) -> "PeakMemory":
-        if self.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(self.device)
-        else:
-            _reset_peak_of_process()
-        return self
-
-    def __exit__(self, *_) -> None:
-        if self.device.type == "cuda":
-            self.megabytes = torch.cuda.max_memory_allocated(self.device) / 1e6
-        else:
-            self.megabytes = _peak_of_process()
-
-
-def _reset_peak_of_process() -> None:
-    """On Linux the high-water mark can be set back to what is used now; elsewhere it stays."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return
-
-
-def _peak_of_process() -> float:
-    """Megabytes of resident memory at the high-water mark; NaN where Linux's /proc is missing."""
-    try:
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        return math.nan
-    return int(status.split("VmHWM:")[1].split()[0]) / 1e3
-
-
-def machine(device: torch.device) -> dict:
-    """What the numbers were measured on."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
-    return {"device": name, "threads": torch.get_num_threads(), "torch": torch.__version__}
-
-
-def processor() -> str:
-    """The CPU's name where Linux tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return "CPU"
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "CPU")
-
-
 def row_text(row: dict) -> str:
     """One line of the table."""
     low, high = row["ratio_range"]
     return (
-        f"{row['task']:<36} {row['engine_images_per_second']:>9,.0f} {row['plain_images_per_second']:>9,.0f}"
+        f"{row['task']:<45} {row['engine_images_per_second']:>9,.0f} {row['plain_images_per_second']:>9,.0f}"
         f"   {row['ratio']:>5.2f}x ({low:.2f} to {high:.2f})"
         f"   {row['engine_megabytes']:>7,} {row['plain_megabytes']:>7,} MB"
     )
@@ -378,13 +314,16 @@ def row_text(row: dict) -> str:
 
 def main(out: Path | None = None, **settings) -> dict:
     """Print the table as it grows, write the JSON where ``out`` says, and return the report."""
-    print(f"{'':<36} {'engine':>9} {'plain':>9}   images a second; peak memory of each", flush=True)
+    print(f"{'':<45} {'engine':>9} {'plain':>9}   images a second; peak memory of each", flush=True)
     report = run(**settings)
     share = report["augmentation"]["share_of_a_step"]
     print(f"augmentation: {100 * share:.2f} % of a step of {report['augmentation']['step_of']}")
     for row in report["folded"]:
         times = f"{1e3 * row['training_form']:.1f} ms, folded {1e3 * row['folded']:.1f} ms"
         print(f"GN-S 1.0x answers a batch of {row['batch_size']}: {times}: {row['ratio']:.2f}x")
+    if at_once := report["together"]:
+        speeds = f"{at_once['alone']:,.0f} images/s alone, {sum(at_once['at_once']):,.0f} together"
+        print(f"{at_once['copies']} runs at once, {at_once['task']}: {speeds}: {at_once['ratio']:.2f}x")
     if out is not None:
         atomic_write(out, json.dumps(report, indent=1).encode())
         print(f"written to {out}")

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from course_lib import bench
+from course_lib import bench, measure
 from course_lib.__main__ import main
 from course_lib.augment import VIEWS
 from course_lib.bench import Task
@@ -21,6 +21,18 @@ def test_a_small_run_reports_both_loops(tmp_path):
         assert row["ratio"] == pytest.approx(row["engine_images_per_second"] / row["plain_images_per_second"], rel=0.1)
     assert 0 < report["augmentation"]["share_of_a_step"] < 1
     assert [row["batch_size"] for row in report["folded"]] == [1, 256]
+    assert report["together"] is None
+
+
+def test_runs_at_once_are_counted_one_by_one():
+    report = bench.time_together(Task("small", "gn-s", 0.5), 2, 16, 1, torch.device("cpu"))
+    assert len(report["at_once"]) == 2 and min(report["at_once"]) > 0
+    assert report["ratio"] == pytest.approx(sum(report["at_once"]) / report["alone"], rel=0.01)
+
+
+def test_the_sample_is_shown_again_where_more_images_are_asked_for():
+    images = bench.sample(2_600)
+    assert len(images) == 2_600 and torch.equal(images.images[2_500], images.images[0])
 
 
 def test_the_plain_reference_sees_as_many_images_as_it_says():
@@ -37,7 +49,7 @@ def test_an_unknown_task_is_one_line(capsys):
 
 
 def test_merging_takes_the_batch_norms_out_of_a_step():
-    plain, merged = bench.step_by_kind(False, 4, 0.5), bench.step_by_kind(True, 4, 0.5)
+    plain, merged = measure.step_by_kind(False, 4, 0.5), measure.step_by_kind(True, 4, 0.5)
     assert merged["batch norm"] < 0.2 * plain["batch norm"]
     assert plain["merging"] < 0.1 * sum(plain.values()) and merged["merging"] > 0
 

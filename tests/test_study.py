@@ -353,6 +353,7 @@ def test_what_another_process_finished_meanwhile_is_not_run_twice(monkeypatch):
 
 def test_listing_tells_done_running_begun_damaged_and_missing():
     study.run(["gn-s-1.0x", "gn-s-1.9x"], profile=TWO_EPOCHS)
+    reached = stored()["gn-s-1.0x"].history[-1]["test_accuracy"]
     rows = runs("gn-s-1.0x", "gn-s-1.3x", "gn-s-1.6x", "gn-s-1.9x", "gn-s-1.0x<vgg13", profile=TWO_EPOCHS)
     rows[1].checkpoint.parent.mkdir(parents=True, exist_ok=True)
     state = torch.load(rows[0].checkpoint, weights_only=True)
@@ -368,7 +369,6 @@ def test_listing_tells_done_running_begun_damaged_and_missing():
         "missing",
         "missing",
     ]
-    reached = stored()["gn-s-1.0x"].history[-1]["test_accuracy"]
     assert lines[1].startswith(f"done    gn-s-1.0x, seed 0: {reached:.2f} % after ")
     assert "1 epochs done" in lines[2] and "about" in lines[2]
     assert "(measured)" in study.listing(runs("gn-s-1.0x", profile=TWO_EPOCHS, seed=1))[1]
