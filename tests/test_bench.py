@@ -26,8 +26,9 @@ def test_a_small_run_reports_both_loops(tmp_path):
 
 def test_runs_at_once_are_counted_one_by_one():
     report = bench.time_together(Task("small", "gn-s", 0.5), 2, 16, 1, torch.device("cpu"))
-    assert len(report["at_once"]) == 2 and min(report["at_once"]) > 0
-    assert report["ratio"] == pytest.approx(sum(report["at_once"]) / report["alone"], rel=0.01)
+    assert len(report["at_once"]) == 2
+    assert min(report["at_once"]) > report["alone"] / 10  # threads that spin for each other brought it to a twentieth
+    assert report["ratio"] == pytest.approx(sum(report["at_once"]) / report["alone"], abs=0.011)
 
 
 def test_the_sample_is_shown_again_where_more_images_are_asked_for():

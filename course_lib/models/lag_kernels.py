@@ -19,7 +19,9 @@ def forward(x: Tensor, lags: Sequence[tuple[int, int]], row_class: Sequence[int]
     """Sums (lags + 1, classes, W, C) of ``x`` (N, C, H, W): see ``merging.lag_products``."""
     n, channels, height, width = x.shape
     length, steps = width * channels, _steps(lags, channels)
-    shares = _sums(_in_order(x), n, height, length, steps, np.array(row_class), classes, _threads())
+    shares = np.zeros((_threads(), (len(lags) + 1) * classes * length), np.float32)  # each thread adds up some images
+    loop = _sums_at_once if len(shares) > 1 else _sums
+    loop(_in_order(x), 0, n, height, length, steps, np.array(row_class), classes, shares)
     return torch.from_numpy(shares.sum(0)).view(len(lags) + 1, classes, width, channels)
 
 
@@ -28,11 +30,10 @@ def backward(
 ) -> None:
     """Add to ``of_x`` (N, C, H, W, in channels_last order) what flows back to ``x`` from its sums."""
     n, channels, height, width = x.shape
-    _threads()
-    factors = of_sums.contiguous().view(-1).numpy()
+    factors, classes = of_sums.contiguous().view(-1).numpy(), of_sums.shape[1]
     length, steps = width * channels, _steps(lags, channels)
-    row_class, classes = np.array(row_class), of_sums.shape[1]
-    _gradients(_in_order(x), n, height, length, steps, row_class, classes, factors, _in_order(of_x))
+    loop = _gradients_at_once if _threads() > 1 else _gradients
+    loop(_in_order(x), 0, n, height, length, steps, np.array(row_class), classes, factors, _in_order(of_x))
 
 
 def _in_order(x: Tensor) -> np.ndarray:
@@ -46,9 +47,14 @@ def _steps(lags: Sequence[tuple[int, int]], channels: int) -> np.ndarray:
 
 
 def _threads() -> int:
-    """Use as many threads as torch does; returns how many."""
+    """Use as many threads as torch does; returns how many.
+
+    With one, the plain loops are called: numba's pool would wake all its threads even then, and those of two runs on
+    two cores wait for each other so long that each trains at a fifteenth of its speed.
+    """
     threads = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)
-    numba.set_num_threads(threads)
+    if threads > 1:
+        numba.set_num_threads(threads)
     return threads
 
 
@@ -64,29 +70,33 @@ def _add_product(total, at, x, x_at, y, y_at, count):
         total[at + i] += x[x_at + i] * y[y_at + i]
 
 
+@numba.njit(nogil=True, fastmath=True, cache=True)
+def _sums(x, first, last, height, length, steps, row_class, classes, shares):
+    sums = shares[0]
+    for n in range(first, last):
+        for h in range(height):
+            row, own = (n * height + h) * length, row_class[h] * length
+            _add(sums, OFFSET(own + len(steps) * classes * length), x, OFFSET(row), OFFSET(length))
+            for k in range(len(steps)):
+                down, along = steps[k]
+                low, count = max(0, -along), length - abs(along)
+                if h + down < height and count > 0:
+                    one, other = row + low, row + down * length + low + along
+                    at = own + k * classes * length + low
+                    _add_product(sums, OFFSET(at), x, OFFSET(one), x, OFFSET(other), OFFSET(count))
+
+
 @numba.njit(parallel=True, fastmath=True, cache=True)
-def _sums(x, images, height, length, steps, row_class, classes, threads):
-    table = (len(steps) + 1) * classes * length
-    shares = np.zeros((threads, table), np.float32)  # each thread adds up some of the images
-    flat = shares.reshape(-1)
+def _sums_at_once(x, first, last, height, length, steps, row_class, classes, shares):
+    threads, images = len(shares), last - first
     for thread in numba.prange(threads):
-        for n in range(thread * images // threads, (thread + 1) * images // threads):
-            for h in range(height):
-                row, own = (n * height + h) * length, thread * table + row_class[h] * length
-                _add(flat, OFFSET(own + len(steps) * classes * length), x, OFFSET(row), OFFSET(length))
-                for k in range(len(steps)):
-                    down, along = steps[k]
-                    low, count = max(0, -along), length - abs(along)
-                    if h + down < height and count > 0:
-                        first, second = row + low, row + down * length + low + along
-                        at = own + k * classes * length + low
-                        _add_product(flat, OFFSET(at), x, OFFSET(first), x, OFFSET(second), OFFSET(count))
-    return shares
+        low, high = first + thread * images // threads, first + (thread + 1) * images // threads
+        _sums(x, low, high, height, length, steps, row_class, classes, shares[thread : thread + 1])
 
 
-@numba.njit(parallel=True, fastmath=True, cache=True)
-def _gradients(x, images, height, length, steps, row_class, classes, factors, of_x):
-    for n in numba.prange(images):
+@numba.njit(nogil=True, fastmath=True, cache=True)
+def _gradients(x, first, last, height, length, steps, row_class, classes, factors, of_x):
+    for n in range(first, last):
         for h in range(height):
             row, own = (n * height + h) * length, row_class[h] * length
             _add(of_x, OFFSET(row), factors, OFFSET(own + len(steps) * classes * length), OFFSET(length))
@@ -99,3 +109,9 @@ def _gradients(x, images, height, length, steps, row_class, classes, factors, of
                 if count > 0 and h - down >= 0:  # and as the second
                     at, other = (k * classes + row_class[h - down]) * length + low, row - down * length + low
                     _add_product(of_x, OFFSET(row + low + along), factors, OFFSET(at), x, OFFSET(other), OFFSET(count))
+
+
+@numba.njit(parallel=True, fastmath=True, cache=True)
+def _gradients_at_once(x, first, last, height, length, steps, row_class, classes, factors, of_x):
+    for n in numba.prange(first, last):
+        _gradients(x, n, n + 1, height, length, steps, row_class, classes, factors, of_x)
