@@ -10,6 +10,7 @@ bit for bit.
 import dataclasses
 import io
 import math
+import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -180,7 +181,8 @@ def train(
     if evaluation is None:  # the checkpoint was of a finished run
         evaluation = evaluate(engine.for_answers(forward), dataset.test, engine=engine)
     seconds = sum(row["seconds"] for row in history)
-    return TrainingRun(history, evaluation.logits, seconds, _median([row["images_per_second"] for row in history]))
+    speeds = [row["images_per_second"] for row in history]
+    return TrainingRun(history, evaluation.logits, seconds, statistics.median(speeds))
 
 
 def remembering(teacher: nn.Module, dataset: Dataset) -> nn.Module | RememberedTeacher:
@@ -355,8 +357,3 @@ def print_progress(name: str, row: dict, epochs: int) -> None:
         file=sys.stdout,
         flush=True,
     )
-
-
-def _median(values: list[float]) -> float:
-    ordered = sorted(values)
-    return ordered[len(ordered) // 2]
