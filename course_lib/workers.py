@@ -7,6 +7,7 @@ import contextlib
 import multiprocessing
 import os
 import queue
+import threading
 from collections.abc import Iterable
 
 import torch
@@ -39,10 +40,17 @@ def work_together(
 
 
 def _work(wanted: list[Run], budget: Budget, threads: int, answers) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ["OMP_NUM_THREADS"] = str(threads)
     torch.set_num_threads(threads)
     with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C reaches all at once; one message is enough
         answers.put(study.work(wanted, budget, live=LiveLine(in_place=False)))
+
+
+def _end_with_parent() -> None:
+    """Wait for the end of the study that started this worker, and go too: killed, it cannot stop its workers itself."""
+    multiprocessing.parent_process().join()
+    os._exit(1)  # at once, as kill -9 would: the checkpoint of the last epoch stands
 
 
 def _collect(jobs: list, answers) -> list[study.Outcome]:
