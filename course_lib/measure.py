@@ -121,7 +121,8 @@ def _peak_of_process() -> float:
 def machine(device: torch.device) -> dict:
     """What the numbers were measured on."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
-    return {"device": name, "threads": torch.get_num_threads(), "torch": torch.__version__}
+    waiting = os.environ.get("OMP_WAIT_POLICY", "the system's default")
+    return {"device": name, "threads": torch.get_num_threads(), "waiting": waiting, "torch": torch.__version__}
 
 
 def processor() -> str:
