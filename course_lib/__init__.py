@@ -3,7 +3,7 @@
 import os
 
 # OpenMP's threads wait for each other by spinning; beside another busy process on the same cores, training then takes
-# five times as long; sleeping costs a run that is alone 5 to 15 %. It is read once, as torch is loaded.
+# five times as long; asleep, a lone run takes 5 to 15 % longer. Read once, as torch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 __version__ = "0.1.0"

@@ -12,7 +12,7 @@ from course_lib.lessons import find_lessons
 pytestmark = pytest.mark.browser
 
 SCREENSHOTS = Path(__file__).resolve().parent.parent.parent / "build" / "screenshots"
-# The promise is a redraw in under 100 ms at the median; this limit is loose, for machines that do other things meanwhile.
+# The promise is a redraw in under 100 ms (median); this limit is loose, for machines that do other things meanwhile.
 LIMIT_MS = 500
 MOVES = 12
 
