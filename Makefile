@@ -9,9 +9,6 @@ ARGS ?=
 # FRESH=1 runs again what the results store holds already.
 FRESH ?=
 
-# Read by torch as it is loaded; course_lib/__init__.py says why.
-export OMP_WAIT_POLICY ?= passive
-
 RUN := $(VENV)/bin/python
 INSTALL := $(RUN) -m pip --disable-pip-version-check install
 
