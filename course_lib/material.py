@@ -17,7 +17,7 @@ from course_lib.plan import Run
 from course_lib.profiles import Profile
 from course_lib.recipes import BIG_PICTURE, fed_size, teacher_sees_scraps
 from course_lib.scraps import ScrapTeacher
-from course_lib.train import default_device, read_checkpoint
+from course_lib.train import default_device, read_checkpoint, remembering
 
 HEAD = "classifier"  # EfficientNetV2-S's last part: made anew for fine-tuning, and trained at the full rate
 BACKBONE_FACTOR = 0.1  # PROTOCOL.md, 4.5
@@ -164,8 +164,7 @@ def _teacher(
     teacher = (teachers[0] if len(teachers) == 1 else Ensemble(teachers)).to(device)
     if scraps:
         return ScrapTeacher(teacher, dataset.train.images).to(device)
-    answering = choose_engine(device).for_answers(teacher)
-    return RememberedTeacher(answering, len(dataset.train), dataset.num_classes, device)
+    return remembering(choose_engine(device).for_answers(teacher), dataset, device)
 
 
 def told_about(run: Run) -> list[dict]:

@@ -302,14 +302,13 @@ def listing(wanted: Iterable[Run]) -> list[str]:
         return ["nothing to run: all rows of this choice are left out of the profile; name them to run them"]
     estimates, counts, rest, lines = _estimates(wanted), {}, 0.0, [wanted[0].profile.label]
     for run in wanted:
-        state, done = _state(run)
+        state, done, result = _state(run)
         estimate = estimates[run.profile].of(run)
         counts[state] = counts.get(state, 0) + 1
         left = 0.0 if state == "done" else estimate.run - done * estimate.epoch
         rest += left
         words = f"{state:<8}{run}"
-        if state == "done":
-            result = results.read_result(run.result)
+        if result:
             words += f": {result['last_accuracy']:.2f} % after {in_words(result['wall_seconds'])}"
         else:
             words += f": about {in_words(left)} ({estimate.source})"
@@ -323,18 +322,19 @@ def listing(wanted: Iterable[Run]) -> list[str]:
     return lines
 
 
-def _state(run: Run) -> tuple[str, int]:
-    """Where a run stands, and how many of its epochs are done."""
+def _state(run: Run) -> tuple[str, int, dict | None]:
+    """Where a run stands, how many of its epochs are done, and its result where it is finished."""
     if run.result.exists():
         try:
-            return "done", len(results.read_result(run.result)["history"])
+            result = results.read_result(run.result)
+            return "done", len(result["history"]), result
         except ResultError:
-            return "damaged", 0
+            return "damaged", 0, None
     done = epochs_done(run)
     try:
         with run_lock(run.name):
-            return ("begun" if done else "missing"), done
+            return ("begun" if done else "missing"), done, None
     except Held:
-        return "running", done
+        return "running", done, None
     except CourseError:  # a folder that is only for reading has no running runs
-        return ("begun" if done else "missing"), done
+        return ("begun" if done else "missing"), done, None

@@ -152,7 +152,7 @@ def train(
     network, dataset = Resized(model, input_size), dataset.to(device)
     forward = engine.for_training(network)
     if isinstance(teacher, nn.Module) and not getattr(teacher, "needs_rows", False):
-        teacher = remembering(engine.for_answers(teacher.to(device)), dataset)
+        teacher = remembering(engine.for_answers(teacher.to(device)), dataset, device)
     for note in engine.notes if progress else ():
         print(f"note: {note}", flush=True)
     optimizer = make_optimizer(parameters(model), recipe, device)
@@ -185,9 +185,9 @@ def train(
     return TrainingRun(history, evaluation.logits, seconds, statistics.median(speeds))
 
 
-def remembering(teacher: nn.Module, dataset: Dataset) -> nn.Module | RememberedTeacher:
-    """``teacher`` with a memory for its answers, unless that would take more than 1 GB (CIFAR-100 does)."""
-    count, classes, device = len(dataset.train), dataset.num_classes, dataset.train.images.device
+def remembering(teacher: nn.Module, dataset: Dataset, device: torch.device) -> nn.Module | RememberedTeacher:
+    """``teacher`` with a memory for its answers on ``device``, unless that takes more than 1 GB (CIFAR-100 does)."""
+    count, classes = len(dataset.train), dataset.num_classes
     if 4 * count * VIEWS * classes > 1e9:
         return teacher
     return RememberedTeacher(teacher, count, classes, device)

@@ -10,7 +10,7 @@ import pytest
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 COMMITTED = sorted(path for path in NOTEBOOKS.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
-MACHINE_PATH = re.compile(r"/home/|/root/|/work/|/tmp/|/Users/|/private/|/mnt/|[A-Z]:\\\\+Users")
+MACHINE_PATH = re.compile(r"/(?:home|root|work|tmp|Users|private|mnt)/|[A-Z]:\\\\+Users")
 MAX_BYTES = 1_500_000
 SHORT_CELL = 30  # lines
 WIDGET_TYPE = "application/vnd.jupyter.widget-view+json"

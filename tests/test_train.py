@@ -40,6 +40,7 @@ def same(a, b):
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
+CPU = torch.device("cpu")
 RECIPE = Recipe(epochs=3, batch_size=20, seed=1)
 
 
@@ -130,10 +131,10 @@ def test_a_teacher_answers_about_the_very_views_the_student_sees(dataset, monkey
         return model
 
     if not remembers:
-        monkeypatch.setattr(training, "remembering", lambda teacher, dataset: teacher)
+        monkeypatch.setattr(training, "remembering", lambda teacher, *_: teacher)
     train(spied(student(), "student"), dataclasses.replace(dataset, test=dataset.test.take(10)),
           dataclasses.replace(RECIPE, epochs=1), teacher=Teacher(spied(student(seed=7), "teacher")), device="cpu",
-          progress=False, engine=Engine(torch.device("cpu")))  # fmt: skip
+          progress=False, engine=Engine(CPU))  # fmt: skip
     shown, answered = torch.cat(seen["student"][:3]), torch.cat(seen["teacher"])
     assert len(shown) == 60 and torch.equal(shown, answered[:60])  # what follows only fills up the teacher's last batch
 
@@ -141,7 +142,7 @@ def test_a_teacher_answers_about_the_very_views_the_student_sees(dataset, monkey
 def test_remembered_answers_train_the_same_student(dataset, monkeypatch):
     taught, remembered = student(), student()
     run(remembered, dataset, teacher=Teacher(student(seed=7)))
-    monkeypatch.setattr(training, "remembering", lambda teacher, dataset: teacher)
+    monkeypatch.setattr(training, "remembering", lambda teacher, *_: teacher)
     run(taught, dataset, teacher=Teacher(student(seed=7)))
     assert all(
         torch.allclose(a, b, atol=1e-5) for a, b in zip(taught.parameters(), remembered.parameters(), strict=True)
@@ -150,9 +151,9 @@ def test_remembered_answers_train_the_same_student(dataset, monkeypatch):
 
 def test_a_memory_of_more_than_a_gigabyte_is_not_kept(dataset):
     teacher = Teacher(student())
-    assert isinstance(training.remembering(teacher, dataset), RememberedTeacher)
+    assert isinstance(training.remembering(teacher, dataset, CPU), RememberedTeacher)
     hundred = dataclasses.replace(dataset, classes=tuple(f"class {n}" for n in range(100_000)))
-    assert training.remembering(teacher, hundred) is teacher
+    assert training.remembering(teacher, hundred, CPU) is teacher
 
 
 def test_a_full_memory_is_told_in_one_line(dataset, tmp_path):
