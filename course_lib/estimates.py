@@ -48,8 +48,9 @@ class Estimates:
     def __init__(self, profile: Profile, stored: pd.DataFrame, device: str):
         self.profile, self.device = profile, device
         alike = stored[(stored["profile"] == profile.name) & stored["device"].astype(str).str.startswith(device)]
-        seconds = (alike["wall_seconds"].astype(float) / alike["epochs"].astype(float)).groupby(alike["key"])
-        self.measured: dict[str, float] = seconds.median().to_dict()
+        # The median epoch, not the whole run: a laptop that slept half an hour says nothing of the next one.
+        epochs = alike["history"].map(lambda history: statistics.median(row["seconds"] for row in history))
+        self.measured: dict[str, float] = epochs.astype(float).groupby(alike["key"]).median().to_dict()
 
     def of(self, run: Run) -> Estimate:
         """Seconds for an epoch and for all epochs of ``run``."""

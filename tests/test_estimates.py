@@ -3,7 +3,7 @@
 import io
 
 import pytest
-from fabricated import fake_store
+from fabricated import fake_result, fake_store
 
 from course_lib import results
 from course_lib.estimates import Estimates, model_seconds
@@ -24,7 +24,7 @@ def test_without_a_measurement_the_model_speaks(tmp_path):
 
 
 def test_a_measured_run_counts_and_corrects_the_others(tmp_path):
-    fake_store(tmp_path, {"gn-s-1.0x": {0: 50.0, 1: 50.0}}, profile=LAPTOP)  # 2.5 s for two epochs
+    fake_store(tmp_path, {"gn-s-1.0x": {0: 50.0, 1: 50.0}}, profile=LAPTOP)  # 1.25 s an epoch
     estimates = Estimates(LAPTOP, results.load_results(tmp_path), "cpu")
     measured = estimates.of(Run("gn-s-1.0x", LAPTOP, seed=4))
     assert measured == (1.25, 12 * 1.25, "measured")
@@ -43,6 +43,13 @@ def test_the_laptop_profile_fits_a_night():
     minutes = {run.key: 12 * model_seconds(run, "cpu") / 60 for run in with_teachers(queue(LAPTOP))}
     assert sum(minutes.values()) < 12 * 60
     assert max(value for key, value in minutes.items() if "ensemble" not in key) < 90
+
+
+def test_an_epoch_in_which_the_laptop_slept_does_not_count(tmp_path):
+    result = fake_result(profile=LAPTOP, accuracies=(20.0, 30.0, 40.0))
+    result["history"][1]["seconds"] = 3_600.0
+    results.save_result({**result, "wall_seconds": 3_602.5}, tmp_path)
+    assert Estimates(LAPTOP, results.load_results(tmp_path), "cpu").of(Run("gn-s-1.0x", LAPTOP)).epoch == 1.25
 
 
 ROW = {"epoch": 3, "test_accuracy": 45.678, "images_per_second": 1234.5, "seconds": 60.0}
