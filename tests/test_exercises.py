@@ -41,6 +41,17 @@ def test_every_lesson_has_some():
         assert len([exercise for exercise in ALL if exercise.lesson == lesson]) >= 3, lesson.name
 
 
+def test_the_teaching_guide_gives_their_hours():
+    """Sums of the printed minutes, to the half hour; below an hour to the minute."""
+    guide = (ROOT / "notebooks" / "README.md").read_text(encoding="utf-8")
+    for lesson in lessons():
+        minutes = sum(exercise.minutes for exercise in ALL if exercise.lesson == lesson)
+        halves = round(minutes / 30)
+        hours = f"{halves // 2 or ''}{'½' if halves % 2 else ''} h" if minutes >= 60 else f"{minutes} min"
+        row = next(line for line in guide.splitlines() if f"]({lesson.name}) |" in line)
+        assert row.split("|")[3].strip() == hours, lesson.name
+
+
 @pytest.mark.parametrize("exercise", ALL, ids=name)
 def test_an_exercise_has_all_its_parts(exercise):
     assert exercise.level in LEVELS
