@@ -50,7 +50,8 @@ def soft_targets(image: np.ndarray, label: str, targets: Mapping[str, np.ndarray
         targets: by name, probabilities (C,); names with "mean" in them stand out.
     """
     figure = Figure(figsize=(8.4, 2.8), dpi=100, layout="constrained")
-    picture, *row = figure.subplots(1, 1 + len(targets), width_ratios=[1.3] + [1] * len(targets))
+    ratios = [1.3] + [1] * len(targets)
+    picture, *row = figure.subplots(1, len(ratios), width_ratios=ratios, squeeze=False)[0]
     picture.imshow(image)
     picture.set_title(f"label: {label}", fontsize=9)
     picture.axis("off")
@@ -169,7 +170,7 @@ def loudness(
     for (name, shares), (colour, look) in zip(same.items(), ((BLUE, "o-"), (VERMILION, "s--")), strict=True):
         left.plot(factors, shares, look, color=colour, label=f"as {name}")
     left.set(ylabel="same answer (%)")
-    left.legend(frameon=False, fontsize=9)
+    left.legend(frameon=False, fontsize=9, loc="center left")
     right.plot(factors, accuracy, "D-", color=GREEN, label="mean of logits")
     for name, value, (colour, line) in zip(same, alone, ((BLUE, "-."), (VERMILION, ":")), strict=True):
         right.axhline(value, color=colour, linestyle=line, label=f"{name} alone")
