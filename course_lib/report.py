@@ -182,7 +182,7 @@ def _caption(n: int, frame: pd.DataFrame, runs: pd.DataFrame, profile: str, reci
 def _provenance(runs: pd.DataFrame, profile: str, recipe: str) -> str:
     """The words that stand beside our numbers: the profile as it really ran, the data, the recipe."""
     if runs.empty:
-        return f"{profile} profile, recipe {recipe!r}: no runs yet"
+        return f"{profile} profile, recipe {recipe!r}: none of these rows has been run"
     run = runs.iloc[-1]
     data = f"{DATASET_NAMES.get(run['dataset'], run['dataset'])}, {int(run['test_images']):,} test images"
     shared = sorted(set(runs["recipe"]) - {recipe})

@@ -141,7 +141,7 @@ def test_an_empty_store_gives_the_papers_rows_and_none_of_ours(empty, n):
     assert len(frame) == len(report.paper_table(n))
     assert (frame["n"] == 0).all()
     assert frame[[report.OUR_ACCURACY, report.OUR_BEST, report.OUR_SD]].isna().all(axis=None)
-    assert "no runs yet" in frame.attrs["caption"]
+    assert "none of these rows has been run" in frame.attrs["caption"]
 
 
 def test_profiles_and_recipes_never_mix(tmp_path):
@@ -401,7 +401,7 @@ def draw_all(frame: pd.DataFrame, profile: str) -> list:
 def test_figures_of_an_empty_store_say_that_nothing_ran(empty):
     for figure in draw_all(empty, "quick"):
         assert "not run yet" in written(figure.axes[-1])
-        assert "no runs yet" in figure.get_supxlabel()
+        assert "none of these rows has been run" in figure.get_supxlabel()
     assert report._png(figure)
 
 

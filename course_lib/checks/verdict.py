@@ -22,7 +22,7 @@ class Verdict:
         return f"{MARKS[self.state]}: {self.words}"
 
     def _repr_markdown_(self) -> str:
-        return f"**{MARKS[self.state]}.** {self.words}"
+        return f"**{MARKS[self.state]}:** {self.words}"
 
 
 class Wrong(Exception):
