@@ -21,7 +21,7 @@ MARKS = {
     3: ("^", "none", -0.22, "assistants"),
     4: ("D", "none", -0.4, "ensemble"),
 }
-NEAR = (0.18, 0.06)  # of the axes: where a point of the front is nearer than this, its name changes sides
+NEAR = (0.12, 0.06)  # of the axes: where a point of the front is nearer than this, its name changes sides
 
 
 def rows_figure(results: pd.DataFrame, profile: str | Profile, recipe: str = "paper") -> Figure:
