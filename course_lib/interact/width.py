@@ -186,7 +186,8 @@ class _AccuracyPanel:
         axes.tick_params(labelsize=LABEL_SIZE)
         axes.grid(alpha=0.3)
         if series:
-            axes.legend(fontsize=LABEL_SIZE, loc="lower right")
+            place = {"loc": "center right", "bbox_to_anchor": (1, 0.55)} if lowest else {"loc": "lower right"}
+            axes.legend(fontsize=LABEL_SIZE, **place)
 
     @property
     def moving(self) -> list[Artist]:
