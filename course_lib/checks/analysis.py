@@ -330,7 +330,10 @@ def check_permutation_p(answer) -> str:
         if not _close(value, two_sided / len(splits)):
             wanted = f"for {one} against {other} I expected {two_sided} of {len(splits)} splits, you gave {value}"
             _diagnose(value, mistakes, wanted)
-    return "with three seeds a side the smallest P there can be is 2 in 20: no such study can reach 0.05."
+    return (
+        "with three seeds a side the smallest P is 2 in 20: no *unpaired permutation test* of three seeds a side can "
+        "reach 0.05; the course's verdict may, because it pairs seeds and assumes a normal spread."
+    )
 
 
 def _difference(runs: Sequence[float], chosen: tuple[int, ...]) -> float:
