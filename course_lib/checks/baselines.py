@@ -136,7 +136,8 @@ def _name_step_schedule(got: list[float], right: list[float], steps: int, top: f
     half = steps // 2
     known = [0.1 * (1 if s < 100 else 0.1 if s < 150 else 0.01) for s in range(steps)]
     words = f"in a run of {steps} steps with top = {top} the drops or rates are still those of another run"
-    require(steps == 200 or not (_lists_close(got, known) or _lists_close(got, [top] * steps)), words)
+    others = (known, [top] * steps, [0.1 * rate / top for rate in right])
+    require(steps == 200 or not any(_lists_close(got, other) for other in others), words)
     require(
         not math.isclose(got[0], 1.0, rel_tol=1e-6), "you return the factor: multiply it with `top`, the highest rate"
     )
@@ -210,7 +211,7 @@ def check_nesterov(answer) -> str:
     result = answer(w.clone(), v.clone(), g.clone(), *setting.values())
     parts = pair(result, "return two things: the new w and the new velocity v")
     new_w, new_v = (tensor(part, "w and v") for part in parts)
-    require(new_w.shape == new_v.shape == w.shape, f"w and v keep their shape {tuple(w.shape)}")
+    require(new_w.shape == new_v.shape == w.shape, f"return two things, w and v, each of shape {tuple(w.shape)}")
     decayed = g + 0.01 * w
     velocity = 0.9 * v + decayed
     right = w - 0.1 * (decayed + 0.9 * velocity)

@@ -359,6 +359,31 @@ def check_one_view(answer) -> str:
     require(all(asked), "ask the student and every teacher exactly once, about the whole batch")
     seen = [network.seen[0].float() for network in (student, *teachers)]
     require(all(s.shape == images.shape for s in seen), "every network must see the whole batch, 32 x 32")
+    _one_draw(images, seen)
+    z = _tensor(logits[0], (len(images), CLASSES), "the student's logits")
+    target = _tensor(logits[1], (len(images), CLASSES), "the target")
+    own, every = student(seen[0]), torch.stack([teacher(seen[0]) for teacher in teachers])
+    means = every.mean(dim=0)
+    turned = same(z, means) and same(target, own)
+    require(not turned, "give the student's logits first, the mean of the teachers' second")
+    recognise(
+        target,
+        {
+            "the teachers' logits are added up: take their mean": every.sum(dim=0),
+            "the target is a mean of probabilities: stay with logits, the loss takes the softmax": (
+                F.softmax(every, dim=2).mean(dim=0)
+            ),
+        },
+    )
+    words = "the views are right, but these are not the student's logits and the mean of the teachers' logits"
+    require(same(z, own) and same(target, means), words)
+    words = "the student's logits carry no graph, so it cannot learn: torch.no_grad() is for the teachers alone"
+    require(isinstance(logits[0], Tensor) and logits[0].requires_grad, words)
+    return "student and teachers speak of the same picture."
+
+
+def _one_draw(images: Tensor, seen: list[Tensor]) -> None:
+    """Raise Wrong unless the student, whose pictures come first, and all teachers saw the generator's first views."""
     shown_alike = [bool(torch.equal(seen[0], other)) for other in seen[1:]]
     alike = all(torch.equal(seen[1], other) for other in seen[2:])
     require(
@@ -385,26 +410,6 @@ def check_one_view(answer) -> str:
         "all see the same picture, but not the generator's first draw: "
         "normalise(crop_and_flip(images, draw_views(len(images), generator))), once",
     )
-    z = _tensor(logits[0], (len(images), CLASSES), "the student's logits")
-    target = _tensor(logits[1], (len(images), CLASSES), "the target")
-    own, every = student(seen[0]), torch.stack([teacher(seen[0]) for teacher in teachers])
-    means = every.mean(dim=0)
-    turned = same(z, means) and same(target, own)
-    require(not turned, "give the student's logits first, the mean of the teachers' second")
-    recognise(
-        target,
-        {
-            "the teachers' logits are added up: take their mean": every.sum(dim=0),
-            "the target is a mean of probabilities: stay with logits, the loss takes the softmax": (
-                F.softmax(every, dim=2).mean(dim=0)
-            ),
-        },
-    )
-    words = "the views are right, but these are not the student's logits and the mean of the teachers' logits"
-    require(same(z, own) and same(target, means), words)
-    words = "the student's logits carry no graph, so it cannot learn: torch.no_grad() is for the teachers alone"
-    require(isinstance(logits[0], Tensor) and logits[0].requires_grad, words)
-    return "student and teachers speak of the same picture."
 
 
 @checker
