@@ -39,6 +39,7 @@ def numbers(value: object, shape: tuple[int, ...], what: str, hint: str = "") ->
 def tensor(value: object, what: str) -> Tensor:
     """A tensor as it came, without its graph; Wrong where it is something else."""
     require(isinstance(value, Tensor), f"return {what}, a tensor, not {_named(value)}")
+    require(not value.is_complex(), f"return {what}, a tensor of real numbers, not of complex ones")
     return value.detach()
 
 
