@@ -14,7 +14,8 @@ from course_lib import checks
 from course_lib.exercises import LEVELS, Exercise, exercises
 from course_lib.lessons import execute, lessons
 
-TEMPLATE = Path(__file__).resolve().parent.parent / "docs" / "template.ipynb"
+ROOT = Path(__file__).resolve().parent.parent
+TEMPLATE = ROOT / "docs" / "template.ipynb"
 ALL = exercises()
 
 
