@@ -15,12 +15,16 @@ from course_lib.errors import CheckpointError, CourseError
 from course_lib.models.zoo import create_model
 from course_lib.plan import Run
 from course_lib.profiles import Profile
-from course_lib.recipes import BIG_PICTURE, fed_size, teacher_sees_scraps
+from course_lib.recipes import BIG_PICTURE, fed_size, teacher_sees_scraps, training_recipe
 from course_lib.scraps import ScrapTeacher
-from course_lib.train import default_device, read_checkpoint, remembering
+from course_lib.train import Recipe, default_device, read_checkpoint, remembering
 
 HEAD = "classifier"  # EfficientNetV2-S's last part: made anew for fine-tuning, and trained at the full rate
 BACKBONE_FACTOR = 0.1  # PROTOCOL.md, 4.5
+IMAGENET, FROM_SCRATCH = (
+    "torchvision EfficientNet_V2_S_Weights.IMAGENET1K_V1, new classifier",
+    "Kaiming-normal, fan-out",
+)
 
 
 @functools.lru_cache(maxsize=1)
@@ -50,11 +54,27 @@ def is_fine_tuned(run: Run) -> bool:
     return run.pretrained and run.experiment.student == BIG_PICTURE
 
 
+def settings_of(run: Run) -> Recipe:
+    """Epochs, rates, temperature, alpha and shuffling that the run is trained with."""
+    return training_recipe(run.experiment, run.profile, run.seed, run.recipe, pretrained=run.pretrained)
+
+
 def initial_weights(run: Run) -> str:
     """In words, where the run's first weights come from."""
-    if is_fine_tuned(run):
-        return "torchvision EfficientNet_V2_S_Weights.IMAGENET1K_V1, new classifier"
-    return "Kaiming-normal, fan-out"
+    return IMAGENET if is_fine_tuned(run) else FROM_SCRATCH
+
+
+def check_origin(run: Run, result: dict) -> None:
+    """Raise CourseError where the run's stored ``result`` is of the same row, but from other first weights.
+
+    ``--pretrained`` is no part of a run's name, so one store holds EfficientNetV2-S in one of its two forms.
+    """
+    stored = result.get("conditions", {}).get("initial_weights", FROM_SCRATCH)  # older results do not say
+    if stored != initial_weights(run):
+        raise CourseError(
+            f"{run.result} is of a network trained from {stored}, not from {initial_weights(run)}: "
+            f"{'leave out' if run.pretrained else 'add'} --pretrained, or delete it and {run.checkpoint}"
+        )
 
 
 def imagenet_weights() -> dict:
@@ -92,41 +112,43 @@ def trained_parameters(run: Run) -> Callable[[nn.Module], object]:
 
 
 def is_trained(run: Run) -> bool:
-    """Whether the run's finished weights lie on this machine."""
-    try:
-        state = _seen(run.checkpoint, run.checkpoint.stat().st_mtime_ns)
-    except OSError:
-        return False
-    return state == "finished"
+    """Whether the run's weights lie on this machine, finished and trained with the run's own settings."""
+    return epochs_done(run) == settings_of(run).epochs
 
 
 def epochs_done(run: Run) -> int:
-    """How many epochs the run's checkpoint holds; 0 where there is none that can be read."""
+    """How many epochs the run's checkpoint holds; 0 where there is none that can be read and is of its settings."""
     try:
-        return len(read_checkpoint(run.checkpoint)["history"])
-    except CourseError:
+        recipe, epochs = _seen(run.checkpoint, run.checkpoint.stat().st_mtime_ns)
+    except OSError:
         return 0
+    return epochs if recipe == dataclasses.asdict(settings_of(run)) else 0
 
 
 @functools.lru_cache(maxsize=1024)
-def _seen(path: Path, changed: int) -> str:
-    """A look into a checkpoint, taken once as long as the file does not change."""
+def _seen(path: Path, changed: int) -> tuple[dict, int]:
+    """Settings and epochs of a checkpoint, read once as long as the file does not change; ({}, 0) where damaged."""
     try:
         state = read_checkpoint(path)
     except CourseError:
-        return "damaged"
-    return "finished" if len(state["history"]) == state["recipe"]["epochs"] else "begun"
+        return {}, 0
+    return state["recipe"], len(state["history"])
 
 
 def load_teacher(run: Run, num_classes: int = 10) -> Teacher:
     """The last-epoch weights of a finished run, as a Teacher.
 
     Raises:
-        CheckpointError: there are none, they are unfinished, damaged or of another architecture.
+        CheckpointError: there are none, they are unfinished, damaged, of another architecture or of other settings
+            than the run's (among them ``pretrained``).
     """
     state = read_checkpoint(run.checkpoint)
     if len(state["history"]) < state["recipe"]["epochs"]:
         raise CheckpointError(f"{run.checkpoint} is of an unfinished run: run the study for {run.key!r} first")
+    if state["recipe"] != dataclasses.asdict(settings_of(run)):
+        raise CheckpointError(
+            f"{run.checkpoint} was trained with other settings than {run.key} has now: delete it, the run starts again"
+        )
     experiment = run.experiment
     model = create_model(experiment.student, width=experiment.width, num_classes=num_classes)
     try:
@@ -168,7 +190,10 @@ def _teacher(
 
 
 def told_about(run: Run) -> list[dict]:
-    """Which networks a student learned from, for its result: run, epochs and last accuracy in percent of each."""
+    """Which networks a student learned from, for its result: run, epochs and last accuracy in percent of each.
+
+    Their first weights are those of ``load_teacher``, which takes no checkpoint of other settings.
+    """
     told = []
     for teacher in run.teachers:
         history = read_checkpoint(teacher.checkpoint)["history"]
