@@ -110,28 +110,33 @@ def pack(target: Path, megabytes: float = 15.0) -> list[str]:
     Raises:
         CourseError: results and artefacts alone are larger, or the file cannot be written.
     """
-    root, buffer, left_out = repo_path(), io.BytesIO(), []
+    root, buffer = repo_path(), io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for path in _new_files():
             archive.add(path, path.relative_to(root))
         size = buffer.tell() / 1e6
         if size > megabytes:
             raise CourseError(f"new results and artefacts have {size:.1f} MB: allow more than {megabytes:g}")
-        finished = {path.stem for path in kept_files() if path.suffix == ".json"}
-        unfinished = [path for path in repo_path(*UNFINISHED.split("/")).glob("*.pt") if path.stem not in finished]
-        packed: set[Path] = set()
-        for path, parts in sorted(
-            ((path, _with_teachers(path)) for path in unfinished), key=lambda pair: _size(pair[1])
-        ):
-            if buffer.tell() + _size(parts - packed) < megabytes * 1e6:
-                for part in sorted(parts - packed):
-                    archive.add(part, part.relative_to(root))
-                packed |= parts
-            else:
-                left_out.append(
-                    path.name + (f" ({_size(parts) / 1e6:.1f} MB with its teachers)" if len(parts) > 1 else "")
-                )
+        left_out = _add_unfinished(archive, buffer, megabytes * 1e6)
     atomic_write(Path(target), buffer.getvalue())
+    return left_out
+
+
+def _add_unfinished(archive: tarfile.TarFile, buffer: io.BytesIO, limit: float) -> list[str]:
+    """Add the checkpoints of unfinished runs up to ``limit`` bytes; returns the names of those left out."""
+    finished = {path.stem for path in kept_files() if path.suffix == ".json"}
+    found = repo_path(*UNFINISHED.split("/")).glob("*.pt")
+    parcels = {path: _with_teachers(path) for path in found if path.stem not in finished}
+    packed, left_out = set(), []
+    for path, parts in sorted(parcels.items(), key=lambda parcel: _size(parcel[1])):
+        new = parts - packed
+        if buffer.tell() + _size(new) < limit:
+            for part in sorted(new):
+                archive.add(part, part.relative_to(repo_path()))
+            packed |= new
+        else:
+            together = f" ({_size(parts) / 1e6:.1f} MB with its teachers)" if len(parts) > 1 else ""
+            left_out.append(path.name + together)
     return left_out
 
 

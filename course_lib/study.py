@@ -316,25 +316,27 @@ def listing(wanted: Iterable[Run]) -> list[str]:
     """One line a run: its state, what it reached or still needs, and its teachers. The last line sums up.
 
     States: done; weights (done, but its weights are gone, and a student needs them: trained again); running; begun;
-    missing; damaged (the reason follows; not repeated unasked).
+    missing; damaged (not repeated unasked).
     """
     asked = list(wanted)
-    wanted, damaged = with_teachers(asked), []
+    wanted = with_teachers(asked)
     if not wanted:
         return ["nothing to run: all rows of this choice are left out of the profile; name them to run them"]
-    todo = set(to_do(asked, damaged=damaged))
+    todo = set(to_do(asked))
     estimates, counts, rest, lines = _estimates(wanted), {}, 0.0, [wanted[0].profile.label]
     for run in wanted:
-        state, result = _state(run, run in todo)
+        state, result, problem = _state(run, run in todo)
         counts[state] = counts.get(state, 0) + 1
         estimate, done = estimates[run.profile].of(run), epochs_done(run) if run in todo else 0
         left = max(0.0, estimate.run - done * estimate.epoch)
         rest += left if run in todo else 0.0
         words = f"{state:<8}{run}"
-        if result:
+        if problem:
+            words += f": {problem}"
+        elif result:
             words += f": {result['last_accuracy']:.2f} % after {in_words(result['wall_seconds'])}"
-        if not result or run in todo:
-            again = "; its weights are gone, trained again in" if result else ":"
+        if not (result or problem) or run in todo:
+            again = "; its weights are gone, trained again in" if result else ";" if problem else ":"
             words += f"{again} about {in_words(left)} ({estimate.source})"
         if done:
             words += f", {counted(done, 'epoch')} done"
@@ -343,25 +345,29 @@ def listing(wanted: Iterable[Run]) -> list[str]:
         lines.append(words)
     numbers = ", ".join(f"{count} {state}" for state, count in counts.items())
     device = next(iter(estimates.values())).device
-    return [*lines, *damaged, f"{numbers}; about {in_words(rest)} left, one after another, on {device}"]
+    return [*lines, f"{numbers}; about {in_words(rest)} left, one after another, on {device}"]
 
 
-def _state(run: Run, is_to_run: bool) -> tuple[str, dict | None]:
-    """Where a run stands, and its result where it has one; ``is_to_run``: the study would train it."""
+def _state(run: Run, is_to_run: bool) -> tuple[str, dict | None, str]:
+    """Where a run stands, its result where it has one, and what is wrong with that.
+
+    Args:
+        is_to_run: whether a study would train it.
+    """
     result = None
     if run.result.exists():
         try:
             result = results.read_result(run.result)
             check_origin(run, result)
-        except CourseError:
-            return "damaged", None
+        except CourseError as error:
+            return "damaged", None, str(error)
         if not is_to_run:
-            return "done", result
+            return "done", result, ""
     try:
         if is_held(run.name):
-            return "running", result
+            return "running", result, ""
     except CourseError:  # a study will say so of every run
         pass
     if result:
-        return "weights", result
-    return ("begun" if epochs_done(run) else "missing"), None
+        return "weights", result, ""
+    return ("begun" if epochs_done(run) else "missing"), None, ""

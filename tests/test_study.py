@@ -447,8 +447,8 @@ def test_listing_tells_done_running_begun_damaged_and_missing():
     assert lines[1].startswith(f"done    gn-s-1.0x, seed 0: {reached:.2f} % after ")
     assert "1 epoch done" in lines[2] and "about" in lines[2]
     assert "(measured on cpu, " in study.listing(runs("gn-s-1.0x", profile=TWO_EPOCHS, seed=1))[1]
-    assert "(model)" in lines[3] and "needs vgg13, seed 0" in lines[-3]
-    assert str(rows[3].result) in lines[-2]  # why it is damaged
+    assert "(model)" in lines[3] and "needs vgg13, seed 0" in lines[-2]
+    assert str(rows[3].result) in lines[4] and "about" not in lines[4]  # why it is damaged; a study leaves it alone
     assert lines[-1].startswith("1 done, 1 begun, 1 running, 1 damaged, 2 missing; about ")
 
 
