@@ -330,14 +330,11 @@ def listing(wanted: Iterable[Run]) -> list[str]:
         estimate, done = estimates[run.profile].of(run), epochs_done(run) if run in todo else 0
         left = max(0.0, estimate.run - done * estimate.epoch)
         rest += left if run in todo else 0.0
-        words = f"{state:<8}{run}"
-        if problem:
-            words += f": {problem}"
-        elif result:
-            words += f": {result['last_accuracy']:.2f} % after {in_words(result['wall_seconds'])}"
-        if not (result or problem) or run in todo:
-            again = "; its weights are gone, trained again in" if result else ";" if problem else ":"
-            words += f"{again} about {in_words(left)} ({estimate.source})"
+        needed = f"about {in_words(left)} ({estimate.source})"
+        words = f"{state:<8}{run}: {problem or needed}"
+        if result:
+            words = f"{state:<8}{run}: {result['last_accuracy']:.2f} % after {in_words(result['wall_seconds'])}"
+            words += f"; its weights are gone, trained again in {needed}" if run in todo else ""
         if done:
             words += f", {counted(done, 'epoch')} done"
         if run.teachers:
