@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 import urllib.error
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,8 @@ from course_lib.errors import CheckpointError, CourseError
 from course_lib.models.zoo import create_model
 from course_lib.plan import Run
 from course_lib.profiles import Profile
-from course_lib.recipes import BIG_PICTURE, fed_size, teacher_sees_scraps, training_recipe
+from course_lib.recipes import BIG_PICTURE, fed_size, linear_std, teacher_sees_scraps, training_recipe
+from course_lib.results import read_result
 from course_lib.scraps import ScrapTeacher
 from course_lib.train import Recipe, default_device, read_checkpoint, remembering
 
@@ -42,7 +44,10 @@ def new_student(run: Run, num_classes: int) -> nn.Module:
         CourseError: ImageNet weights were asked for and cannot be fetched, or are not the published ones.
     """
     experiment = run.experiment
-    model = create_model(experiment.student, width=experiment.width, num_classes=num_classes, seed=run.seed)
+    std = linear_std(experiment, run.profile)
+    model = create_model(
+        experiment.student, width=experiment.width, num_classes=num_classes, seed=run.seed, linear_std=std
+    )
     if is_fine_tuned(run):
         weights = {name: value for name, value in imagenet_weights().items() if not name.startswith(HEAD)}
         model.load_state_dict(weights, strict=False)
@@ -61,16 +66,19 @@ def settings_of(run: Run) -> Recipe:
 
 def initial_weights(run: Run) -> str:
     """In words, where the run's first weights come from."""
-    return IMAGENET if is_fine_tuned(run) else FROM_SCRATCH
+    if is_fine_tuned(run):
+        return IMAGENET
+    std = linear_std(run.experiment, run.profile)
+    return FROM_SCRATCH + (f"; linear layers normal, s.d. {std:g}" if std else "")
 
 
 def check_origin(run: Run, result: dict) -> None:
-    """Raise CourseError where the run's stored ``result`` is of the same row, but from other first weights.
+    """Raise CourseError where one of the run and its stored ``result`` is fine-tuned and the other is not.
 
     ``--pretrained`` is no part of a run's name, so one store holds EfficientNetV2-S in one of its two forms.
     """
     stored = result.get("conditions", {}).get("initial_weights", FROM_SCRATCH)  # older results do not say
-    if stored != initial_weights(run):
+    if (stored == IMAGENET) != is_fine_tuned(run):
         raise CourseError(
             f"{run.result} is of a network trained from {stored}, not from {initial_weights(run)}: "
             f"{'leave out' if run.pretrained else 'add'} --pretrained, or delete it and {run.checkpoint}"
@@ -192,7 +200,7 @@ def _teacher(
 def told_about(run: Run) -> list[dict]:
     """Which networks a student learned from, for its result: run, epochs and last accuracy in percent of each.
 
-    Their first weights are those of ``load_teacher``, which takes no checkpoint of other settings.
+    What their first weights were is read from the result of that very training, where it is in the store.
     """
     told = []
     for teacher in run.teachers:
@@ -202,7 +210,18 @@ def told_about(run: Run) -> list[dict]:
                 "run": teacher.name,
                 "epochs": len(history),
                 "last_accuracy": history[-1]["test_accuracy"],
-                "initial_weights": initial_weights(teacher),
+                "initial_weights": _started_from(teacher, history),
             }
         )
     return told
+
+
+def _started_from(run: Run, history: list[dict]) -> str:
+    """First weights of the training that left ``history``: as its result says, else as such a run starts today."""
+    try:
+        result = read_result(run.result)
+    except CourseError:  # on a cluster's worker there is none
+        return initial_weights(run)
+    if not math.isclose(result["history"][-1]["train_loss"], history[-1]["train_loss"], rel_tol=1e-6):
+        return initial_weights(run)  # its weights were gone and it was trained again
+    return result.get("conditions", {}).get("initial_weights", FROM_SCRATCH)

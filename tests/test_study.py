@@ -87,6 +87,15 @@ def test_the_result_names_its_teachers_and_conditions():
     ]
 
 
+def test_a_teachers_first_weights_are_told_as_its_result_says(monkeypatch):
+    """How networks start may change; a teacher that is trained already started as it did."""
+    study.run(["vgg13"], profile=TINY)
+    monkeypatch.setattr(material, "FROM_SCRATCH", "otherwise")
+    study.run(["gn-s-1.0x<vgg13"], profile=TINY)
+    [told] = stored()["gn-s-1.0x<vgg13"].conditions["teachers"]
+    assert told["initial_weights"] == "Kaiming-normal, fan-out"
+
+
 def test_recipes_differ_in_what_they_train_and_share_what_they_do_not(monkeypatch):
     seen = trained(monkeypatch)
     for recipe in ("paper", "as_run", "repaired"):
