@@ -72,7 +72,7 @@ def test_one_gpu_takes_one_seed_after_the_other(monkeypatch):
     seeds = [run.seed for run in cluster.handed_out]
     assert seeds == sorted(seeds) and set(seeds) == set(range(5))
     first_teacher = next(place for place, run in enumerate(cluster.handed_out) if run.experiment.student == "resnet18")
-    assert first_teacher <= 13  # the eight students alone, and the five controls that fit beside them
+    assert first_teacher <= 15  # after what the seed has of small runs: eight alone, five controls, two taught by one
     assert outcome.left == outcome.failures == []
 
 
