@@ -46,6 +46,7 @@ def test_an_error_of_the_course_comes_back_as_one_line(monkeypatch):
     def work(*_, **__):
         raise CourseError("the disk is full")
 
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # the worker sets its own
     monkeypatch.setattr(workers.study, "work", work)
     monkeypatch.setattr(workers, "_end_with_parent", lambda: None)
     answers = queue.Queue()
