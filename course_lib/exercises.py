@@ -7,12 +7,15 @@ cell after it holds the stub, and ends with the call of a checker.
 python -m course_lib.exercises        lists them
 """
 
+import argparse
 import json
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from course_lib.errors import CourseError
 from course_lib.lessons import lessons
 
 LEVELS = ("warm-up", "core", "stretch")
@@ -118,9 +121,17 @@ def _exercise(path: Path, text: str, code: str) -> Exercise:
     )
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Print them, a line each."""
-    for each in exercises():
+    form = argparse.RawDescriptionHelpFormatter
+    argparse.ArgumentParser(
+        prog="python -m course_lib.exercises", description=__doc__, formatter_class=form
+    ).parse_args(arguments)
+    try:
+        found = exercises()
+    except CourseError as error:
+        sys.exit(f"course: {error}")
+    for each in found:
         bug = "find the bug" if each.bug else ""
         print(f"{each.lesson.stem[:2]}.{each.number:<3} {each.level:<8} {each.minutes:>3} min  {bug:<13} {each.title}")
 

@@ -28,12 +28,16 @@ from course_lib.profiles import Profile
 
 TIME_LIMIT_S = 1800.0  # a lesson that takes longer hangs; quick lessons are meant to end within two minutes
 WIDGET = "application/vnd.jupyter.widget-view+json"
-WIDGET_NOTE = "(In JupyterLab a slider stands here once this cell has run; the picture beside it is its still view.)"
+WIDGET_NOTE = "(In JupyterLab a slider stands here once this cell has run. A picture nearby is its still view.)"
 
 
 def lessons() -> list[Path]:
-    """The notebooks of the course, in order."""
-    return sorted(repo_path("notebooks").glob("[0-9][0-9]_*.ipynb"))
+    """The notebooks of the course, in order. Raises CourseError where there is none."""
+    found = sorted(repo_path("notebooks").glob("[0-9][0-9]_*.ipynb"))
+    if not found:
+        remedy = "; unset COURSE_HOME, which names another folder" if "COURSE_HOME" in os.environ else ""
+        raise CourseError(f"there are no lessons in {repo_path('notebooks')}{remedy}")
+    return found
 
 
 def find_lessons(names: Iterable[str]) -> list[Path]:
@@ -192,8 +196,6 @@ def run_lessons(
         CourseError: a lesson failed, or there is none.
     """
     chosen = lessons() if names is None else find_lessons(names)
-    if not chosen:
-        raise CourseError(f"there are no lessons in {repo_path('notebooks')}")
     times = []
     for path in chosen:
         started = time.monotonic()

@@ -8,6 +8,8 @@ For a mixed room run it on one machine of each kind with the same folder; their 
 """
 
 import argparse
+import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -25,7 +27,7 @@ START = """KNOWLEDGE DISTILLATION ON TINY IMAGES: without a network
 
 Just read?  Open site/index.html in a browser (if the folder is there).
 
-To run the lessons you need Python 3.11 or newer, and 7 GB of disk on Linux, about 2 GB on Windows and macOS.
+To run the lessons you need Python {python}, and 10 GB of disk on Linux, about 3 GB on Windows and macOS.
 Copy this whole folder to the machine, open a terminal in it, and type:
 
 Linux, macOS:
@@ -39,7 +41,7 @@ Linux, macOS:
 Windows (PowerShell):
 
   cd course
-  py -3 -m venv .venv
+  py -{minor} -m venv .venv
   .venv\\Scripts\\python -m pip install --no-index --find-links ..\\wheels -e .
   .venv\\Scripts\\python -m course_lib doctor
   .venv\\Scripts\\python -m jupyterlab notebooks\\00_start_here.ipynb
@@ -58,18 +60,32 @@ def fill(folder: Path, options: argparse.Namespace, run: Callable = subprocess.r
         run: starts pip; a test puts its own here.
 
     Raises:
-        CourseError: pip could not get all packages.
+        CourseError: pip could not get all packages, or ``folder`` lies inside the course.
     """
+    place = folder.resolve()
+    if place.is_relative_to(ROOT) and not place.is_relative_to(ROOT / "build"):
+        raise CourseError(f"{folder} lies inside the course, which would be copied into itself: choose another folder")
     folder.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(folder / "course", ignore_errors=True)
     shutil.copytree(ROOT, folder / "course", ignore=shutil.ignore_patterns(*LEFT_OUT))
-    (folder / "START.txt").write_text(START, encoding="utf-8")
     site = repo_path("build", "site")
     if site.is_dir():
         shutil.copytree(site, folder / "site", dirs_exist_ok=True)
+    else:
+        print("no web pages go along: `make site` first, if they shall")
     command = pip_download(folder / "wheels", options)
     if run(command, cwd=ROOT).returncode != 0:
         raise CourseError("pip could not get all packages; its own words stand above")
+    (folder / "START.txt").write_text(start(folder / "wheels"), encoding="utf-8")
+
+
+def start(wheels: Path) -> str:
+    """The text of START.txt, with the versions of Python that the folder's packages fit."""
+    own = f"{sys.version_info.major}.{sys.version_info.minor}"
+    built_for = (re.search(r"-cp3(\d+)-cp3\1-", path.name) for path in wheels.glob("*.whl"))
+    others = {f"3.{match[1]}" for match in built_for if match} - {own}
+    python = " or ".join([f"{own} ({platform.python_version()} or a later release of it)", *sorted(others)])
+    return START.format(python=python, minor=own)
 
 
 def pip_download(wheels: Path, options: argparse.Namespace) -> list[str]:

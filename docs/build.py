@@ -21,7 +21,8 @@ DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 sys.path.insert(0, str(ROOT))
 
-from course_lib.exercises import Exercise, exercises  # noqa: E402  (also where the course is not installed)
+from course_lib.errors import CourseError  # noqa: E402  (also where the course is not installed)
+from course_lib.exercises import Exercise, exercises  # noqa: E402
 from course_lib.lessons import lessons  # noqa: E402
 
 PAGES = ("CONTRIBUTING.md", "LICENSE-TEXT.md", "data/README.md", "data/paper/PROTOCOL.md", "notebooks/README.md")
@@ -30,7 +31,7 @@ FENCE = re.compile(r"^(```.*?^```)", re.MULTILINE | re.DOTALL)
 PICTURES = ("notebooks/pictures", "figures")
 READ_ONLY = """
 :::{{note}}
-You are reading the lesson as it ran. Sliders stand still here: the picture beside each shows one of its positions.
+You are reading the lesson as it ran. Sliders stand still here: a picture near each shows one of its positions.
 To move them, get the course and run the lesson. {{download}}`Download this notebook <{name}>`
 :::
 """
@@ -197,7 +198,11 @@ def build(out: Path, source: Path, sphinx: Callable[[list[str]], int] = sphinx) 
 def main(arguments: list[str]) -> int:
     """The command line; see the top of this file."""
     out = Path(arguments[0] if arguments else ROOT / "build" / "site").resolve()
-    status = build(out, ROOT / "build" / "site-source")
+    try:
+        status = build(out, ROOT / "build" / "site-source")
+    except CourseError as error:
+        print(f"course: {error}", file=sys.stderr)
+        return 1
     if status == 0:
         print(f"The site is made: open {out / 'index.html'}, or put the folder on any static host.")
     return status

@@ -89,6 +89,11 @@ def test_minutes_follow_from_the_measured_speed(monkeypatch):
         assert f"all {len(EXPERIMENTS)} runs" in line, "the quick runs are in the store, so their speeds are known"
 
 
+def test_a_busy_machine_is_told_and_no_forecast_made():
+    (finding,) = doctor.minutes(lambda: 1.0)
+    assert finding.state == "WARN" and "run again" in finding.text
+
+
 def test_the_big_networks_count_by_their_stored_speed():
     runs = pd.DataFrame(
         {"key": ["gn-s-1.0x", "resnet50"], "profile": "quick", "device": "cpu, 1 thread", "images_per_second": [80, 20]}

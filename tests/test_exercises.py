@@ -14,7 +14,8 @@ from course_lib import checks
 from course_lib.exercises import LEVELS, Exercise, exercises
 from course_lib.lessons import execute, lessons
 
-TEMPLATE = Path(__file__).resolve().parent.parent / "docs" / "template.ipynb"
+ROOT = Path(__file__).resolve().parent.parent
+TEMPLATE = ROOT / "docs" / "template.ipynb"
 ALL = exercises()
 
 
@@ -39,6 +40,17 @@ def test_there_are_enough_of_each_kind():
 def test_every_lesson_has_some():
     for lesson in lessons():
         assert len([exercise for exercise in ALL if exercise.lesson == lesson]) >= 3, lesson.name
+
+
+def test_the_teaching_guide_gives_their_hours():
+    """Sums of the printed minutes, to the half hour; below an hour to the minute."""
+    guide = (ROOT / "notebooks" / "README.md").read_text(encoding="utf-8")
+    for lesson in lessons():
+        minutes = sum(exercise.minutes for exercise in ALL if exercise.lesson == lesson)
+        halves = round(minutes / 30)
+        hours = f"{halves // 2 or ''}{'½' if halves % 2 else ''} h" if minutes >= 60 else f"{minutes} min"
+        row = next(line for line in guide.splitlines() if f"]({lesson.name}) |" in line)
+        assert row.split("|")[3].strip() == hours, lesson.name
 
 
 @pytest.mark.parametrize("exercise", ALL, ids=name)

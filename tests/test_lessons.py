@@ -231,6 +231,12 @@ def test_in_place_leaves_counts_and_words_but_no_widget_and_no_timing(tmp_path, 
     assert "widgets" not in written.metadata and not any(cell.metadata for cell in written.cells)
 
 
+def test_a_folder_without_lessons_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path))
+    with pytest.raises(CourseError, match="there are no lessons in .*notebooks; unset COURSE_HOME"):
+        lessons.lessons()
+
+
 def test_an_unknown_lesson_is_answered_with_the_known_ones(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_HOME", str(tmp_path))
     make_notebook(tmp_path, "1")

@@ -1,5 +1,6 @@
 """The folder for a room without a network: what is in it, what pip is asked for, and that it installs from there."""
 
+import platform
 import subprocess
 import sys
 import zipfile
@@ -35,6 +36,22 @@ def test_pip_is_asked_for_everything_the_course_declares(tmp_path):
     assert command[1:3] == ["-m", "pip"]
     assert any(part.startswith("torchvision") for part in command)
     assert any(part.startswith("setuptools") for part in command), "installing the course itself builds it"
+
+
+def test_start_names_the_versions_of_python_that_the_packages_fit(tmp_path):
+    for name in ("torch-2.9-cp399-cp399-manylinux.whl", "numpy-2-cp37-abi3-win.whl", "six-1-py3-none-any.whl"):
+        (tmp_path / name).touch()
+    words = stick.start(tmp_path)
+    own = f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert f"Python {own} ({platform.python_version()} or a later release of it) or 3.99, and" in words
+    assert f"py -{own} -m venv" in words
+
+
+def test_a_folder_inside_the_course_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(stick, "ROOT", tmp_path)
+    with pytest.raises(CourseError, match="choose another folder"):
+        stick.fill(tmp_path / "stick", options(), run=succeeds)
+    assert not (tmp_path / "stick").exists()
 
 
 def test_a_failed_download_is_said(tmp_path):

@@ -7,17 +7,14 @@ No slider runs a network: the costs of every width and the logits of every pictu
 ===============  =========================================================================================
 ``width``        the width slider: costs of each block, measured accuracies
 ``ghosts``       the ghost slider: what a ghost module costs beside an ordinary convolution
-``temperature``  the temperature slider: softened probabilities, entropy and loss of a test image
-``ensemble``     the ensemble's check boxes: accuracy, loss and soft target of any choice of members
 ``schedule``     the schedule slider: warm-up and peak rate, and what they do on a noisy parabola
-``softening``    Eq. 1 by hand, with numpy in double precision: the numbers of the temperature slider
-``costs``        what each width costs, kept in ``data/costs``: the numbers of the width slider
-``chains``       the chain slider: assistants between a teacher and a student, on the problem in the plane
-``detectable``   the slider over seeds and test images: what difference they can find
-``drawing``      what both sliders are made of: the reused figure, its labels, the widgets around it
+``temperature``  the temperature slider: softened probabilities, entropy and loss of a test image
 ``surface``      the surface slider: loss and gradient size of a test image over temperature and alpha together
-``gallery``      which test images these two show, with both networks' logits
-``softening``    Eq. 1 by hand, with numpy in double precision: the numbers of these two
+``chains``       the chain slider: assistants between a teacher and a student, on the problem in the plane
+``ensemble``     the ensemble's check boxes: accuracy, loss and soft target of any choice of members
+``detectable``   the slider over seeds and test images: what difference they can find
+``gallery``      which test images ``temperature`` and ``surface`` show, with both networks' logits
+``softening``    Eq. 1 by hand, with numpy in double precision: their numbers
 ``costs``        what each width costs, kept in ``data/costs``: the numbers of the width slider
 ``drawing``      what all sliders are made of: the reused figure, its labels, the widgets around it
 ===============  =========================================================================================
@@ -58,18 +55,18 @@ __all__ = [
     "chain_explorer",
     "chain_figure",
     "chain_results",
-    "ensemble_explorer",
-    "ensemble_figure",
     "detectable_difference",
     "detectable_explorer",
     "detectable_figure",
     "difference_variance",
+    "ensemble_explorer",
+    "ensemble_figure",
     "entropy_bits",
+    "expected_losses",
     "ghost_cost",
     "ghost_explorer",
     "ghost_figure",
     "gn_s_channels",
-    "expected_losses",
     "gradient_terms",
     "kl_divergence",
     "loss_surface",

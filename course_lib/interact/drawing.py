@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 from matplotlib.transforms import Affine2D, Transform
 from PIL import Image
@@ -66,14 +67,22 @@ def explorer(picture: Picture, sliders: "Sequence[ipywidgets.Widget]") -> "ipywi
 class Labels:
     """Short texts that change often, as outlines in a single artist: far faster to draw than so many ``Text``s.
 
-    Each is centred on the height of its ``places`` entry, in the coordinates of ``transform``, and lies to the right of
-    it, or with ``right`` ends there.
+    Each is centred on the height of its ``places`` entry, in the coordinates of ``transform``, and begins ``gap``
+    points to the right of it, or with ``right`` ends there. ``size`` and ``gap`` are in points.
     """
 
     def __init__(
-        self, axes: Axes, places: Sequence[tuple[float, float]], transform: Transform, *, right: bool = False
+        self,
+        axes: Axes,
+        places: Sequence[tuple[float, float]],
+        transform: Transform,
+        *,
+        right: bool = False,
+        size: float = LABEL_SIZE,
+        bold: bool = False,
+        gap: float = LABEL_SIZE / 2,
     ) -> None:
-        self.right = right
+        self.right, self.size, self.bold, self.gap = right, size, bold, gap
         self.artist = PathCollection([], offsets=places, offset_transform=transform, facecolor=BLACK, linewidth=0)
         self.artist.set_transform(Affine2D().scale(1 / 72) + axes.figure.dpi_scale_trans)  # outlines are in points
         axes.add_collection(self.artist, autolim=False)
@@ -81,25 +90,25 @@ class Labels:
 
     def write(self, words: Sequence[str], places: Sequence[tuple[float, float]] | None = None) -> None:
         """Show ``words``, one at each place, and move the places where new ones are given."""
-        self.artist.set_paths([_outline(word, self.right) for word in words])
+        self.artist.set_paths([self._outline(word) for word in words])
         if places is not None:
             self.artist.set_offsets(places)
 
-
-def _outline(word: str, right: bool) -> mpath.Path:
-    """The outline of a word, put together from those of its characters, which are kept."""
-    glyphs = [_glyph(character) for character in word]
-    starts = np.cumsum([0.0] + [advance for _, _, advance in glyphs])
-    x = -starts[-1] if right else LABEL_SIZE / 2
-    y = -0.36 * LABEL_SIZE  # digits are 0.73 of the size high
-    moved = [vertices + (x + start, y) for (vertices, _, _), start in zip(glyphs, starts[:-1], strict=True)]
-    return mpath.Path(np.concatenate(moved), np.concatenate([codes for _, codes, _ in glyphs]))
+    def _outline(self, word: str) -> mpath.Path:
+        """The outline of a word, put together from those of its characters, which are kept."""
+        glyphs = [_glyph(character, self.size, self.bold) for character in word]
+        starts = np.cumsum([0.0] + [advance for _, _, advance in glyphs])
+        x = -starts[-1] if self.right else self.gap
+        y = -0.36 * self.size  # digits are 0.73 of the size high
+        moved = [vertices + (x + start, y) for (vertices, _, _), start in zip(glyphs, starts[:-1], strict=True)]
+        return mpath.Path(np.concatenate(moved), np.concatenate([codes for _, codes, _ in glyphs]))
 
 
 @functools.cache
-def _glyph(character: str) -> tuple[np.ndarray, np.ndarray, float]:
+def _glyph(character: str, size: float, bold: bool) -> tuple[np.ndarray, np.ndarray, float]:
     """Vertices and codes of a character's outline, and how far to the right of it the next one begins, in points."""
-    alone, after = (TextPath((0, 0), text, size=LABEL_SIZE) for text in ("|", character + "|"))
+    font = FontProperties(weight="bold" if bold else "normal")
+    alone, after = (TextPath((0, 0), text, size=size, prop=font) for text in ("|", character + "|"))
     own = len(after.vertices) - len(alone.vertices)  # the bar measures; TextPath cannot draw a single space
     return after.vertices[:own], after.codes[:own], after.vertices[own, 0] - alone.vertices[0, 0]
 
