@@ -195,11 +195,11 @@ def _wrong_teachers(row: dict, run: Run, rows: dict[str, dict]) -> str | None:
         stored = rows.get(teacher["run"])
         if stored is None:
             continue
-        if teacher["epochs"] != stored["epochs"]:
-            return f"its teacher {teacher['run']} had {teacher['epochs']} epochs, the stored one {stored['epochs']}"
-        if abs(teacher["last_accuracy"] - stored["last_accuracy"]) > OTHER_TRAINING:
-            accuracies = f"{teacher['last_accuracy']:.2f} %, the stored one {stored['last_accuracy']:.2f} %"
-            return f"its teacher {teacher['run']} had {accuracies}"
+        epochs, accuracy = teacher.get("epochs"), teacher.get("last_accuracy", math.inf)
+        if epochs != stored["epochs"]:
+            return f"its teacher {teacher['run']} had {epochs} epochs, the stored one {stored['epochs']}"
+        if abs(accuracy - stored["last_accuracy"]) > OTHER_TRAINING:
+            return f"its teacher {teacher['run']} had {accuracy:.2f} %, the stored one {stored['last_accuracy']:.2f} %"
     return None
 
 
