@@ -141,7 +141,7 @@ def wrong_with(row: dict, rows: dict[str, dict]) -> str | None:
 
 
 def _is_pretrained(row: dict) -> bool:
-    return "ImageNet" in str(row["conditions"].get("initial_weights", ""))
+    return "IMAGENET" in str(row["conditions"].get("initial_weights", ""))
 
 
 def _wrong_counts(row: dict, run: Run) -> str | None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from fabricated import fake_result
 
-from course_lib import artefacts, results, verify
+from course_lib import artefacts, material, results, verify
 from course_lib.__main__ import main
 from course_lib.experiments import EXPERIMENTS, find
 from course_lib.plan import Run
@@ -258,6 +258,13 @@ def test_kept_weights_that_are_torn_are_named(home):
     path.parent.mkdir(parents=True)
     path.write_bytes(b"torn")
     assert "is damaged" in broken()[run]
+
+
+def test_a_fine_tuned_network_is_held_against_the_settings_of_fine_tuning():
+    for pretrained in (False, True):
+        run = Run("efficientnetv2_s", PROFILES["full"], pretrained=pretrained)
+        row = {"conditions": {"initial_weights": material.initial_weights(run)}}
+        assert verify._is_pretrained(row) is pretrained
 
 
 def test_only_the_controls_that_are_ever_run_are_spoken_of(home):
