@@ -15,7 +15,7 @@ from course_lib.errors import CheckpointError, CourseError
 from course_lib.models.zoo import create_model
 from course_lib.plan import Run
 from course_lib.profiles import Profile
-from course_lib.recipes import BIG_PICTURE, fed_size, teacher_sees_scraps
+from course_lib.recipes import BIG_PICTURE, fed_size, linear_std, teacher_sees_scraps
 from course_lib.scraps import ScrapTeacher
 from course_lib.train import default_device, read_checkpoint, remembering
 
@@ -38,7 +38,10 @@ def new_student(run: Run, num_classes: int) -> nn.Module:
         CourseError: ImageNet weights were asked for and cannot be fetched, or are not the published ones.
     """
     experiment = run.experiment
-    model = create_model(experiment.student, width=experiment.width, num_classes=num_classes, seed=run.seed)
+    std = linear_std(experiment, run.profile)
+    model = create_model(
+        experiment.student, width=experiment.width, num_classes=num_classes, seed=run.seed, linear_std=std
+    )
     if is_fine_tuned(run):
         weights = {name: value for name, value in imagenet_weights().items() if not name.startswith(HEAD)}
         model.load_state_dict(weights, strict=False)
@@ -54,7 +57,8 @@ def initial_weights(run: Run) -> str:
     """In words, where the run's first weights come from."""
     if is_fine_tuned(run):
         return "torchvision EfficientNet_V2_S_Weights.IMAGENET1K_V1, new classifier"
-    return "Kaiming-normal, fan-out"
+    std = linear_std(run.experiment, run.profile)
+    return "Kaiming-normal, fan-out" + (f"; linear layers normal, s.d. {std:g}" if std else "")
 
 
 def imagenet_weights() -> dict:

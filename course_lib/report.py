@@ -699,3 +699,14 @@ def _report_of(results: pd.DataFrame, profile: str, recipe: str) -> dict[str, by
         files[f"table{n}.md"] = style(frame).to_markdown().encode()
     files["verdicts.md"] = verdicts_table(results, profile, recipe).to_markdown().encode()
     return files
+
+
+def deltas_in_words(n: int, results: pd.DataFrame, recipe: str = "paper") -> str:
+    """A line for each profile that has runs: the deltas of Table ``n`` that were run, with their n; or ``not run``."""
+    lines = []
+    for name in available_profiles(results, recipe):
+        rows = table(n, results, name, recipe)
+        run = rows[rows["pairs"] > 0]
+        deltas = [f"{key} {row[OUR_DELTA]:+.2f} (n = {row['pairs']})" for key, row in run.iterrows()]
+        lines.append(f"Ours, {name} profile: {', '.join(deltas) or 'not run'}")
+    return "\n".join(lines) or "Ours: not run"

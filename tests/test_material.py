@@ -112,7 +112,24 @@ def test_fine_tuning_starts_from_imagenet_with_a_new_head(fine_tuned):
     assert torch.all(model.features[0][0].weight == 0.5)
     assert model.classifier[1].weight.shape == (10, 1280) and model.classifier[1].weight.std() > 0
     assert "IMAGENET1K_V1" in material.initial_weights(run)
-    assert material.initial_weights(dataclasses.replace(run, pretrained=False)) == "Kaiming-normal, fan-out"
+    assert "IMAGENET" not in material.initial_weights(dataclasses.replace(run, pretrained=False))
+
+
+@pytest.mark.parametrize(
+    ("key", "profile", "small"),
+    [
+        ("resnet18", "full", True),
+        ("resnet18", "laptop", True),
+        ("resnet18", "quick", False),
+        ("gn-s-1.0x", "full", False),
+        ("resnet18<ta", "full", False),  # an assistant is trained as the authors trained it
+    ],
+)
+def test_teachers_start_with_small_linear_layers(key, profile, small):
+    run = Run(key, PROFILES[profile])
+    last = [module for module in material.new_student(run, 10).modules() if isinstance(module, torch.nn.Linear)][-1]
+    assert (last.weight.std().item() < 0.02) is small
+    assert ("s.d. 0.01" in material.initial_weights(run)) is small
 
 
 def test_fine_tuning_moves_the_backbone_at_a_tenth(fine_tuned):

@@ -518,3 +518,11 @@ def test_summary_counts_rows_and_seeds(every_row, empty, small):
     assert "4 of 30" in report.summary(small)
     assert report.available_profiles(every_row) == ["full", "quick"]
     assert report.available_profiles(every_row, "repaired") == []
+
+
+def test_deltas_in_words_names_those_that_were_run_with_their_n(small, empty):
+    assert report.deltas_in_words(2, small) == "Ours, quick profile: gn-s-1.0x<resnet50 +1.50 (n = 2)"
+    assert report.deltas_in_words(4, small) == "Ours, quick profile: gn-d<ensemble -0.50 (n = 1)"
+    assert report.deltas_in_words(3, small) == "Ours, quick profile: not run"
+    assert report.deltas_in_words(3, empty) == "Ours: not run"
+    assert report.deltas_in_words(3, small, "repaired") == "Ours: not run"

@@ -105,6 +105,18 @@ def test_efficientnet_takes_224_pixels_and_starts_sound():
     check_initial_weights(model)
 
 
+def test_small_linear_layers_let_a_big_network_start_at_guessing():
+    images = torch.randn(16, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+    def first_loss(**options) -> float:
+        with torch.no_grad():
+            logits = create_model("vgg13", seed=0, **options)(images)
+        return nn.functional.cross_entropy(logits, torch.arange(16) % 10).item()
+
+    assert first_loss(linear_std=0.01) == pytest.approx(math.log(10), abs=0.3)
+    assert first_loss() > 10
+
+
 def check_initial_weights(model: nn.Module) -> None:
     """Kaiming-normal by the fan-out, biases zero, batch normalisation fresh."""
     for module in model.modules():

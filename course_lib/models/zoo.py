@@ -29,7 +29,14 @@ PAPER_WIDTHS = (1.0, 1.3, 1.6, 1.9, 2.2, 2.8, 3.4)
 WIDTH_RANGE = (0.25, 6.0)
 
 
-def create_model(name: str, *, width: float | None = None, num_classes: int = 10, seed: int | None = None) -> nn.Module:
+def create_model(
+    name: str,
+    *,
+    width: float | None = None,
+    num_classes: int = 10,
+    seed: int | None = None,
+    linear_std: float | None = None,
+) -> nn.Module:
     """A freshly initialised network in train mode, on the CPU.
 
     Args:
@@ -38,6 +45,7 @@ def create_model(name: str, *, width: float | None = None, num_classes: int = 10
         num_classes: number of logits.
         seed: makes the weights reproducible and leaves the global random state alone. Without it they come
             from the global random state, so that ``torch.manual_seed`` governs them.
+        linear_std: how its linear layers start, see ``initialise``.
 
     The network maps (N, 3, S, S) to (N, num_classes) with S = ``input_size(name)``. Created inside
     ``with torch.device("meta")`` it has shapes and no weights: enough to count with, and it takes no memory.
@@ -51,7 +59,7 @@ def create_model(name: str, *, width: float | None = None, num_classes: int = 10
         model = _build(name, width, int(num_classes))
     if counting_only:
         return model
-    return initialise(model.to_empty(device="cpu"), seed)
+    return initialise(model.to_empty(device="cpu"), seed, linear_std=linear_std)
 
 
 def input_size(name: str) -> int:
@@ -65,12 +73,16 @@ def input_size(name: str) -> int:
 
 
 @torch.no_grad()
-def initialise(model: nn.Module, seed: int | None = None) -> nn.Module:
+def initialise(model: nn.Module, seed: int | None = None, *, linear_std: float | None = None) -> nn.Module:
     """Set all weights as at the start of training, in place, and return ``model``.
 
     Weights of convolutions and linear layers are Kaiming-normal by their fan-out, as in the runs behind the
     paper, and their biases 0; batch normalisation has factor 1, shift 0 and fresh running statistics. With a
     ``seed`` the numbers are the same on every device and the global random state stays as it is.
+
+    With ``linear_std`` linear layers are normal with this standard deviation instead. By their fan-out, the ten
+    classes, a wide last layer starts with logits so large that a big network's first loss is 13 to 37, where
+    guessing has 2.3.
 
     Raises:
         TypeError: the model has a layer with weights of some other kind.
@@ -83,7 +95,10 @@ def initialise(model: nn.Module, seed: int | None = None) -> nn.Module:
             nn.init.zeros_(module.bias)
         elif isinstance(module, nn.Conv2d | nn.Linear):
             drawn = torch.empty(module.weight.shape, device="cpu")
-            nn.init.kaiming_normal_(drawn, mode="fan_out", nonlinearity="relu", generator=generator)
+            if linear_std is not None and isinstance(module, nn.Linear):
+                nn.init.normal_(drawn, std=linear_std, generator=generator)
+            else:
+                nn.init.kaiming_normal_(drawn, mode="fan_out", nonlinearity="relu", generator=generator)
             module.weight.copy_(drawn)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
