@@ -93,7 +93,10 @@ def test_a_machine_that_dies_costs_no_run_and_doubles_none(cluster, tmp_path, mo
     assert ray_cluster.work_on_cluster(wanted).finished == []
     [student] = runs("gn-s-1.0x<gn-s-2.8x", profile=FEW)
     student.result.unlink()
-    student.checkpoint.write_bytes(b"torn")
+    for home in (tmp_path, tmp_path / "first", tmp_path / "second"):  # whichever machine is left
+        torn = home / student.checkpoint.relative_to(tmp_path)
+        torn.parent.mkdir(parents=True, exist_ok=True)
+        torn.write_bytes(b"torn")
     [failure] = ray_cluster.work_on_cluster([student]).failures
     assert "is damaged" in failure and "\n" not in failure
 
