@@ -426,12 +426,12 @@ def _width_words(frame: pd.DataFrame, column: str) -> str:
     if known.empty:
         return "GN-S not run yet"
     first, last, best = known.index[0], known.index[-1], known.idxmax()
+    words = f"only width {find(first).width} run: {known[first]:.2f} %"
+    if len(known) > 1:
+        words = f"{known[first]:.2f} % at width {find(first).width}, {known[last]:.2f} % at {find(last).width}, "
+        words += f"highest {known[best]:.2f} % at {find(best).width}"
     default = frame.loc["gn-d", column]
-    return (
-        f"{known[first]:.2f} % at width {find(first).width}, {known[last]:.2f} % at {find(last).width}, "
-        f"highest {known[best]:.2f} % at {find(best).width}; GN-D "
-        + (f"{default:.2f} %" if np.isfinite(default) else "not run yet")
-    )
+    return f"{words}; GN-D " + (f"{default:.2f} %" if np.isfinite(default) else "not run yet")
 
 
 def _seeds(counts: pd.Series) -> str:
@@ -551,7 +551,18 @@ def _draw_curves(axes: Axes, seeds: list[pd.Series], number: int) -> tuple[int, 
 
 
 def _label_ends(axes: Axes, ends: dict[str, tuple[int, float, int]]) -> None:
-    """Write each curve's name, with its marker, to the right of its end, apart from the other names."""
+    """Write each curve's name beside its own last epoch, apart from the other names."""
+    last = max(epoch for epoch, _, _ in ends.values())
+    _label_column(axes, {name: end for name, end in ends.items() if end[0] == last})
+    for name, (epoch, accuracy, number) in ends.items():
+        if epoch < last:  # a line drawn on to the edge would say that the run went on
+            side = "right" if epoch - 1 > 0.3 * (last - 1) else "left"
+            _write(axes, name, (epoch, accuracy), (0, 7), side)
+            axes.plot(epoch, accuracy, color=CURVE_COLOURS[number], marker=CURVE_MARKERS[number])
+
+
+def _label_column(axes: Axes, ends: dict[str, tuple[int, float, int]]) -> None:
+    """The names of the curves that go on to the right edge, each with its marker."""
     low, high = axes.get_ylim()
     names = sorted(ends, key=lambda name: ends[name][1])
     heights = [(ends[name][1] - low) / (high - low) for name in names]
