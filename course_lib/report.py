@@ -712,6 +712,28 @@ def _report_of(results: pd.DataFrame, profile: str, recipe: str) -> dict[str, by
     return files
 
 
+def words_for(results: pd.DataFrame, profile: str | Profile, recipe: str = "paper") -> str:
+    """A few words to stand beside our numbers: the size of the runs as they were made, and their recipe."""
+    runs = _runs(results, _name(profile), recipe, EXPERIMENTS)
+    size = f"{_name(profile)} profile: not run" if runs.empty else _label(runs.iloc[-1]["profile_spec"])
+    return f"{size}; recipe {recipe!r}"
+
+
+def show_rows(results: pd.DataFrame, profile: str | Profile, recipe: str = "paper") -> ShownTable:
+    """Tables I to IV as one: the rows that were run, and in the caption how many were not; all where none was."""
+    names = {1: "I", 2: "II", 3: "III", 4: "IV"}
+    rows = pd.concat([table(n, results, profile, recipe).assign(table=name) for n, name in names.items()])
+    done = rows["n"] > 0
+    columns = ("table", PAPER_ACCURACY, OUR_ACCURACY, OUR_SD, "n", PAPER_DELTA, OUR_DELTA, "pairs")
+    shown = rows[done | ~done.any()]
+    cells = [{"row": key} | {name: _cell(name, row) for name in columns} for key, row in shown.iterrows()]
+    caption = (
+        f"Tables I to IV: {done.sum()} of {len(rows)} rows run, {(~done).sum()} not run. Accuracies in percent, deltas "
+        f"in points. Paper: best of 200 epochs, one seed. Ours: {words_for(results, profile, recipe)}."
+    )
+    return ShownTable(pd.DataFrame(cells), caption, ())
+
+
 def deltas_in_words(n: int, results: pd.DataFrame, recipe: str = "paper") -> str:
     """A line for each profile that has runs: the deltas of Table ``n`` that were run, with their n; or ``not run``."""
     lines = []
