@@ -57,6 +57,13 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--pretrained", action="store_true", help="start EfficientNetV2-S from ImageNet weights")
     command.add_argument("--list", action="store_true", help="show what is done, running and missing, run nothing")
     command.add_argument("--pack", metavar="FILE", help="write results, artefacts and small checkpoints into one .tar")
+    command.add_argument(
+        "--megabytes",
+        type=float,
+        default=15.0,
+        metavar="N",
+        help="with --pack: how large the file may get (default 15)",
+    )
     command.set_defaults(command=study)
 
     command = commands.add_parser("verify", help="compare the store with the paper and what is expected")
@@ -109,7 +116,7 @@ def study(options: argparse.Namespace) -> int:
 
     if options.pack:
         _refuse(options, "--pack", "keys", "only", "recipe", "seeds", "minutes", "ray", "pretrained", "list", "fresh")
-        return pack(options.pack)
+        return pack(options.pack, options.megabytes)
     if options.ray:
         _refuse(options, "--ray", "workers")
     if options.keys and options.only:
@@ -158,11 +165,13 @@ def _refuse(options: argparse.Namespace, name: str, *others: str) -> None:
             raise ValueError(f"{name} and {said} do not go together")
 
 
-def pack(target: str) -> int:
+def pack(target: str, megabytes: float) -> int:
     """Write one file that carries the study to another machine."""
     from course_lib import artefacts
 
-    left_out = artefacts.pack(Path(target))
+    if not megabytes > 0:
+        raise ValueError(f"--megabytes takes a number above 0, not {megabytes:g}")
+    left_out = artefacts.pack(Path(target), megabytes)
     for name in left_out:
         print(f"left out, does not fit: {name}")
     print(f"{target}: unpack it with `tar xf` in the course's folder")

@@ -13,18 +13,19 @@ import torch
 from torch import Tensor
 
 from course_lib import plan, results
-from course_lib.errors import CourseError
+from course_lib.errors import CheckpointError, CourseError, ResultError
 from course_lib.files import atomic_write, repo_path
 from course_lib.material import load_teacher
 from course_lib.models.ghostnet import fold
 from course_lib.plan import Run
 from course_lib.profiles import PROFILES
-from course_lib.weights import save_weights
+from course_lib.weights import load_weights, save_weights
 
 KEEPING = ("full", "laptop")  # profiles whose networks have learned something
 FOLDED = ("gn-s-1.0x", "gn-s-2.8x")  # of the `paper` recipe, seed 0
 FOLDERS = ("data/results", "data/logits", "data/weights")
 LARGEST_FILE, LARGEST_ALL = 6_000_000, 40_000_000  # bytes
+SAME_ANSWERS = 0.9  # share of test images; float16 breaks ties, in a network that has hardly learned many of them
 UNFINISHED = "data/cache/checkpoints"
 
 
@@ -60,12 +61,42 @@ def keep(run: Run, logits: Tensor, labels: Tensor, about: dict) -> list[Path]:
         "revision": about["revision"],
     }
     written = [results.save_logits(run.name, logits, labels, meta, repo_path("data", "logits", run.profile.name))]
-    if run.key in FOLDED and run.recipe == "paper":
+    if _leaves_weights(run):
         folded = fold(load_teacher(run).model).to(torch.float16)
         folder = repo_path("data", "weights", run.profile.name)
         if all(_fits(value) for value in folded.state_dict().values()):
             written.append(save_weights(run.key, folded, meta | {"folded": True, "stored_as": "float16"}, folder))
     return written
+
+
+def wrong_with(run: Run, result: dict) -> str | None:
+    """The first thing wrong with the artefacts that this finished run is kept for; None where all is well.
+
+    Args:
+        result: the run's result, or its row of the frame.
+    """
+    if run.profile.name not in KEEPING or run.seed != 0:
+        return None
+    try:
+        kept = results.load_logits(run.name, repo_path("data", "logits", run.profile.name))
+        parts = {"logits": kept.meta}
+        if _leaves_weights(run):
+            parts["weights"] = load_weights(run.key, repo_path("data", "weights", run.profile.name))[1]
+    except (CheckpointError, ResultError) as error:
+        return str(error)
+    for part, meta in parts.items():
+        if (meta.get("run"), meta.get("accuracy")) != (run.name, result["last_accuracy"]):
+            return (
+                f"its kept {part} are of {meta.get('run')} with {meta.get('accuracy')} %: restore them or run it again"
+            )
+    answers, predictions = kept.logits.argmax(dim=1).numpy(), results.predictions(result)
+    if answers.shape != predictions.shape or (answers == predictions).mean() < SAME_ANSWERS:
+        return "its kept logits do not give its predictions: restore them or run it again"
+    return None
+
+
+def _leaves_weights(run: Run) -> bool:
+    return run.key in FOLDED and run.recipe == "paper"
 
 
 def _fits(values: Tensor) -> bool:
@@ -116,7 +147,9 @@ def pack(target: Path, megabytes: float = 15.0) -> list[str]:
             archive.add(path, path.relative_to(root))
         size = buffer.tell() / 1e6
         if size > megabytes:
-            raise CourseError(f"new results and artefacts have {size:.1f} MB: allow more than {megabytes:g}")
+            raise CourseError(
+                f"new results and artefacts have {size:.1f} MB: allow more than {megabytes:g} (--megabytes)"
+            )
         left_out = _add_unfinished(archive, buffer, megabytes * 1e6)
     atomic_write(Path(target), buffer.getvalue())
     return left_out

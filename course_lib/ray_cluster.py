@@ -24,7 +24,7 @@ from course_lib.recipes import STUDENTS
 
 RETRIES = 3  # lives of a run whose worker dies
 HAND_OVER_SECONDS = 60.0  # how long a retried run waits for the lock of a worker that is about to be dead
-ENVIRONMENT = ("COURSE_HOME", "COURSE_DATA", "OMP_NUM_THREADS")
+ENVIRONMENT = ("COURSE_HOME", "COURSE_DATA", "COURSE_REVISION", "OMP_NUM_THREADS")
 
 
 def work_on_cluster(
@@ -63,12 +63,25 @@ class _Dispatch:
         self.failed: dict[Run, str] = {}
 
     def hand_out(self) -> bool:
-        """Begin what the cluster has room for; False when nothing is under way and nothing can be begun."""
-        if self.budget.left > 0:
-            busy = {*self.running.values(), *self.paused}
-            for run in study.ready(self.todo, self.failed):
-                if run not in busy and self._has_room(run):
-                    self._begin(run)
+        """Begin what the cluster has room for; False when nothing is under way and nothing can be begun.
+
+        A run that has no room yet is passed only by runs of its own seed: else quarter-GPU runs, of which there are
+        always more, would keep every whole-GPU teacher waiting until the last of them.
+        """
+        left, blocked = self.budget.left, None
+        if left <= 0:
+            return bool(self.running)
+        busy = {*self.running.values(), *self.paused}
+        for run in study.ready(self.todo, self.failed):
+            if run in busy or (blocked and run.seed != blocked.seed):
+                continue
+            if self._has_room(run):
+                self._begin(run, left)
+            else:
+                blocked = blocked or run
+        if blocked and not self.running:  # not even alone
+            self.failed[blocked] = self._no_room(blocked)
+            self.todo.remove(blocked)
         return bool(self.running)
 
     def _has_room(self, run: Run) -> bool:
@@ -78,13 +91,22 @@ class _Dispatch:
         names = {"num_cpus": "CPU", "num_gpus": "GPU"}
         return all(sum(share[name] for share in shares) <= whole.get(kind, 0) for name, kind in names.items())
 
-    def _begin(self, run: Run) -> None:
-        minutes = None if self.budget.left == float("inf") else self.budget.left / 60
+    def _no_room(self, run: Run) -> str:
+        whole = self.ray.cluster_resources()
+        share = share_of(run, whole)
+        return (
+            f"it needs {share['num_cpus']:g} CPU and {share['num_gpus']:g} GPU, and the whole cluster has "
+            f"{whole.get('CPU', 0):g} and {whole.get('GPU', 0):g}: let a machine join it"
+        )
+
+    def _begin(self, run: Run, left: float) -> None:
+        # A moment, not a length: a run that is started again elsewhere must not get its whole time anew.
+        end = None if left == float("inf") else time.time() + left
         carried = [self._weights_of(teacher) for teacher in run.teachers]
         is_begun = run.checkpoint.exists() and run not in self.again
         begun = self.ray.put(run.checkpoint.read_bytes()) if is_begun else None
         task = self.task.options(**share_of(run, self.ray.cluster_resources()))
-        self.running[task.remote(run, minutes, run in self.again, begun, *carried)] = run
+        self.running[task.remote(run, end, run in self.again, begun, *carried)] = run
         number = self.count - len(self.todo) + len(self.running)
         self.live.say(f"[{number}/{self.count}] {run} ({run.profile.label})")
 
@@ -102,9 +124,7 @@ class _Dispatch:
             try:
                 is_finished = _store(run, *self.ray.get(answer), fresh=run in self.again)
             except Exception as error:  # whatever it is, the other runs go on
-                self.failed[run] = self._reason(error)
-                self.todo.remove(run)
-                self.live.say(f"FAILED {run}: {self.failed[run]}")
+                self._end_badly(run, error)
                 continue
             if is_finished:
                 self.outcome.finished.append(run)
@@ -114,9 +134,17 @@ class _Dispatch:
                 self.paused.add(run)
             self.live.say(f"{run}: {'finished' if is_finished else 'out of time; it goes on next time'}")
 
-    def _reason(self, error: Exception) -> str:
-        cause = error.cause if isinstance(error, self.ray.exceptions.RayTaskError) else None
-        return study.in_one_line(cause or error)
+    def _end_badly(self, run: Run, error: Exception) -> None:
+        """Another study works on the run, or it failed."""
+        cause = error.cause if isinstance(error, self.ray.exceptions.RayTaskError) else error
+        reason = study.in_one_line(cause)
+        if isinstance(cause, Held):
+            self.paused.add(run)
+            self.outcome.held.append(reason)
+            return
+        self.failed[run] = reason
+        self.todo.remove(run)
+        self.live.say(f"FAILED {run}: {reason}")
 
     def end(self) -> study.Outcome:
         """What it came to."""
@@ -153,16 +181,27 @@ def _connect(address: str):
 
 
 def _train_there(
-    run: Run, minutes: float | None, fresh: bool, begun: bytes | None, *weights: bytes
+    run: Run, end: float | None, fresh: bool, begun: bytes | None, *weights: bytes
 ) -> tuple[dict | None, bytes | None, object]:
     """On a worker: train ``run`` and answer with its result, its checkpoint and its test logits (N, classes).
 
-    The result is None where the time did not suffice; the checkpoint then holds the epochs done.
+    The result is None where the time did not suffice; the checkpoint then holds the epochs done (None: no epoch).
+
+    Args:
+        end: when the time is over, in seconds of ``time.time()``; the machines' clocks agree to a second or so.
+        begun: the checkpoint to go on from, where there is one; weights: the teachers' checkpoints.
+
+    Raises:
+        Held: another study works on the run.
     """
-    budget = Budget(minutes)
     with _patient_lock(run.name):
+        left = None if end is None else end - time.time()
+        if left is not None and left <= 0:
+            return None, None, None
+        budget = Budget(None if left is None else left / 60)
         for teacher, blob in zip(run.teachers, weights, strict=True):
-            if not is_trained(teacher):
+            # Those that were sent, not an older training of the same teacher that happens to lie here.
+            if not teacher.checkpoint.exists() or teacher.checkpoint.read_bytes() != blob:
                 atomic_write(teacher.checkpoint, blob)
         if fresh:
             run.checkpoint.unlink(missing_ok=True)

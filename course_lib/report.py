@@ -27,7 +27,7 @@ from course_lib.errors import ResultError
 from course_lib.experiments import EXPERIMENTS, TABLES, baseline_of, find
 from course_lib.files import atomic_write, repo_path
 from course_lib.profiles import Profile
-from course_lib.recipes import CONTROL, RECIPES, is_unshuffled, origin
+from course_lib.recipes import CONTROL, RECIPES, control_keys, is_unshuffled, origin
 from course_lib.verdicts import Verdict, verdict_of
 
 if TYPE_CHECKING:
@@ -268,6 +268,28 @@ def verdicts_table(results: pd.DataFrame, profile: str | Profile, recipe: str = 
     caption = (
         f"Verdicts. Ours, {origin_words}. Deltas in points against the same network without a teacher: the paper's of "
         "the best epoch and one seed, ours of the last epoch with a 95 % interval over seeds and test images."
+    )
+    return ShownTable(pd.DataFrame(lines), caption, ())
+
+
+def control_table(results: pd.DataFrame, profile: str | Profile) -> ShownTable:
+    """The baselines of the rows that ``as_run`` trains without shuffling, with and without it.
+
+    Accuracies are means of the last epochs in percent; the delta, in points, is over the seeds that both have.
+    """
+    name, keys, lines = _name(profile), control_keys(), []
+    shuffled, control = _runs(results, name, "paper", keys), _runs(results, name, CONTROL, keys)
+    for key in keys:
+        own, other = control[control["key"] == key], shuffled[shuffled["key"] == key]
+        deltas = _paired_deltas(own, other)
+        means = (other["last_accuracy"].mean(), own["last_accuracy"].mean())
+        shown = ["not run" if np.isnan(value) else f"{value:.2f}" for value in means]
+        delta = f"{deltas.mean():+.2f}" if len(deltas) else "–"
+        numbers = {"acc. shuffled": shown[0], "acc. unshuffled": shown[1], "delta": delta, "pairs": str(len(deltas))}
+        lines.append({"model": key} | numbers)
+    caption = (
+        f"The control of the recipe 'as_run': its baselines without shuffling. Ours, "
+        f"{_provenance(control, name, CONTROL)}. Accuracies of the last epoch in percent, deltas in points."
     )
     return ShownTable(pd.DataFrame(lines), caption, ())
 
@@ -631,6 +653,7 @@ def summary(results: pd.DataFrame) -> str:
     lines = []
     for recipe in sorted(set(results["recipe"])):
         rows = {key for key, row in EXPERIMENTS.items() if row.table in TABLES and origin(key, recipe) == recipe}
+        rows = set(control_keys()) if recipe == CONTROL else rows
         for profile in available_profiles(results, recipe):
             runs = results[(results["profile"] == profile) & (results["recipe"] == recipe)]
             seeds = runs["seed"].nunique()
@@ -646,7 +669,8 @@ def write_report(results: pd.DataFrame, folder: Path | None = None, recipe: str 
     """Draw Fig. 1, deltas, learning curves, Tables I to IV and verdicts of every profile and recipe that has runs.
 
     They go to ``figures/<profile>/``, those of other recipes than ``paper`` to ``figures/<profile>/<recipe>/``; tables
-    as CSV and Markdown. Everything is drawn before the first file is written.
+    as CSV and Markdown. The baselines without shuffling are ``figures/<profile>/unshuffled.md``. Everything is drawn
+    before the first file is written.
 
     Args:
         recipe: only this one; default all.
@@ -659,10 +683,13 @@ def write_report(results: pd.DataFrame, folder: Path | None = None, recipe: str 
         CourseError: a file cannot be written.
     """
     files: dict[Path, bytes] = {}
-    for name in RECIPES if recipe is None else (recipe,):
+    for name in (name for name in RECIPES if recipe in (None, name)):
         for profile in available_profiles(results, name):
             place = _figures(folder) / profile / ("" if name == "paper" else name)
             files |= {place / file: content for file, content in _report_of(results, profile, name).items()}
+    for profile in available_profiles(results, CONTROL) if recipe in (None, CONTROL) else ():
+        shown = control_table(results, profile).to_markdown()
+        files[_figures(folder) / profile / f"{CONTROL}.md"] = shown.encode()
     if not files:
         raise ResultError(f"no results of recipe {recipe or 'paper'!r} yet: run python -m course_lib study first")
     for path, content in files.items():

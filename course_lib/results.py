@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 ACCEPTED_HEADER = ("run", "sha256")
+ACCEPTED_LINE = re.compile(r"[a-z0-9][a-z0-9._-]*\.[a-z0-9_-]+\.[a-z0-9_-]+\.seed\d+,[0-9a-f]{64}")
 HALF = 5_000  # the laptop profile's test images: the first of each class (``ImageSet.take``)
 REMEDY = "restore it, or delete it and run it again"
 FIELDS: dict[str, type | tuple[type, ...]] = {
@@ -352,15 +353,19 @@ def accepted() -> dict[str, str]:
     """SHA-256 of each accepted result's file, by run; empty where there is no list.
 
     Raises:
-        ResultError: the list cannot be read.
+        ResultError: the list cannot be read, or a line of it is torn.
     """
     try:
         with open(accepted_path(), newline="", encoding="ascii") as file:
-            return {row["run"]: row["sha256"] for row in csv.DictReader(file)}
+            header, *rows = csv.reader(file)
     except FileNotFoundError:
         return {}
-    except (KeyError, ValueError, OSError) as error:
+    except (ValueError, OSError, csv.Error) as error:
         raise ResultError(f"{accepted_path()} cannot be read: restore it") from error
+    torn = [row for row in rows if len(row) != 2 or not ACCEPTED_LINE.fullmatch(",".join(row))]
+    if tuple(header) != ACCEPTED_HEADER or torn:
+        raise ResultError(f"{accepted_path()} cannot be read (line {','.join((*torn, header)[0])!r}): restore it")
+    return dict(rows)
 
 
 def _files(folder: Path | None) -> list[Path]:

@@ -13,6 +13,8 @@ from collections.abc import Iterable
 import torch
 
 from course_lib import study
+from course_lib.errors import CourseError
+from course_lib.files import check_writable, repo_path
 from course_lib.plan import Run
 from course_lib.progress import Budget, LiveLine
 
@@ -24,9 +26,11 @@ def work_together(
 
     Raises:
         ValueError: ``fresh`` was asked for: two processes would each run the same again.
+        CourseError: the store cannot be written.
     """
     if fresh:
         raise ValueError("--fresh and --workers do not go together: delete the results that are to be run again")
+    check_writable(repo_path("data", "results"))  # one line here instead of one from each worker
     wanted, budget = list(wanted), budget or Budget()
     # Fresh interpreters, as a CUDA context does not survive a fork.
     context = multiprocessing.get_context("spawn")
@@ -44,7 +48,10 @@ def _work(wanted: list[Run], budget: Budget, threads: int, answers) -> None:
     os.environ["OMP_NUM_THREADS"] = str(threads)
     torch.set_num_threads(threads)
     with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C reaches all at once; one message is enough
-        answers.put(study.work(wanted, budget, live=LiveLine(in_place=False)))
+        try:
+            answers.put(study.work(wanted, budget, live=LiveLine(in_place=False)))
+        except CourseError as error:
+            answers.put(study.Outcome(failures=[study.in_one_line(error)]))
 
 
 def _end_with_parent() -> None:
@@ -66,9 +73,13 @@ def _collect(jobs: list, answers) -> list[study.Outcome]:
 
 
 def _together(wanted: list[Run], outcomes: list[study.Outcome], jobs: list) -> study.Outcome:
-    """One outcome of all: each failure once, and left only what nobody finished."""
+    """One outcome of all: each failure once, left only what nobody finished, held only what others work on."""
     finished = [run for outcome in outcomes for run in outcome.finished]
     failures = list(dict.fromkeys(failure for outcome in outcomes for failure in outcome.failures))
     failures += [f"worker {job.pid} died with exit status {job.exitcode}" for job in jobs if job.exitcode]
     left = [run for run in study.to_do(wanted) if not any(line.startswith(f"{run}: ") for line in failures)]
-    return study.Outcome(finished=finished, failures=failures, left=left)
+    # A worker also names the runs that its siblings had at its end.
+    siblings = tuple(f"process {job.pid} " for job in jobs)
+    held = {line for outcome in outcomes for line in outcome.held if not any(name in line for name in siblings)}
+    held = sorted(line for line in held if any(line.startswith(f"{run.name} ") for run in left))
+    return study.Outcome(finished=finished, failures=failures, left=left, held=held)

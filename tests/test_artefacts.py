@@ -99,7 +99,7 @@ def test_a_pack_leaves_out_what_was_accepted(home, tmp_path, monkeypatch):
     monkeypatch.setattr(material, "create_model", network)
     known, new = Run("gn-s-1.3x", KEPT), Run("gn-s-1.6x", KEPT)
     study.work([known, new])
-    results.accepted_path().write_text(f"run,sha256\n{known.name},0\n")
+    results.accepted_path().write_text(f"run,sha256\n{known.name},{64 * '0'}\n")
     artefacts.pack(tmp_path / "parcel.tar")
     with tarfile.open(tmp_path / "parcel.tar") as archive:
         names = archive.getnames()

@@ -58,7 +58,7 @@ def test_ghostnets_and_big_networks_are_corrected_apart(tmp_path):
 
 
 def test_the_laptop_profile_fits_a_night():
-    """About ten hours on two cores, by the model; each row but the ensemble's in less than an hour."""
+    """By the model alone less than twelve hours on two cores, and each row but the ensemble's less than 90 minutes."""
     from course_lib.plan import queue, with_teachers
 
     minutes = {run.key: 12 * model_seconds(run, "cpu") / 60 for run in with_teachers(queue(LAPTOP))}

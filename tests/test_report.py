@@ -518,6 +518,17 @@ def test_write_report_writes_nothing_where_a_table_cannot_be_drawn(tmp_path):
     assert not (tmp_path / "figures").exists()
 
 
+def test_the_control_is_reported_with_its_own_rows(tmp_path):
+    fake_store(tmp_path / "store", {"gn-d": {0: 80.0, 1: 82.0}, "resnet18": {0: 90.0}})
+    fake_store(tmp_path / "store", {"gn-d": {0: 77.5}}, recipe="unshuffled")
+    frame = results.load_results(tmp_path / "store")
+    assert "recipe 'unshuffled': 1 of 5 table rows run, 1 seed" in report.summary(frame)
+    report.write_report(frame, tmp_path / "figures")
+    text = (tmp_path / "figures" / "quick" / "unshuffled.md").read_text()
+    assert "| gn-d | 81.00 | 77.50 | -2.50 | 1 |" in text and "not a reproduction" in text
+    assert "| gn-s-1.0x | not run | not run | – | 0 |" in text and "resnet18" not in text
+
+
 def test_summary_counts_rows_and_seeds(every_row, empty, small):
     assert report.summary(empty) == "no finished runs"
     full, quick = report.summary(every_row).splitlines()

@@ -1,0 +1,126 @@
+"""How the queue is handed to a cluster, on a made-up one: this needs no Ray."""
+
+import time
+from types import SimpleNamespace
+
+import pytest
+from tiny import runs
+
+from course_lib import plan, ray_cluster
+from course_lib.locks import Held
+from course_lib.profiles import PROFILES
+from course_lib.progress import Budget
+
+
+class Cluster:
+    """Ray as far as the queue needs it: what is handed out is answered in the order in which it came."""
+
+    class RemoteError(Exception):
+        """What a task raised, as Ray wraps it."""
+
+        def __init__(self, cause):
+            super().__init__(str(cause))
+            self.cause = cause
+
+    def __init__(self, answer=lambda run: ({}, None, None), **resources):
+        self.answer, self.resources, self.handed_out = answer, resources, []
+        self.exceptions = SimpleNamespace(RayTaskError=self.RemoteError)
+
+    def remote(self, **_):
+        return lambda function: self
+
+    def options(self, **_):
+        return SimpleNamespace(remote=self.begin)
+
+    def begin(self, run, *_):
+        self.handed_out.append(run)
+        return run.name, run
+
+    def cluster_resources(self):
+        return self.resources
+
+    def put(self, value):
+        return value
+
+    def wait(self, answers, **_):
+        return answers[:1], answers[1:]
+
+    def get(self, answer):
+        result = self.answer(answer[1])
+        if isinstance(result, Exception):
+            raise self.RemoteError(result)
+        return result
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path))
+    monkeypatch.setattr(ray_cluster._Dispatch, "_weights_of", lambda self, teacher: b"")
+    monkeypatch.setattr(ray_cluster, "_store", lambda run, result, *_, **__: result is not None)
+    return tmp_path
+
+
+def hand_out(cluster, monkeypatch, wanted):
+    monkeypatch.setattr(ray_cluster, "_connect", lambda address: cluster)
+    return ray_cluster.work_on_cluster(wanted)
+
+
+def test_one_gpu_takes_one_seed_after_the_other(monkeypatch):
+    """Quarter-GPU students of later seeds do not keep the whole-GPU teachers of the first one waiting."""
+    cluster = Cluster(CPU=16, GPU=1)
+    outcome = hand_out(cluster, monkeypatch, plan.queue(PROFILES["full"]))
+    seeds = [run.seed for run in cluster.handed_out]
+    assert seeds == sorted(seeds) and set(seeds) == set(range(5))
+    first_teacher = next(place for place, run in enumerate(cluster.handed_out) if run.experiment.student == "resnet18")
+    assert first_teacher <= 15  # after what the seed has of small runs: eight alone, five controls, two taught by one
+    assert outcome.left == outcome.failures == []
+
+
+def test_a_cluster_without_room_is_said(monkeypatch):
+    outcome = hand_out(Cluster(CPU=0), monkeypatch, runs("gn-s-1.0x"))
+    [failure] = outcome.failures
+    assert "needs 1 CPU and 0 GPU, and the whole cluster has 0 and 0" in failure
+
+
+def test_a_run_that_another_study_works_on_is_held_and_not_failed(monkeypatch):
+    cluster = Cluster(lambda run: Held(f"{run.name} is being run by process 7 on elsewhere"), CPU=1)
+    outcome = hand_out(cluster, monkeypatch, runs("gn-s-1.0x"))
+    assert outcome.failures == [] and outcome.left == runs("gn-s-1.0x")
+    assert outcome.held == ["gn-s-1.0x.tiny.paper.seed0 is being run by process 7 on elsewhere"]
+    assert len(cluster.handed_out) == 1
+
+
+def test_a_run_that_begins_again_after_the_end_of_the_time_does_nothing(monkeypatch):
+    [run] = runs("gn-s-1.0x")
+    assert ray_cluster._train_there(run, time.time() - 1, False, None) == (None, None, None)
+    assert not run.checkpoint.exists()
+    ends = []
+    monkeypatch.setattr(Cluster, "begin", lambda self, run, end, *_: ends.append(end) or (run.name, run))
+    monkeypatch.setattr(ray_cluster, "_connect", lambda address: Cluster(CPU=1))
+    ray_cluster.work_on_cluster([run], Budget(10))
+    assert ends[0] - time.time() == pytest.approx(600, abs=30)  # a moment: what is left shrinks on the way there
+
+
+def test_the_weights_that_were_sent_count_and_not_older_ones(monkeypatch):
+    [student] = runs("gn-s-1.0x<gn-s-2.8x")
+    [teacher] = student.teachers
+    teacher.checkpoint.parent.mkdir(parents=True)
+    teacher.checkpoint.write_bytes(b"older")
+    monkeypatch.setattr(ray_cluster, "is_trained", lambda run: True)
+    seen = []
+
+    def train_run(run, budget, live):
+        seen.append(teacher.checkpoint.read_bytes())
+        raise ValueError("enough")
+
+    monkeypatch.setattr(ray_cluster.study, "train_run", train_run)
+    with pytest.raises(ValueError, match="enough"):
+        ray_cluster._train_there(student, None, False, None, b"sent")
+    changed = teacher.checkpoint.stat().st_mtime_ns
+    with pytest.raises(ValueError, match="enough"):
+        ray_cluster._train_there(student, None, False, None, b"sent")
+    assert seen == [b"sent", b"sent"] and teacher.checkpoint.stat().st_mtime_ns == changed
+
+
+def test_a_worker_says_which_code_it_runs():
+    assert "COURSE_REVISION" in ray_cluster.ENVIRONMENT
