@@ -120,7 +120,7 @@ class _GhostPicture:
         axes.set_ylim(0, 1.5)
         axes.tick_params(labelsize=LABEL_SIZE + 1)
         axes.set_xlabel(
-            "channels in. dashed: break-even; dotted: limit; squares: GN-S 1.0x, 1 ghost of 3 × 3",
+            "channels in. dashed: break-even; dotted: limit; squares: GN-S, 1 ghost",
             fontsize=LABEL_SIZE + 1,
         )
         axes.set_title("weights of a ghost module / ordinary 1 × 1", fontsize=LABEL_SIZE + 1)
