@@ -8,6 +8,7 @@ from pathlib import Path
 
 from course_lib.errors import CourseError
 from course_lib.profiles import PROFILES, active_profile
+from course_lib.recipes import WORDS
 
 STARTED = time.monotonic()  # loading torch and the data counts against --minutes
 
@@ -46,8 +47,9 @@ def parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("study", parents=[common, fresh], help="run rows of Tables I-IV")
     command.add_argument("keys", nargs="*", help="experiments, e.g. 'gn-s-1.0x<resnet50'; default: the profile's")
-    command.add_argument("--only", metavar="TABLE", help="the rows of one table: table1 ... table4")
-    command.add_argument("--recipe", action="append", metavar="NAME", help="paper, as_run or repaired; may be repeated")
+    command.add_argument("--only", metavar="TABLE", help="the rows of one table: table1 ... table4, or assistants")
+    recipes = "; ".join(f"{name}: {words}" for name, words in WORDS.items())
+    command.add_argument("--recipe", action="append", metavar="NAME", help=f"may be repeated. {recipes}")
     command.add_argument("--seeds", type=int, metavar="N", help="run seeds 0 to N-1 (default 1; in full 5)")
     command.add_argument("--minutes", type=float, metavar="M", help="stop before M minutes are over; go on next time")
     command.add_argument("--workers", type=int, default=1, metavar="N", help="processes that share queue and GPU")
@@ -103,10 +105,13 @@ def study(options: argparse.Namespace) -> int:
     """Run the chosen rows until the time is up, list them, or pack what there is."""
     from course_lib import plan
     from course_lib import study as runner
-    from course_lib.progress import Budget, in_words
+    from course_lib.progress import Budget, counted, in_words
 
     if options.pack:
+        _refuse(options, "--pack", "keys", "only", "recipe", "seeds", "minutes", "ray", "pretrained", "list", "fresh")
         return pack(options.pack)
+    if options.ray:
+        _refuse(options, "--ray", "workers")
     if options.keys and options.only:
         raise ValueError("name experiments or --only TABLE, not both")
     if options.workers < 1 or (options.seeds is not None and options.seeds < 1):
@@ -139,8 +144,18 @@ def study(options: argparse.Namespace) -> int:
     for failure in outcome.failures:
         print(f"FAILED {failure}", file=sys.stderr)
     spent = in_words(time.monotonic() - STARTED)
-    print(f"{len(outcome.finished)} runs finished in {spent}, {len(outcome.left)} left, {len(outcome.failures)} failed")
+    finished = counted(len(outcome.finished), "run")
+    print(f"{finished} finished in {spent}, {len(outcome.left)} left, {len(outcome.failures)} failed")
     return 1 if outcome.failures else 0
+
+
+def _refuse(options: argparse.Namespace, name: str, *others: str) -> None:
+    """Raise ValueError for the first of ``others`` that was given too, which ``name`` would drop in silence."""
+    nothing = parser().parse_args(["study"])
+    for other in others:
+        if getattr(options, other) != getattr(nothing, other):
+            said = "a choice of experiments" if other == "keys" else f"--{other}"
+            raise ValueError(f"{name} and {said} do not go together")
 
 
 def pack(target: str) -> int:
@@ -149,7 +164,7 @@ def pack(target: str) -> int:
 
     left_out = artefacts.pack(Path(target))
     for name in left_out:
-        print(f"left out, too large: {name}")
+        print(f"left out, does not fit: {name}")
     print(f"{target}: unpack it with `tar xf` in the course's folder")
     return 0
 

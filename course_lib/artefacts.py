@@ -6,12 +6,13 @@ They are small on purpose and checked to be so: ``data/logits/<profile>/<run>.np
 
 import io
 import tarfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from course_lib import results
+from course_lib import plan, results
 from course_lib.errors import CourseError
 from course_lib.files import atomic_write, repo_path
 from course_lib.material import load_teacher
@@ -94,6 +95,9 @@ def kept_files() -> list[Path]:
 def pack(target: Path, megabytes: float = 15.0) -> list[str]:
     """Write what is new and, as far as they fit, the checkpoints of runs without a result into one ``.tar``.
 
+    A begun student takes its teachers' weights along: trained again elsewhere, they would be another teacher in the
+    middle of its training.
+
     New is every result that was not accepted yet, with its artefacts: what is accepted is in the repository. Unpacked
     with ``tar xf`` in the course's folder elsewhere, the study goes on there where it stopped here.
 
@@ -101,27 +105,50 @@ def pack(target: Path, megabytes: float = 15.0) -> list[str]:
         megabytes: the size that the checkpoints may bring the file to; the smallest go first.
 
     Returns:
-        The names of the checkpoints that did not fit.
+        The names of the checkpoints that did not fit, of a student with the size of all that it needs.
 
     Raises:
         CourseError: results and artefacts alone are larger, or the file cannot be written.
     """
-    root, buffer, left_out = repo_path(), io.BytesIO(), []
+    root, buffer = repo_path(), io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for path in _new_files():
             archive.add(path, path.relative_to(root))
         size = buffer.tell() / 1e6
         if size > megabytes:
             raise CourseError(f"new results and artefacts have {size:.1f} MB: allow more than {megabytes:g}")
-        finished = {path.stem for path in kept_files() if path.suffix == ".json"}
-        unfinished = (path for path in repo_path(*UNFINISHED.split("/")).glob("*.pt") if path.stem not in finished)
-        for path in sorted(unfinished, key=lambda path: path.stat().st_size):
-            if buffer.tell() + path.stat().st_size < megabytes * 1e6:
-                archive.add(path, path.relative_to(root))
-            else:
-                left_out.append(path.name)
+        left_out = _add_unfinished(archive, buffer, megabytes * 1e6)
     atomic_write(Path(target), buffer.getvalue())
     return left_out
+
+
+def _add_unfinished(archive: tarfile.TarFile, buffer: io.BytesIO, limit: float) -> list[str]:
+    """Add the checkpoints of unfinished runs up to ``limit`` bytes; returns the names of those left out."""
+    finished = {path.stem for path in kept_files() if path.suffix == ".json"}
+    found = repo_path(*UNFINISHED.split("/")).glob("*.pt")
+    parcels = {path: _with_teachers(path) for path in found if path.stem not in finished}
+    packed, left_out = set(), []
+    for path, parts in sorted(parcels.items(), key=lambda parcel: _size(parcel[1])):
+        new = parts - packed
+        if buffer.tell() + _size(new) < limit:
+            for part in sorted(new):
+                archive.add(part, part.relative_to(repo_path()))
+            packed |= new
+        else:
+            together = f" ({_size(parts) / 1e6:.1f} MB with its teachers)" if len(parts) > 1 else ""
+            left_out.append(path.name + together)
+    return left_out
+
+
+def _with_teachers(checkpoint: Path) -> set[Path]:
+    """A run's checkpoint and those of its teachers that lie here."""
+    run = plan.run_named(checkpoint.stem)
+    teachers = (teacher.checkpoint for teacher in run.teachers) if run else ()
+    return {checkpoint, *(path for path in teachers if path.exists())}
+
+
+def _size(paths: Iterable[Path]) -> int:
+    return sum(path.stat().st_size for path in paths)
 
 
 def _new_files() -> list[Path]:

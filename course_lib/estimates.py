@@ -4,11 +4,12 @@ import functools
 import statistics
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from course_lib.plan import Run
 from course_lib.profiles import Profile
-from course_lib.recipes import fed_size, training_recipe
+from course_lib.recipes import STUDENTS, fed_size, training_recipe
 
 TEST_IMAGES = {"full": 10_000, "sample": 1_000, "synthetic": 500}
 
@@ -23,13 +24,13 @@ class Speed(NamedTuple):
 
 # Dense networks are bound by arithmetic, GhostNets by memory, and on a GPU by the launching of their many small
 # kernels. cpu: fitted to two cores of a small server (GN-S 1.0x, ResNet-18, InceptionV3). cuda: a guess at an H200.
-# Stored runs of the same profile on such a device correct both.
+# Stored runs of the same profile on this very device correct the model, for each of the two kinds apart.
 SPEEDS = {"cpu": Speed(1.2e-11, 2.0e-9, 0.0), "cuda": Speed(2.5e-14, 3.0e-12, 1.0e-5)}
 BACKWARD = 3.0  # forward and backward together, in forward passes
 
 
 class Estimate(NamedTuple):
-    """``epoch`` and ``run`` in seconds, evaluation included; ``source`` is ``measured`` or ``model``."""
+    """``epoch`` and ``run`` in seconds, evaluation included; ``source`` is ``measured on DEVICE`` or ``model``."""
 
     epoch: float
     run: float
@@ -37,47 +38,60 @@ class Estimate(NamedTuple):
 
 
 class Estimates:
-    """What runs of one profile take on one kind of device.
+    """What runs of one profile take on one device, one run after another.
 
     Args:
         profile: whose runs.
-        stored: ``results.load_results()``; runs of this profile and kind of device are measurements.
-        device: ``cpu`` or ``cuda``.
+        stored: ``results.load_results()``; runs of this profile on this device are measurements. One thread does not
+            take twice as long as two, nor one GPU as long as another: others say nothing.
+        device: as a result names it: ``cpu, 2 threads``, ``cuda, NVIDIA H200``.
     """
 
     def __init__(self, profile: Profile, stored: pd.DataFrame, device: str):
-        self.profile, self.device = profile, device
-        alike = stored[(stored["profile"] == profile.name) & stored["device"].astype(str).str.startswith(device)]
-        # The median epoch, not the whole run: a laptop that slept half an hour says nothing of the next one.
-        epochs = alike["history"].map(lambda history: statistics.median(row["seconds"] for row in history))
+        self.profile, self.device, self.kind = profile, device, device.split(",")[0]
+        alike = stored[(stored["profile"] == profile.name) & (stored["device"] == device)]
+        # The lower quartile, not the mean: a laptop that slept or shared its cores says nothing of the next run.
+        epochs = alike["history"].map(lambda history: np.quantile([row["seconds"] for row in history], 0.25))
         self.measured: dict[str, float] = epochs.astype(float).groupby(alike["key"]).median().to_dict()
 
     def of(self, run: Run) -> Estimate:
         """Seconds for an epoch and for all epochs of ``run``."""
         epochs = training_recipe(run.experiment, run.profile, run.seed, run.recipe, pretrained=run.pretrained).epochs
         if run.key in self.measured:
-            return Estimate(self.measured[run.key], epochs * self.measured[run.key], "measured")
-        epoch = self.correction * model_seconds(run, self.device)
+            return Estimate(self.measured[run.key], epochs * self.measured[run.key], f"measured on {self.device}")
+        epoch = sum(self.corrections[part] * seconds for part, seconds in _parts(run, self.kind).items())
         return Estimate(epoch, epochs * epoch, "model")
 
     @functools.cached_property
-    def correction(self) -> float:
-        """How much longer the measured runs took than the model says; 1 where none was measured."""
-        ratios = [
-            seconds / model_seconds(Run(key, self.profile), self.device) for key, seconds in self.measured.items()
-        ]
-        return statistics.median(ratios) if ratios else 1.0
+    def corrections(self) -> dict[str, float]:
+        """How much longer than the model says GhostNets (``ghost``) and big networks (``dense``) took.
+
+        A kind of which nothing was measured alone gets what all measured runs say; 1 where there is none.
+        """
+        ratios: dict[str, list[float]] = {"ghost": [], "dense": [], "mixed": []}
+        for key, seconds in self.measured.items():
+            parts = _parts(Run(key, self.profile), self.kind)
+            ratios[next(iter(parts)) if len(parts) == 1 else "mixed"].append(seconds / sum(parts.values()))
+        every = [ratio for kind in ratios.values() for ratio in kind] or [1.0]
+        return {part: statistics.median(ratios[part] or every) for part in ("ghost", "dense")}
 
 
 def model_seconds(run: Run, device: str) -> float:
-    """Seconds of one epoch by the networks' costs: the student forward and backward, its teachers forward, the test."""
-    experiment, profile = run.experiment, run.profile
-    own, *others = (
-        _forward_seconds(row.student, row.width, fed_size(row.student, profile, pretrained=run.pretrained), device)
-        for row in (experiment, *(teacher.experiment for teacher in run.teachers))
-    )
-    test_images = profile.test_images or TEST_IMAGES[profile.subset]
-    return profile.train_images * (BACKWARD * own + sum(others)) + test_images * own
+    """Seconds of one epoch by the networks' costs, on a ``cpu`` or ``cuda``."""
+    return sum(_parts(run, device).values())
+
+
+def _parts(run: Run, device: str) -> dict[str, float]:
+    """Seconds of one epoch by kind of network: the student forward and backward, its teachers forward, the test."""
+    profile, test_images = run.profile, run.profile.test_images or TEST_IMAGES[run.profile.subset]
+    parts: dict[str, float] = {}
+    for member in (run, *run.teachers):
+        passes = profile.train_images if member is not run else BACKWARD * profile.train_images + test_images
+        row = member.experiment
+        size = fed_size(row.student, profile, pretrained=run.pretrained)
+        part = "ghost" if row.student in STUDENTS else "dense"
+        parts[part] = parts.get(part, 0.0) + passes * _forward_seconds(row.student, row.width, size, device)
+    return parts
 
 
 @functools.cache

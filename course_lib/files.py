@@ -1,5 +1,6 @@
 """Where the course keeps its files, and how it writes them: aside first, then moved into place."""
 
+import glob
 import os
 import tempfile
 from pathlib import Path
@@ -36,6 +37,12 @@ def atomic_write(path: Path, data: bytes) -> None:
             Path(aside).unlink(missing_ok=True)
         reason = error.strerror or error
         raise CourseError(f"cannot write {path}: {reason}; free some space or choose a writable folder") from error
+
+
+def remove_leftovers(path: Path) -> None:
+    """Delete what writers of ``path`` left aside when they were killed; only for who alone may write it now."""
+    for aside in Path(path).parent.glob(f".{glob.escape(Path(path).name)}.*"):
+        aside.unlink(missing_ok=True)
 
 
 def check_writable(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 import urllib.error
 from collections.abc import Callable
 from pathlib import Path
@@ -15,12 +16,17 @@ from course_lib.errors import CheckpointError, CourseError
 from course_lib.models.zoo import create_model
 from course_lib.plan import Run
 from course_lib.profiles import Profile
-from course_lib.recipes import BIG_PICTURE, fed_size, linear_std, teacher_sees_scraps
+from course_lib.recipes import BIG_PICTURE, fed_size, linear_std, teacher_sees_scraps, training_recipe
+from course_lib.results import read_result
 from course_lib.scraps import ScrapTeacher
-from course_lib.train import default_device, read_checkpoint, remembering
+from course_lib.train import Recipe, default_device, read_checkpoint, remembering
 
 HEAD = "classifier"  # EfficientNetV2-S's last part: made anew for fine-tuning, and trained at the full rate
 BACKBONE_FACTOR = 0.1  # PROTOCOL.md, 4.5
+IMAGENET, FROM_SCRATCH = (
+    "torchvision EfficientNet_V2_S_Weights.IMAGENET1K_V1, new classifier",
+    "Kaiming-normal, fan-out",
+)
 
 
 @functools.lru_cache(maxsize=1)
@@ -53,12 +59,30 @@ def is_fine_tuned(run: Run) -> bool:
     return run.pretrained and run.experiment.student == BIG_PICTURE
 
 
+def settings_of(run: Run) -> Recipe:
+    """Epochs, rates, temperature, alpha and shuffling that the run is trained with."""
+    return training_recipe(run.experiment, run.profile, run.seed, run.recipe, pretrained=run.pretrained)
+
+
 def initial_weights(run: Run) -> str:
     """In words, where the run's first weights come from."""
     if is_fine_tuned(run):
-        return "torchvision EfficientNet_V2_S_Weights.IMAGENET1K_V1, new classifier"
+        return IMAGENET
     std = linear_std(run.experiment, run.profile)
-    return "Kaiming-normal, fan-out" + (f"; linear layers normal, s.d. {std:g}" if std else "")
+    return FROM_SCRATCH + (f"; linear layers normal, s.d. {std:g}" if std else "")
+
+
+def check_origin(run: Run, result: dict) -> None:
+    """Raise CourseError where one of the run and its stored ``result`` is fine-tuned and the other is not.
+
+    ``--pretrained`` is no part of a run's name, so one store holds EfficientNetV2-S in one of its two forms.
+    """
+    stored = result.get("conditions", {}).get("initial_weights", FROM_SCRATCH)  # older results do not say
+    if (stored == IMAGENET) != is_fine_tuned(run):
+        raise CourseError(
+            f"{run.result} is of a network trained from {stored}, not from {initial_weights(run)}: "
+            f"{'leave out' if run.pretrained else 'add'} --pretrained, or delete it and {run.checkpoint}"
+        )
 
 
 def imagenet_weights() -> dict:
@@ -96,41 +120,43 @@ def trained_parameters(run: Run) -> Callable[[nn.Module], object]:
 
 
 def is_trained(run: Run) -> bool:
-    """Whether the run's finished weights lie on this machine."""
-    try:
-        state = _seen(run.checkpoint, run.checkpoint.stat().st_mtime_ns)
-    except OSError:
-        return False
-    return state == "finished"
+    """Whether the run's weights lie on this machine, finished and trained with the run's own settings."""
+    return epochs_done(run) == settings_of(run).epochs
 
 
 def epochs_done(run: Run) -> int:
-    """How many epochs the run's checkpoint holds; 0 where there is none that can be read."""
+    """How many epochs the run's checkpoint holds; 0 where there is none that can be read and is of its settings."""
     try:
-        return len(read_checkpoint(run.checkpoint)["history"])
-    except CourseError:
+        recipe, epochs = _seen(run.checkpoint, run.checkpoint.stat().st_mtime_ns)
+    except OSError:
         return 0
+    return epochs if recipe == dataclasses.asdict(settings_of(run)) else 0
 
 
 @functools.lru_cache(maxsize=1024)
-def _seen(path: Path, changed: int) -> str:
-    """A look into a checkpoint, taken once as long as the file does not change."""
+def _seen(path: Path, changed: int) -> tuple[dict, int]:
+    """Settings and epochs of a checkpoint, read once as long as the file does not change; ({}, 0) where damaged."""
     try:
         state = read_checkpoint(path)
     except CourseError:
-        return "damaged"
-    return "finished" if len(state["history"]) == state["recipe"]["epochs"] else "begun"
+        return {}, 0
+    return state["recipe"], len(state["history"])
 
 
 def load_teacher(run: Run, num_classes: int = 10) -> Teacher:
     """The last-epoch weights of a finished run, as a Teacher.
 
     Raises:
-        CheckpointError: there are none, they are unfinished, damaged or of another architecture.
+        CheckpointError: there are none, they are unfinished, damaged, of another architecture or of other settings
+            than the run's (among them ``pretrained``).
     """
     state = read_checkpoint(run.checkpoint)
     if len(state["history"]) < state["recipe"]["epochs"]:
         raise CheckpointError(f"{run.checkpoint} is of an unfinished run: run the study for {run.key!r} first")
+    if state["recipe"] != dataclasses.asdict(settings_of(run)):
+        raise CheckpointError(
+            f"{run.checkpoint} was trained with other settings than {run.key} has now: delete it, the run starts again"
+        )
     experiment = run.experiment
     model = create_model(experiment.student, width=experiment.width, num_classes=num_classes)
     try:
@@ -172,7 +198,10 @@ def _teacher(
 
 
 def told_about(run: Run) -> list[dict]:
-    """Which networks a student learned from, for its result: run, epochs and last accuracy in percent of each."""
+    """Which networks a student learned from, for its result: run, epochs and last accuracy in percent of each.
+
+    What their first weights were is read from the result of that very training, where it is in the store.
+    """
     told = []
     for teacher in run.teachers:
         history = read_checkpoint(teacher.checkpoint)["history"]
@@ -181,7 +210,18 @@ def told_about(run: Run) -> list[dict]:
                 "run": teacher.name,
                 "epochs": len(history),
                 "last_accuracy": history[-1]["test_accuracy"],
-                "initial_weights": initial_weights(teacher),
+                "initial_weights": _started_from(teacher, history),
             }
         )
     return told
+
+
+def _started_from(run: Run, history: list[dict]) -> str:
+    """First weights of the training that left ``history``: as its result says, else as such a run starts today."""
+    try:
+        result = read_result(run.result)
+    except CourseError:  # on a cluster's worker there is none
+        return initial_weights(run)
+    if not math.isclose(result["history"][-1]["train_loss"], history[-1]["train_loss"], rel_tol=1e-6):
+        return initial_weights(run)  # its weights were gone and it was trained again
+    return result.get("conditions", {}).get("initial_weights", FROM_SCRATCH)

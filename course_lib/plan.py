@@ -7,7 +7,7 @@ from pathlib import Path
 from course_lib import experiments, results
 from course_lib.experiments import EXPERIMENTS, TABLES, Experiment
 from course_lib.files import repo_path
-from course_lib.profiles import Profile
+from course_lib.profiles import PROFILES, Profile
 from course_lib.recipes import CONTROL, RECIPES, check_recipe, control_keys, origin
 
 # What a profile runs when nothing is asked for: recipes, and seeds from 0 on.
@@ -88,6 +88,15 @@ class Run:
         return f"{self.key}{recipe}, seed {self.seed}"
 
 
+def run_named(name: str) -> Run | None:
+    """The run that calls itself ``name`` (``Run.name``); None where no run of the study does."""
+    _, profile, recipe, seed = ([""] * 4 + name.rsplit(".", 3))[-4:]
+    if profile not in PROFILES or recipe not in (*RECIPES, CONTROL) or not seed.removeprefix("seed").isdecimal():
+        return None
+    runs = (Run(key, PROFILES[profile], recipe, int(seed.removeprefix("seed"))) for key in EXPERIMENTS)
+    return next((run for run in runs if run.name == name), None)
+
+
 def with_teachers(runs: Iterable[Run]) -> list[Run]:
     """``runs`` and every run they learn from, teachers first, none twice."""
     ordered: dict[Run, None] = {}
@@ -106,7 +115,12 @@ def with_teachers(runs: Iterable[Run]) -> list[Run]:
 def rows(
     keys: Iterable[str] | None, profile: Profile, recipe: str = "paper", seed: int = 0, pretrained: bool = False
 ) -> list[Run]:
-    """The runs behind the rows ``keys`` of one recipe (default: all of the profile's), in the order given."""
+    """The runs behind the rows ``keys`` of one recipe (default: all of the profile's), in the order given.
+
+    Raises:
+        ValueError: a key or the recipe is unknown.
+    """
+    check_recipe(recipe)
     chosen = in_scope(EXPERIMENTS, profile) if keys is None else [experiments.find(key).key for key in keys]
     return [Run(key, profile, origin(key, recipe), seed, pretrained) for key in chosen]
 

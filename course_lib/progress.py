@@ -1,5 +1,6 @@
 """Time budgets and the live line of a study. Clocks are monotonic: a wall clock that jumps changes nothing."""
 
+import shutil
 import sys
 import time
 from typing import TextIO
@@ -63,6 +64,7 @@ class LiveLine:
         if left < float("inf"):
             words += f" ({in_words(left)} of the budget left)"
         if self.in_place:
+            words = words[: shutil.get_terminal_size().columns - 1]  # a wrapped line could not be rewritten
             self.stream.write("\r" + words.ljust(self._width))
             self._width = len(words)
             self.stream.flush()
@@ -77,6 +79,11 @@ class LiveLine:
             self._width = 0
         self.stream.write(words + "\n")
         self.stream.flush()
+
+
+def counted(count: int, word: str) -> str:
+    """``1 run``, ``2 runs``."""
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
 def in_words(seconds: float) -> str:

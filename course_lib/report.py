@@ -404,12 +404,12 @@ def _width_words(frame: pd.DataFrame, column: str) -> str:
     if known.empty:
         return "GN-S not run yet"
     first, last, best = known.index[0], known.index[-1], known.idxmax()
+    words = f"only width {find(first).width} run: {known[first]:.2f} %"
+    if len(known) > 1:
+        words = f"{known[first]:.2f} % at width {find(first).width}, {known[last]:.2f} % at {find(last).width}, "
+        words += f"highest {known[best]:.2f} % at {find(best).width}"
     default = frame.loc["gn-d", column]
-    return (
-        f"{known[first]:.2f} % at width {find(first).width}, {known[last]:.2f} % at {find(last).width}, "
-        f"highest {known[best]:.2f} % at {find(best).width}; GN-D "
-        + (f"{default:.2f} %" if np.isfinite(default) else "not run yet")
-    )
+    return f"{words}; GN-D " + (f"{default:.2f} %" if np.isfinite(default) else "not run yet")
 
 
 def _seeds(counts: pd.Series) -> str:
@@ -529,7 +529,18 @@ def _draw_curves(axes: Axes, seeds: list[pd.Series], number: int) -> tuple[int, 
 
 
 def _label_ends(axes: Axes, ends: dict[str, tuple[int, float, int]]) -> None:
-    """Write each curve's name, with its marker, to the right of its end, apart from the other names."""
+    """Write each curve's name beside its own last epoch, apart from the other names."""
+    last = max(epoch for epoch, _, _ in ends.values())
+    _label_column(axes, {name: end for name, end in ends.items() if end[0] == last})
+    for name, (epoch, accuracy, number) in ends.items():
+        if epoch < last:  # a line drawn on to the edge would say that the run went on
+            side = "right" if epoch - 1 > 0.3 * (last - 1) else "left"
+            _write(axes, name, (epoch, accuracy), (0, 7), side)
+            axes.plot(epoch, accuracy, color=CURVE_COLOURS[number], marker=CURVE_MARKERS[number])
+
+
+def _label_column(axes: Axes, ends: dict[str, tuple[int, float, int]]) -> None:
+    """The names of the curves that go on to the right edge, each with its marker."""
     low, high = axes.get_ylim()
     names = sorted(ends, key=lambda name: ends[name][1])
     heights = [(ends[name][1] - low) / (high - low) for name in names]
@@ -672,6 +683,28 @@ def _report_of(results: pd.DataFrame, profile: str, recipe: str) -> dict[str, by
         files[f"table{n}.md"] = style(frame).to_markdown().encode()
     files["verdicts.md"] = verdicts_table(results, profile, recipe).to_markdown().encode()
     return files
+
+
+def words_for(results: pd.DataFrame, profile: str | Profile, recipe: str = "paper") -> str:
+    """A few words to stand beside our numbers: the size of the runs as they were made, and their recipe."""
+    runs = _runs(results, _name(profile), recipe, EXPERIMENTS)
+    size = f"{_name(profile)} profile: not run" if runs.empty else _label(runs.iloc[-1]["profile_spec"])
+    return f"{size}; recipe {recipe!r}"
+
+
+def show_rows(results: pd.DataFrame, profile: str | Profile, recipe: str = "paper") -> ShownTable:
+    """Tables I to IV as one: the rows that were run, and in the caption how many were not; all where none was."""
+    names = {1: "I", 2: "II", 3: "III", 4: "IV"}
+    rows = pd.concat([table(n, results, profile, recipe).assign(table=name) for n, name in names.items()])
+    done = rows["n"] > 0
+    columns = ("table", PAPER_ACCURACY, OUR_ACCURACY, OUR_SD, "n", PAPER_DELTA, OUR_DELTA, "pairs")
+    shown = rows[done | ~done.any()]
+    cells = [{"row": key} | {name: _cell(name, row) for name in columns} for key, row in shown.iterrows()]
+    caption = (
+        f"Tables I to IV: {done.sum()} of {len(rows)} rows run, {(~done).sum()} not run. Accuracies in percent, deltas "
+        f"in points. Paper: best of 200 epochs, one seed. Ours: {words_for(results, profile, recipe)}."
+    )
+    return ShownTable(pd.DataFrame(cells), caption, ())
 
 
 def deltas_in_words(n: int, results: pd.DataFrame, recipe: str = "paper") -> str:

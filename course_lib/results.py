@@ -17,6 +17,7 @@ import re
 import subprocess
 import zipfile
 import zlib
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, is_dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -198,6 +199,22 @@ def predictions(row: Any) -> np.ndarray:
     if hashlib.sha256(raw).hexdigest() != row["predictions_sha256"]:
         raise ResultError(f"the predictions of {row['run']} do not match their SHA-256")
     return np.frombuffer(raw, dtype=np.uint8)
+
+
+def stored_answers(
+    results: pd.DataFrame, keys: Iterable[str], profile: str, recipe: str = "paper"
+) -> dict[str, np.ndarray]:
+    """By key, the int64 class numbers (N,) of the first seed's test predictions; keys that were not run are left out.
+
+    Args:
+        results: ``load_results()``.
+
+    Raises:
+        ResultError: stored predictions are damaged.
+    """
+    chosen = results[(results["profile"] == profile) & (results["recipe"] == recipe)].sort_values("seed")
+    first = {row["key"]: row for _, row in chosen.drop_duplicates("key").iterrows()}
+    return {key: predictions(first[key]).astype(np.int64) for key in keys if key in first}
 
 
 @functools.cache  # the code that was loaded, not what an editor makes of it while a study runs

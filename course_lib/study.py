@@ -12,15 +12,18 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from course_lib import artefacts, plan, results
-from course_lib.errors import CourseError, ResultError
+from course_lib.engine import choose_engine
+from course_lib.errors import CourseError
 from course_lib.estimates import Estimates
-from course_lib.files import check_writable, repo_path
-from course_lib.locks import Held, run_lock
+from course_lib.files import check_writable, remove_leftovers, repo_path
+from course_lib.locks import Held, is_held, run_lock
 from course_lib.material import (
+    check_origin,
     epochs_done,
     initial_weights,
     is_trained,
     new_student,
+    settings_of,
     study_data,
     teacher_of,
     told_about,
@@ -29,8 +32,8 @@ from course_lib.material import (
 from course_lib.models.cost import count_parameters
 from course_lib.plan import Run, with_teachers
 from course_lib.profiles import Profile, active_profile
-from course_lib.progress import Budget, LiveLine, OutOfTime, in_words
-from course_lib.recipes import fed_size, teacher_sees_scraps, training_recipe
+from course_lib.progress import Budget, LiveLine, OutOfTime, counted, in_words
+from course_lib.recipes import fed_size, teacher_sees_scraps
 from course_lib.train import default_device, train
 
 WAIT_SECONDS = 1.0  # between two looks at whether another process has finished a teacher
@@ -74,7 +77,7 @@ def run(
         One line for each run that failed; a failed run does not stop those that do not need it.
 
     Raises:
-        ValueError: a key is unknown.
+        ValueError: a key or the recipe is unknown.
         CourseError: the store cannot be written.
     """
     profile = profile or active_profile()
@@ -119,6 +122,9 @@ class _Shift:
         self.failed: dict[Run, str] = {}
         self.held: dict[Run, str] = {}
         self.too_long: set[Run] = set()
+        self.looked_again: set[Run] = set()
+        for note in choose_engine(default_device()).notes if self.todo else ():
+            self.live.say(f"note: {note}")
 
     def attempt(self, run: Run) -> bool:
         """Bring ``run`` to its end; False where it cannot be begun now, and the next one is to be tried."""
@@ -128,6 +134,8 @@ class _Shift:
         try:
             with run_lock(run.name):
                 self.held.pop(run, None)
+                remove_leftovers(run.checkpoint)
+                remove_leftovers(run.result)
                 if run in self.again or not _is_over(run, self.todo):
                     self.live.say(f"[{self.count - len(self.todo) + 1}/{self.count}] {run} ({run.profile.label})")
                     run_one(run, self.budget, self.live, fresh=run in self.again)
@@ -147,13 +155,21 @@ class _Shift:
         return True
 
     def may_wait(self) -> bool:
-        """Whether other processes work on teachers of what is left; their own runs need no waiting for."""
-        return any(teacher in self.held for run in self.todo for teacher in with_teachers(run.teachers))
+        """Whether to look again in a moment: other processes work on teachers of what is left, or on runs of ours.
+
+        Those runs are theirs, and are asked after once more only: who held one may have been about to end.
+        """
+        once_more = {run for run in self.held if run in self.todo} - self.looked_again
+        self.looked_again |= once_more
+        return bool(once_more) or any(
+            teacher in self.held for run in self.todo for teacher in with_teachers(run.teachers)
+        )
 
     def end(self) -> Outcome:
         """What it came to."""
         if self.too_long and self.budget.left > 0:
-            self.live.say(f"{len(self.too_long)} runs are ready, but none has an epoch that fits into the time left")
+            count = counted(len(self.too_long), "run")
+            self.live.say(f"{count} could begin, but no epoch fits into the time left")
         self.outcome.left = self.todo
         self.outcome.held = [words for run, words in self.held.items() if run in self.todo]
         self.outcome.failures += [f"{run}: {reason}" for run, reason in self.failed.items()]
@@ -165,7 +181,8 @@ def to_do(wanted: Iterable[Run], again: set[Run] | None = None, damaged: list[st
 
     Args:
         again: runs that are repeated though they are in the store.
-        damaged: gets one line for each stored result that is not sound; such a run is not repeated unasked.
+        damaged: gets one line for each stored result that is not sound, or is of other first weights than asked for;
+            such a run is not repeated unasked.
     """
     again, students = again or set(), []
     for run in wanted:
@@ -173,8 +190,8 @@ def to_do(wanted: Iterable[Run], again: set[Run] | None = None, damaged: list[st
             students.append(run)
             continue
         try:
-            results.read_result(run.result)
-        except ResultError as error:
+            check_origin(run, results.read_result(run.result))
+        except CourseError as error:
             if damaged is not None:
                 damaged.append(f"{run}: {error}")
     return [run for run in with_teachers(students) if run in students or not is_trained(run)]
@@ -200,7 +217,7 @@ def _is_over(run: Run, todo: list[Run]) -> bool:
 
 
 def _estimates(todo: list[Run]) -> dict[Profile, Estimates]:
-    stored, device = results.load_results(skip_damaged=True), default_device().type
+    stored, device = results.load_results(skip_damaged=True), results.environment(default_device())["device"]
     return {profile: Estimates(profile, stored, device) for profile in {run.profile for run in todo}}
 
 
@@ -220,9 +237,12 @@ def run_one(run: Run, budget: Budget | None = None, live: LiveLine | None = None
 
     Raises:
         OutOfTime: the budget does not hold the next epoch; the state is saved.
-        CourseError: a teacher's weights are missing, the loss diverged, or a file cannot be read or written.
+        CourseError: a teacher's weights are missing, the loss diverged, a file cannot be read or written, or the stored
+            result is of other first weights.
     """
     budget, live = budget or Budget(), live or LiveLine()
+    if run.result.exists() and not fresh:
+        check_origin(run, results.read_result(run.result))
     if fresh:
         run.checkpoint.unlink(missing_ok=True)
     elif run.result.exists() and is_trained(run):
@@ -239,7 +259,7 @@ def run_one(run: Run, budget: Budget | None = None, live: LiveLine | None = None
 def train_run(run: Run, budget: Budget, live: LiveLine) -> tuple[dict, Tensor]:
     """Train to the end; returns the result, which is not stored here, and the test logits (N, classes)."""
     dataset, experiment = study_data(run.profile), run.experiment
-    training = training_recipe(experiment, run.profile, run.seed, run.recipe, pretrained=run.pretrained)
+    training = settings_of(run)
     model = new_student(run, dataset.num_classes)
     parameters, size = count_parameters(model), fed_size(experiment.student, run.profile, pretrained=run.pretrained)
 
@@ -293,48 +313,58 @@ def train_run(run: Run, budget: Budget, live: LiveLine) -> tuple[dict, Tensor]:
 
 
 def listing(wanted: Iterable[Run]) -> list[str]:
-    """One line a run: its state (done, damaged, running, begun, missing); what it reached or still needs; its teachers.
+    """One line a run: its state, what it reached or still needs, and its teachers. The last line sums up.
 
-    The last line sums up.
+    States: done; weights (done, but its weights are gone, and a student needs them: trained again); running; begun;
+    missing; damaged (not repeated unasked).
     """
-    wanted = with_teachers(wanted)
+    asked = list(wanted)
+    wanted = with_teachers(asked)
     if not wanted:
         return ["nothing to run: all rows of this choice are left out of the profile; name them to run them"]
+    todo = set(to_do(asked))
     estimates, counts, rest, lines = _estimates(wanted), {}, 0.0, [wanted[0].profile.label]
     for run in wanted:
-        state, done, result = _state(run)
-        estimate = estimates[run.profile].of(run)
+        state, result, problem = _state(run, run in todo)
         counts[state] = counts.get(state, 0) + 1
-        left = 0.0 if state == "done" else estimate.run - done * estimate.epoch
-        rest += left
-        words = f"{state:<8}{run}"
+        estimate, done = estimates[run.profile].of(run), epochs_done(run) if run in todo else 0
+        left = max(0.0, estimate.run - done * estimate.epoch)
+        rest += left if run in todo else 0.0
+        needed = f"about {in_words(left)} ({estimate.source})"
+        words = f"{state:<8}{run}: {problem or needed}"
         if result:
-            words += f": {result['last_accuracy']:.2f} % after {in_words(result['wall_seconds'])}"
-        else:
-            words += f": about {in_words(left)} ({estimate.source})"
-        if state in ("begun", "running") and done:
-            words += f", {done} epochs done"
+            words = f"{state:<8}{run}: {result['last_accuracy']:.2f} % after {in_words(result['wall_seconds'])}"
+            words += f"; its weights are gone, trained again in {needed}" if run in todo else ""
+        if done:
+            words += f", {counted(done, 'epoch')} done"
         if run.teachers:
             words += f"; needs {', '.join(str(teacher) for teacher in run.teachers)}"
         lines.append(words)
     numbers = ", ".join(f"{count} {state}" for state, count in counts.items())
-    lines.append(f"{numbers}; about {in_words(rest)} left on this machine's {default_device().type}")
-    return lines
+    device = next(iter(estimates.values())).device
+    return [*lines, f"{numbers}; about {in_words(rest)} left, one after another, on {device}"]
 
 
-def _state(run: Run) -> tuple[str, int, dict | None]:
-    """Where a run stands, how many of its epochs are done, and its result where it is finished."""
+def _state(run: Run, is_to_run: bool) -> tuple[str, dict | None, str]:
+    """Where a run stands, its result where it has one, and what is wrong with that.
+
+    Args:
+        is_to_run: whether a study would train it.
+    """
+    result = None
     if run.result.exists():
         try:
             result = results.read_result(run.result)
-            return "done", len(result["history"]), result
-        except ResultError:
-            return "damaged", 0, None
-    done = epochs_done(run)
+            check_origin(run, result)
+        except CourseError as error:
+            return "damaged", None, str(error)
+        if not is_to_run:
+            return "done", result, ""
     try:
-        with run_lock(run.name):
-            return ("begun" if done else "missing"), done, None
-    except Held:
-        return "running", done, None
-    except CourseError:  # a folder that is only for reading has no running runs
-        return ("begun" if done else "missing"), done, None
+        if is_held(run.name):
+            return "running", result, ""
+    except CourseError:  # a study will say so of every run
+        pass
+    if result:
+        return "weights", result, ""
+    return ("begun" if epochs_done(run) else "missing"), None, ""

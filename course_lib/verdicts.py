@@ -9,12 +9,13 @@ Importing this module does not import torch.
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
 
 from course_lib import results as store
-from course_lib.experiments import baseline_of, find
+from course_lib.experiments import baseline_of, find, table_rows
 from course_lib.recipes import origin
 
 HELPS, HURTS, UNDECIDED, NONE = "helps", "hurts", "cannot be told apart", "none"
@@ -173,6 +174,30 @@ def mcnemar(right_one: np.ndarray, right_two: np.ndarray) -> tuple[int, int, flo
     first, second = int((one & ~two).sum()), int((~one & two).sum())
     tail = sum(math.comb(first + second, count) for count in range(min(first, second) + 1))
     return first, second, min(1.0, 2 * tail / 2 ** (first + second))
+
+
+def paired_tests(results: pd.DataFrame, profile: str, recipe: str = "paper") -> pd.DataFrame:
+    """McNemar's test for each distilled row of Tables II to IV and each seed that its baseline was run with too.
+
+    Returns:
+        ``student``, ``seed``, ``only student right``, ``only baseline right`` (images), ``delta`` and ``half`` of its
+        95 % interval over the test images (points), ``P``; no rows where there is no pair.
+
+    Raises:
+        ResultError: the labels of the test images are not at hand, or stored predictions are damaged.
+    """
+    rows, z = [], NormalDist().inv_cdf(0.975)
+    for experiment in (row for n in (2, 3, 4) for row in table_rows(f"table{n}")):
+        keys = (experiment.key, baseline_of(experiment))
+        own, alone = (_by_seed(results, key, profile, origin(key, recipe)) for key in keys)
+        for seed in sorted(set(own) & set(alone)):
+            labels = store.known_test_labels(own[seed]["test_images"])
+            gained, lost, p = mcnemar(*(store.predictions(runs[seed]) == labels for runs in (own, alone)))
+            images = len(labels)
+            error = math.sqrt(gained + lost - (gained - lost) ** 2 / images) / images
+            rows.append((experiment.key, seed, gained, lost, 100 * (gained - lost) / images, 100 * z * error, p))
+    names = ("student", "seed", "only student right", "only baseline right", "delta", "half", "P")
+    return pd.DataFrame(rows, columns=names)
 
 
 # --- Student's t without scipy, which a machine that only trains does not have ---------------------

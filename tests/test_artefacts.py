@@ -79,6 +79,22 @@ def test_a_pack_goes_on_elsewhere(home, tmp_path, monkeypatch):
     assert study.work([finished, begun]).finished == [begun]
 
 
+def test_a_begun_student_is_packed_with_its_teacher_or_not_at_all(home, tmp_path, monkeypatch):
+    monkeypatch.setattr(material, "create_model", network)
+    teacher, student = Run("resnet18", KEPT), Run("gn-s-1.0x<resnet18", KEPT)
+    study.work([student])
+    student.result.unlink()
+    both = {f"data/cache/checkpoints/{run.name}.pt" for run in (teacher, student)}
+    assert artefacts.pack(tmp_path / "parcel.tar") == []
+    with tarfile.open(tmp_path / "parcel.tar") as archive:
+        assert both <= set(archive.getnames())
+    teacher.checkpoint.write_bytes(bytes(2_000_000))
+    [line] = artefacts.pack(tmp_path / "parcel.tar", megabytes=1.0)
+    assert line.startswith(f"{student.name}.pt (2.") and line.endswith(" MB with its teachers)")
+    with tarfile.open(tmp_path / "parcel.tar") as archive:
+        assert not both & set(archive.getnames())
+
+
 def test_a_pack_leaves_out_what_was_accepted(home, tmp_path, monkeypatch):
     monkeypatch.setattr(material, "create_model", network)
     known, new = Run("gn-s-1.3x", KEPT), Run("gn-s-1.6x", KEPT)

@@ -1,5 +1,7 @@
 """What all checkers share; each lesson's checkers have a test file of their own."""
 
+import torch
+
 from course_lib.checks.verdict import checker, require
 
 
@@ -47,3 +49,50 @@ def test_an_error_in_the_checker_itself_is_raised():
     except ZeroDivisionError:
         return
     raise AssertionError("a checker's own mistake must not be shown as the reader's")
+
+
+def test_only_an_empty_body_is_a_stub():
+    def words(x):
+        "What it does."
+        ...  # your code
+
+    def nothing(x):
+        pass
+
+    @torch.no_grad()
+    def decorated(x): ...
+
+    for stub in (words, nothing, decorated):
+        assert check_double(stub).state == "not done"
+
+
+def test_a_forgotten_return_is_told():
+    def forgets(x):
+        double = 2 * x
+        print(double)
+
+    verdict = check_double(forgets)
+    assert verdict.state == "wrong" and "is `return` missing?" in verdict.words
+
+
+def test_an_operation_that_a_library_lacks_is_no_stub():
+    def library(x):
+        return torch.nn.Module()(x)
+
+    verdict = check_double(library)
+    assert verdict.state == "wrong" and "NotImplementedError" in verdict.words
+
+
+def test_an_error_inside_a_library_is_shown_by_the_readers_line():
+    def deep(x):
+        return torch.nn.Linear(3, 1)(torch.ones(x))  # the reader's line
+
+    assert "the reader's line" in check_double(deep).words
+
+
+def test_what_a_checkers_own_helper_finds_is_said_as_it_is():
+    @checker
+    def check_helper(answer):
+        return answer(lambda: require(False, "told by the helper"))
+
+    assert check_helper(lambda helper: helper()).words == "told by the helper"

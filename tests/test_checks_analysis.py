@@ -6,7 +6,9 @@ import statistics
 from statistics import NormalDist
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 
 from course_lib.checks import analysis
 
@@ -102,6 +104,31 @@ def test_the_right_answer_passes(check, answer):
     assert verdict.state == "right", verdict.words
 
 
+def bootstrap(student, baseline):
+    rng, n = np.random.default_rng(0), len(student)
+    differences = 100 * (student.astype(int) - baseline.astype(int))
+    means = differences[rng.integers(n, size=(4000, n))].mean(axis=1)
+    return differences.mean(), *np.percentile(means, [2.5, 97.5])
+
+
+def with_graph(values):
+    return torch.tensor([float(value) for value in values], dtype=torch.double, requires_grad=True)
+
+
+def test_a_right_answer_may_come_in_other_forms():
+    assert analysis.check_statements(lambda: "b, e") and analysis.check_statements(lambda: ["(b)", "(E)"])
+    assert analysis.check_seed_error(lambda a: np.array([seed_error(a)]))
+    assert analysis.check_deltas_by_recipe(lambda *a: pd.Series(deltas_by_recipe(*a)))
+    assert analysis.check_holm(lambda p: with_graph(holm(p)))
+    assert analysis.check_choose_temperature(lambda runs: with_graph(choose(runs)))
+
+
+@pytest.mark.parametrize("answer", [bootstrap, lambda s, b: paired_interval(s, b, 2.0)], ids=["bootstrap", "two SE"])
+def test_other_intervals_of_95_percent_are_right(answer):
+    assert analysis.check_paired_interval(answer)
+    assert analysis.check_paired_interval(lambda s, b: with_graph(answer(s, b)))
+
+
 @pytest.mark.parametrize("check", RIGHT, **names)
 def test_the_stub_is_not_done(check):
     assert check(stub).state == "not done"
@@ -163,6 +190,14 @@ def holm_without_maximum(p_values):
     return [min(1, (m - sorted(p_values).index(p)) * p) for p in p_values]
 
 
+def holm_without_cap(p_values):
+    adjusted, highest, m = [0.0] * len(p_values), 0.0, len(p_values)
+    for step, place in enumerate(sorted(range(m), key=lambda i: p_values[i])):
+        highest = max(highest, (m - step) * p_values[place])
+        adjusted[place] = highest
+    return adjusted
+
+
 def n_power(difference, spread, seeds, level=0.05):
     return power(difference, spread / math.sqrt(2), seeds, level)
 
@@ -180,7 +215,12 @@ WRONG = [
     (analysis.check_statements, lambda: "bce", "1 - P is not the probability"),
     (analysis.check_statements, lambda: ["b"], "(e) is right"),
     (analysis.check_statements, lambda: {"b", "z"}, "no statement z"),
+    (analysis.check_statements, lambda: "a, b, e", "turns P round"),
+    (analysis.check_statements, lambda: itertools.count(), "(b) is what a P value is"),
+    (analysis.check_power, lambda d, s, n, level=0.05: power(d, s, n), "level is ignored"),
+    (analysis.check_seed_error, lambda a: torch.ones(2), "a single number"),
     (analysis.check_holm, lambda p: [min(1, len(p) * q) for q in p], "Bonferroni"),
+    (analysis.check_holm, holm_without_cap, "cap it at 1"),
     (analysis.check_holm, holm_without_maximum, "must not fall"),
     (analysis.check_holm, lambda p: sorted(holm(p)), "back in the place"),
     (analysis.check_holm, lambda p: holm(p)[:1], "one adjusted P value for each"),

@@ -1,5 +1,7 @@
 """Lesson 01's checkers: the right answer, the stub, and the mistakes they name."""
 
+import copy
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -82,6 +84,14 @@ def test_receptive_field():
     assert check(field)
     say(check(lambda layers: field(layers, start=0)), "begin with 1")
     say(check(lambda layers: field(layers, use_step=False)), "strides are not felt")
+
+    def stretched(layers):
+        size = 1
+        for kernel, stride in layers:
+            size = size * stride + kernel - 1
+        return size
+
+    say(check(stretched), "stretches")
     say(check(lambda layers: field(layers, early=True)), "own stride")
     say(check(lambda layers: sum(kernel for kernel, _ in layers)), "overlap")
 
@@ -139,6 +149,14 @@ def test_fold_bn():
     say(checks.check_fold_bn(along_input), "*input* channels")
 
 
+def test_fold_bn_in_place_is_told_by_its_numbers():
+    def halves(weight, bn):
+        bn.weight.mul_(0.5)
+        return bn_answer()(weight, bn)
+
+    assert checks.check_fold_bn(halves).state == "wrong"
+
+
 def test_pad_scale():
     check = checks.check_pad_scale
     assert check(lambda kernel, size: F.pad(kernel, [size // 2] * 4))
@@ -184,6 +202,13 @@ def test_train_and_fold():
         return train(fold(model))
 
     assert check(right)
+
+    def trains_a_copy(model, train):
+        train(copy.deepcopy(model))
+        return fold(model)
+
+    say(check(trains_a_copy), "You train a copy")
+    say(check(lambda model, train: train(model) and nn.Linear(2, 2)), "does not take images")
     say(check(folded_first), "before the training")
     say(check(trains_the_folded), "fold first")
     say(check(lambda model, train: train(model)), "training form")

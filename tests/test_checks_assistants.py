@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -105,6 +106,24 @@ def step_variant(*, both=False, grad=False, train_teacher=False, no_step=False, 
     return step
 
 
+def other_step(rate=lambda lr: lr, optimiser=torch.optim.SGD, alpha_of=lambda alpha: alpha, zero=False, **settings):
+    """link_step with another optimiser, rate or alpha, or with the gradients lost."""
+
+    def step(student, teacher, images, labels, temperature, alpha, lr):
+        teacher.eval(), student.train()
+        optimizer = optimiser(student.parameters(), lr=rate(lr), **settings)
+        with torch.no_grad():
+            answers = teacher(images)
+        loss = distillation_loss(student(images), answers, labels, temperature, alpha_of(alpha)).total
+        loss.backward()
+        if zero:
+            optimizer.zero_grad()
+        optimizer.step()
+        return loss
+
+    return step
+
+
 def delta_of(runs, key, column="last_accuracy", same_shuffle=True, same_student=True, shuffled=None, sign=1):
     own = runs[runs["key"] == key]
     row, base = own.iloc[0], runs[runs["teacher"].isna()]
@@ -123,6 +142,10 @@ def dense_variant(student, teachers, labels, temperature, alpha, kind):
     if kind == "ensemble":
         answers = torch.stack(list(teachers)).mean(dim=0)
         return distillation_loss(student, answers, labels, temperature, alpha).total
+    if kind == "turned":
+        mean = sum(distillation_loss(t, student, labels, temperature, 0.0).total for t in teachers) / len(teachers)
+    if kind == "warm":
+        hard = F.cross_entropy(student / temperature, labels)
     part = {"sum": sum(soft), "no T": mean / temperature**2, "classes": mean / 10, "last": soft[-1]}.get(kind, mean)
     return (1 - alpha) * hard + alpha * part if kind == "swapped" else alpha * hard + (1 - alpha) * part
 
@@ -140,6 +163,11 @@ def assistants_from_labels(names, learn):
 
 def names_as_teachers(names, learn):
     return [learn(name, names[place - 1] if place else None) for place, name in enumerate(names)][-1]
+
+
+def none_without_baseline(runs, key):
+    delta = fair_delta(runs, key)
+    return None if math.isnan(delta) else delta
 
 
 WRONG = [
@@ -172,6 +200,11 @@ WRONG = [
     (checks.check_link_step, step_variant(no_step=True), "has not learned"),
     (checks.check_link_step, step_variant(labels_only=True), "labels only"),
     (checks.check_link_step, step_variant(eval_student=True), "eval mode"),
+    (checks.check_link_step, other_step(lambda lr: 100 * lr, torch.optim.Adam), "the step is not"),
+    (checks.check_link_step, other_step(maximize=True), "climbs"),
+    (checks.check_link_step, other_step(alpha_of=lambda alpha: 1 - alpha), "alpha is exchanged"),
+    (checks.check_link_step, other_step(zero=True), "set to zero"),
+    (checks.check_fair_delta, none_without_baseline, "return math.nan"),
     (checks.check_fair_delta, lambda r, k: delta_of(r, k, shuffled=True), "*shuffled* baseline"),
     (checks.check_fair_delta, lambda r, k: delta_of(r, k, same_shuffle=False), "mean over shuffled and unshuffled"),
     (checks.check_fair_delta, lambda r, k: delta_of(r, k, column="best_accuracy"), "best epochs"),
@@ -190,6 +223,8 @@ WRONG = [
             ("no T", "T² is missing"),
             ("classes", "batchmean"),
             ("last", "plain chain"),
+            ("turned", "exchanged in the KL"),
+            ("warm", "softened as well"),
             ("swapped", "exchanged"),
         )
     ),
@@ -200,3 +235,13 @@ WRONG = [
 def test_a_typical_mistake_is_named(check, answer, words):
     verdict = check(answer)
     assert verdict.state == "wrong" and words in verdict.words, repr(verdict)
+
+
+def test_bounds_may_come_as_an_array_or_a_tensor():
+    assert checks.check_disagreement_bounds(lambda steps: np.array(bounds(steps)))
+    assert checks.check_disagreement_bounds(lambda steps: torch.tensor(bounds(steps), dtype=torch.double))
+
+
+def test_every_checker_is_tested_with_two_wrong_answers():
+    assert {name for name in vars(checks) if name.startswith("check_")} == {check.__name__ for check in RIGHT}
+    assert all(sum(wrong is check for wrong, *_ in WRONG) >= 2 for check in RIGHT)

@@ -114,6 +114,8 @@ def test_step_schedule_right():
         (lambda step, steps, top: top if step < steps / 2 else top / 10, "second drop"),
         (lambda step, steps, top: top * (1 if step <= 100 else 0.1 if step <= 150 else 0.01), "one step late"),
         (steps_at(0.5, 0.75, factor=0.5), "step 100 of 200"),
+        (lambda step, steps, top: top * (1 if step < 100 else 0.1 if step < 150 else 0.01), "of another run"),
+        (lambda step, steps, top: steps_at(0.5, 0.75)(step, steps, 0.1), "of another run"),
     ],
 )
 def test_step_schedule_wrong(answer, words):
@@ -173,6 +175,11 @@ def old_velocity(w, v, gradient, rate, momentum, decay):
     return w - rate * (gradient + momentum * v), momentum * v + gradient
 
 
+def decoupled(w, v, gradient, rate, momentum, decay):
+    moved, velocity = nesterov(w, v, gradient, rate, momentum, 0)
+    return moved - rate * decay * w, velocity
+
+
 def test_nesterov_right():
     assert baselines.check_nesterov(nesterov)
 
@@ -186,6 +193,7 @@ def test_nesterov_right():
         (lambda w, v, g, rate, momentum, decay: nesterov(w, v, g, -rate, momentum, decay), "sign is wrong"),
         (lambda w, v, g, rate, momentum, decay: nesterov(w, v, g, rate, momentum, -decay), "decay has the wrong sign"),
         (rate_inside, "velocity is not"),
+        (decoupled, "decoupled decay"),
         (lambda *given: nesterov(*given)[0], "two things"),
     ],
 )
@@ -257,6 +265,22 @@ def test_accuracy_wrong(answer, words):
     assert_words(baselines.check_accuracy(answer), words)
 
 
+def without_last_batch(model, images, labels, batch_size):
+    whole = len(labels) // batch_size * batch_size
+    return accuracy_of(model, images[:whole], labels[:whole], batch_size) * whole / len(labels)
+
+
+def always_back_to_training(*given):
+    share = accuracy_of(*given)
+    given[0].train()
+    return share
+
+
+def test_accuracy_of_a_lost_batch_or_a_mode_that_was_not_there():
+    assert_words(baselines.check_accuracy(without_last_batch), "last batch is lost")
+    assert_words(baselines.check_accuracy(always_back_to_training), "note model.training first")
+
+
 def images_needed(first, second, errors=2.0):
     return errors**2 * (first * (100 - first) + second * (100 - second)) / (first - second) ** 2
 
@@ -273,7 +297,7 @@ def test_images_needed_right():
         (lambda first, second: images_needed(first, second) / 2, "not squared"),
         (lambda first, second: images_needed(first, second) * 1e-4, "mixed"),
         (lambda first, second: 10_000, "solve"),
-        (lambda first, second: "many", "one finite number"),
+        (lambda first, second: "many", "a number, not"),
     ],
 )
 def test_images_needed_wrong(answer, words):
@@ -332,6 +356,17 @@ def by_type(model, decay):
 
 def test_groups_right():
     assert baselines.check_groups(by_dimension)
+
+
+def test_groups_of_named_parameters_are_right():
+    def named(model, decay):
+        rows = list(model.named_parameters())
+        return [
+            {"params": [row for row in rows if row[1].ndim > 1], "weight_decay": decay},
+            {"params": [row for row in rows if row[1].ndim == 1], "weight_decay": 0},
+        ]
+
+    assert baselines.check_groups(named)
 
 
 @pytest.mark.parametrize(

@@ -106,13 +106,49 @@ def naive_entropy(p):
     return -(p * p.log2()).sum(1)
 
 
+def in_place(z, v, T):
+    z /= T
+    v /= T
+    return T**2 * F.kl_div(z.log_softmax(1), v.log_softmax(1), reduction="batchmean", log_target=True) + 0.1
+
+
+def probabilities_as_logarithms(z, v, T):
+    return T**2 * F.kl_div(log_soft(z, T), (v / T).softmax(1), reduction="batchmean", log_target=True)
+
+
+def softmax_over_images(z, v, T):
+    log_q, log_p = F.log_softmax(z / T, 0), F.log_softmax(v / T, 0)
+    return T**2 * F.kl_div(log_q, log_p, reduction="batchmean", log_target=True)
+
+
+def swapped_hard(z, v, labels):
+    return F.cross_entropy(z, labels) - F.cross_entropy(v, labels)
+
+
+def hard_twice(z, labels):
+    return F.cross_entropy(z.softmax(1), labels) - F.cross_entropy(z, labels)
+
+
+def reseeds(count, epoch, seed):
+    torch.manual_seed(1_000_003 * seed + epoch)
+    return torch.randperm(count)
+
+
+def equal_mass(logits, labels, bins):
+    confidence, guess = logits.softmax(1).max(1)
+    gap = ((guess == labels).float() - confidence)[confidence.argsort()]
+    return sum(part.sum().abs() for part in gap.tensor_split(bins)) / len(gap)
+
+
 WRONG = [
     (checks.check_soften, lambda v, T: v.softmax(1), "temperature has no effect"),
     (checks.check_soften, lambda v, T: (v * T).softmax(1), "you multiply by T"),
     (checks.check_soften, lambda v, T: (v / T).softmax(0), "each column sums to 1"),
     (checks.check_soften, lambda v, T: log_soft(v, T), "these are logarithms"),
     (checks.check_soften, lambda v, T: (v / T).exp() / (v / T).exp().sum(1, keepdim=True), "large logits overflow"),
-    (checks.check_soften, lambda v, T: (v / T).softmax(1)[0], "the shape (6, 10) was expected"),
+    (checks.check_soften, lambda v, T: (v / T).softmax(1)[0], "must have the shape (6, 10)"),
+    (checks.check_soften, lambda v, T: ((v / T).exp() / (v / T).exp().sum(1, True)).nan_to_num(), "repairing nan"),
+    (checks.check_soften, lambda v, T: (v / T).clamp(-80, 80).softmax(1), "rather than capping"),
     (checks.check_entropy, lambda p: -torch.xlogy(p, p).sum(1), "this is in nats"),
     (checks.check_entropy, lambda p: entropy(p).mean(), "one number came for the whole batch"),
     (checks.check_entropy, naive_entropy, "0 · log 0 is nan"),
@@ -128,8 +164,20 @@ WRONG = [
         "give it log_softmax",
     ),
     (checks.check_soft_loss, lambda z, v, T: soft_kl(z, v, T) * len(z), "summed over the batch"),
-    (checks.check_soft_loss, lambda z, v, T: "0.3", "a tensor or a number was expected"),
-    (checks.check_soft_loss, lambda z, v, T: soft_kl(z, v, T) + 1, "not "),
+    (checks.check_soft_loss, lambda z, v, T: "0.3", "a number, not '0.3'"),
+    (checks.check_soft_loss, lambda z, v, T: soft_kl(z, v, T) + 1, "mean over the batch ("),
+    (checks.check_soft_loss, in_place, "T² · KL"),
+    (
+        checks.check_soft_loss,
+        lambda z, v, T: T**2 * F.kl_div(log_soft(z, T), log_soft(v, T), reduction="sum"),
+        "log_target=True",
+    ),
+    (checks.check_soft_loss, lambda z, v, T: kl(z, v, T) / 10, "forgotten, and your KL is averaged"),
+    (checks.check_soft_loss, probabilities_as_logarithms, "give it log_softmax of both"),
+    (checks.check_soft_loss, softmax_over_images, "over the images"),
+    (checks.check_eq_1, lambda z, v, y, T, a: eq_1(v, z, y, T, a) + a * swapped_hard(z, v, y), "exchanged in the KL"),
+    (checks.check_eq_1, lambda z, v, y, T, a: a * F.cross_entropy(z, y) + (1 - a) * T * kl(z, v, T), "T stands where"),
+    (checks.check_eq_1, lambda z, v, y, T, a: eq_1(z, v, y, T, a) + a * hard_twice(z, y), "got probabilities"),
     (checks.check_eq_1, soft_hard_term, "the hard term is softened"),
     (checks.check_eq_1, lambda z, v, y, T, a: T**2 * (a * F.cross_entropy(z, y) + (1 - a) * kl(z, v, T)), "both terms"),
     (checks.check_eq_1, lambda z, v, y, T, a: eq_1(z, v, y, T, 1 - a), "weight of the label's term"),
@@ -149,6 +197,7 @@ WRONG = [
     (checks.check_soft_gradient, lambda z, v, T: (z / T).softmax(1) - (v / T).softmax(1), "this is q - p"),
     (checks.check_soft_gradient, lambda z, v, T: (z - v) / 10, "limits at high T"),
     (checks.check_teacher_answer, forgets_eval, "batch norm is in train mode"),
+    (checks.check_teacher_answer, lambda model, x: teacher_answer(model, x).softmax(1), "these are probabilities"),
     (checks.check_teacher_answer, forgets_no_grad, "carry a graph"),
     (checks.check_teacher_answer, evaluates_too_late, "statistics have moved"),
     (checks.check_one_view, lambda s, t, x, a: (s(a(x)), t(a(x))), "drawn twice, apart"),
@@ -156,18 +205,32 @@ WRONG = [
     (checks.check_one_view, lambda s, t, x, a: (s(x), t(x)), "nobody sees an augmented image"),
     (checks.check_one_view, lambda s, t, x, a: one_view(s, t, x, a)[::-1], "wrong order"),
     (checks.check_one_view, lambda s, t, x, a: (s(a(x)),), "return two things"),
+    (checks.check_one_view, torch.no_grad()(one_view), "cannot learn"),
+    (checks.check_one_view, lambda s, t, x, a: one_view(s, t, a(x), a), "augmented 2 times"),
+    (checks.check_one_view, lambda s, t, x, a: (a(x), s(x), t(x))[1:], "both networks see the plain images"),
+    (checks.check_one_view, lambda s, t, x, a: [z.softmax(1) for z in one_view(s, t, x, a)], "these are probabilities"),
     (checks.check_order, lambda count, epoch, seed: torch.arange(count), "stored order"),
     (checks.check_order, lambda count, epoch, seed: order(count, 0, seed), "epochs 1 and 2 have the same order"),
     (checks.check_order, lambda count, epoch, seed: torch.randperm(count), "comes in two orders"),
     (checks.check_order, lambda count, epoch, seed: order(count, epoch, 0), "two seeds give the same order"),
     (checks.check_order, lambda count, epoch, seed: order(count, epoch + seed, 0), "collides"),
     (checks.check_order, lambda count, epoch, seed: torch.randint(count, (count,)), "exactly once"),
-    (checks.check_ece, lambda v, y, b: ece(v, y, b, weighed=False), "with "),
+    (checks.check_ece, lambda v, y, b: ece(v, y, b, weighed=False), "not by 1 / bins"),
+    (checks.check_order, reseeds, "you seed torch's own generator"),
+    (checks.check_order, lambda count, epoch, seed: torch.arange(count).roll(7 * epoch + 100 * seed), "neighbour"),
+    (checks.check_order, lambda count, epoch, seed: order(count, 10 * seed + epoch, 0), "epoch 10 of seed 0"),
+    (checks.check_order, lambda count, epoch, seed: "abc", "a tensor of numbers"),
     (checks.check_ece, lambda v, y, b: ece(v, y, b, signed=True), "cancel"),
+    (checks.check_ece, lambda v, y, b: ece(v, y, 1), "cancel"),
+    (checks.check_ece, lambda v, y, b: ece(v, y, 10), "these are 10 bins"),
+    (checks.check_ece, equal_mass, "equal width"),
     (checks.check_ece, lambda v, y, b: 100 * ece(v, y, b), "in percent"),
     (checks.check_fitted_temperature, lambda v, y: 1 / fitted(v, y), "this is 1/T"),
     (checks.check_fitted_temperature, lambda v, y: 1.0, "changes nothing"),
     (checks.check_fitted_temperature, lambda v, y: fitted(v, y, 0.1, 2.0), "lowest near"),
+    (checks.check_fitted_temperature, lambda v, y: fitted(v, y) * 1.4, "too high"),
+    (checks.check_fitted_temperature, lambda v, y: fitted(v, y, 0.1, 2.0), "too low"),
+    (checks.check_without_dark_knowledge, lambda p: p.fill_(0.1), "all ten are equal"),
     (checks.check_without_dark_knowledge, lambda p: p, "the teacher as it was"),
     (checks.check_without_dark_knowledge, lambda p: leveled(p, others=10), "there are nine other classes"),
     (checks.check_without_dark_knowledge, lambda p: leveled(p, keep=1.0), "each row must sum to 1"),
@@ -179,6 +242,25 @@ WRONG = [
 def test_the_right_answer_passes(check):
     verdict = check(RIGHT[check])
     assert verdict.state == "right", verdict
+
+
+def test_a_right_answer_may_come_in_other_forms():
+    assert checks.check_one_view(lambda *given: list(one_view(*given)))
+    assert checks.check_soft_loss(lambda z, v, T: soft_kl(z, v, T).reshape(1))
+    assert checks.check_fitted_temperature(lambda v, y: torch.tensor([fitted(v, y)], requires_grad=True))
+    assert checks.check_order(lambda count, epoch, seed: order(count, epoch, seed).tolist())
+
+
+@pytest.mark.parametrize("check", RIGHT, ids=lambda check: check.__name__)
+def test_what_an_answer_does_to_its_arguments_is_not_compared_with(check):
+    def answer(*given):
+        result = RIGHT[check](*given)
+        for each in given:
+            if isinstance(each, torch.Tensor):
+                each.zero_()
+        return result
+
+    assert check(answer).state == "right"
 
 
 @pytest.mark.parametrize("check", RIGHT, ids=lambda check: check.__name__)

@@ -149,8 +149,35 @@ def flattering_choice(validation, validation_labels, test, test_labels):
     return chosen, percent_right(validation, validation_labels, chosen)
 
 
+def sum_of_teachers(student, teachers, images, generator):
+    z, mean = one_view(student, teachers, images, generator)
+    return z, len(teachers) * mean
+
+
+def mean_of_probabilities(student, teachers, images, generator):
+    batch = normalise(crop_and_flip(images, draw_views(len(images), generator)))
+    return student(batch), torch.stack([teacher(batch).softmax(dim=1) for teacher in teachers]).mean(dim=0)
+
+
 WRONG = [
     (ensembles.check_soft_target, lambda m, t: F.softmax(sum(m) / t, dim=1), "summed the logits"),
+    (ensembles.check_soft_target, lambda m, t: F.softmax(sum(m) / 3 / t, dim=1), "you divide by 3"),
+    (ensembles.check_equal_voices, lambda m: sum(z / z.std() for z in m) / 3, "you divide by 3"),
+    (
+        ensembles.check_jensen_gap,
+        lambda m, y: jensen_gap(m, y) + sum(F.cross_entropy(z, y) for z in m) * (1 / 3 - 1 / len(m)),
+        "you divide by 3",
+    ),
+    (
+        ensembles.check_disagreement_in_bits,
+        lambda m: entropy_bits(stacked_softmax(m).sum(dim=0) / 3) - entropy_bits(stacked_softmax(m)) * len(m) / 3,
+        "you divide by 3",
+    ),
+    (ensembles.check_one_view, torch.no_grad()(one_view), "cannot learn"),
+    (ensembles.check_one_view, sum_of_teachers, "are added up"),
+    (ensembles.check_one_view, mean_of_probabilities, "mean of probabilities"),
+    (ensembles.check_honest_choice, lambda v, vy, t, ty: None if len(v) else v, "returns nothing"),
+    (ensembles.check_honest_choice, lambda v, vy, t, ty: (3, 4), "two things"),
     (ensembles.check_soft_target, lambda m, t: stacked_softmax(m, t).mean(dim=0), "the other ensemble"),
     (ensembles.check_soft_target, lambda m, t: stacked_softmax(m).mean(dim=0) / t, "divided probabilities by T"),
     (ensembles.check_soft_target, lambda m, t: F.softmax(stacked_softmax(m).mean(dim=0) / t, dim=1), "softmax twice"),
@@ -265,6 +292,6 @@ def test_every_checker_knows_two_typical_mistakes():
 
 
 def test_a_result_that_is_no_number_or_tensor_is_told():
-    assert "must be a number" in ensembles.check_jensen_gap(lambda m, y: "0.1").words
+    assert "a number, not" in ensembles.check_jensen_gap(lambda m, y: "0.1").words
     assert "must be a tensor" in ensembles.check_soft_target(lambda m, t: "p").words
     assert "stopped with" in ensembles.check_q_statistic(lambda a, b: a.nothing).words

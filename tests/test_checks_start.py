@@ -35,6 +35,8 @@ def test_right_answers():
         (start.check_hours, lambda images, epochs, speed: images * epochs * speed, "divide by the speed"),
         (start.check_normalise, lambda x: x.float() / 255 - MEANS / STDS, "binds tighter"),
         (start.check_normalise, lambda x: (x.float() - MEANS) / STDS, "divide by 255"),
+        (start.check_normalise, lambda x: x.float() - MEANS / STDS, "two mistakes"),
+        (start.check_hours, lambda images, epochs, speed: "27.8 h", "without a unit"),
         (start.check_normalise, lambda x: (x.float() / 255 - MEANS.flip(0)) / STDS.flip(0), "red comes first"),
         (start.check_normalise, lambda x: x.float().mean(), "the shape"),
     ],

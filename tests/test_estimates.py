@@ -1,6 +1,7 @@
 """Estimates say how they are known, and progress says what is left."""
 
 import io
+import os
 
 import pytest
 from fabricated import fake_result, fake_store
@@ -9,9 +10,10 @@ from course_lib import results
 from course_lib.estimates import Estimates, model_seconds
 from course_lib.plan import Run
 from course_lib.profiles import PROFILES
-from course_lib.progress import LiveLine, in_words
+from course_lib.progress import LiveLine, counted, in_words
 
 LAPTOP = PROFILES["laptop"]
+HERE = results.environment("cpu")["device"]
 
 
 def test_without_a_measurement_the_model_speaks(tmp_path):
@@ -25,15 +27,34 @@ def test_without_a_measurement_the_model_speaks(tmp_path):
 
 def test_a_measured_run_counts_and_corrects_the_others(tmp_path):
     fake_store(tmp_path, {"gn-s-1.0x": {0: 50.0, 1: 50.0}}, profile=LAPTOP)  # 1.25 s an epoch
-    estimates = Estimates(LAPTOP, results.load_results(tmp_path), "cpu")
+    estimates = Estimates(LAPTOP, results.load_results(tmp_path), HERE)
     measured = estimates.of(Run("gn-s-1.0x", LAPTOP, seed=4))
-    assert measured == (1.25, 12 * 1.25, "measured")
+    assert measured == (1.25, 12 * 1.25, f"measured on {HERE}")
     other = Run("gn-s-1.3x", LAPTOP)
     assert estimates.of(other).epoch == pytest.approx(
         model_seconds(other, "cpu") * 1.25 / model_seconds(Run("gn-s-1.0x", LAPTOP), "cpu")
     )
-    assert Estimates(LAPTOP, results.load_results(tmp_path), "cuda").of(other).source == "model"
-    assert Estimates(PROFILES["full"], results.load_results(tmp_path), "cpu").measured == {}
+    for device in ("cuda, NVIDIA H200", "cpu, 77 threads"):
+        elsewhere = Estimates(LAPTOP, results.load_results(tmp_path), device)
+        assert elsewhere.measured == {} and elsewhere.of(other).source == "model"
+        assert elsewhere.of(other).epoch == model_seconds(other, elsewhere.kind)
+    assert Estimates(PROFILES["full"], results.load_results(tmp_path), HERE).measured == {}
+
+
+def test_ghostnets_and_big_networks_are_corrected_apart(tmp_path):
+    """On two cores of a shared server the one kind took 0.9 times, the other 2.5 times what the model says."""
+    for key, factor in (("gn-s-1.0x", 2.0), ("resnet18", 5.0), ("gn-s-1.0x<resnet50", 100.0)):
+        result = fake_result(key, profile=LAPTOP)
+        for row in result["history"]:
+            row["seconds"] = factor * model_seconds(Run(key, LAPTOP), "cpu")
+        results.save_result(result, tmp_path)
+    estimates = Estimates(LAPTOP, results.load_results(tmp_path), HERE)
+    for key, factor in (("gn-s-1.6x", 2.0), ("gn-s-1.0x<gn-s-2.8x", 2.0), ("vgg13", 5.0)):
+        run = Run(key, LAPTOP)
+        assert estimates.of(run).epoch == pytest.approx(factor * model_seconds(run, "cpu"))
+    taught, alone = (model_seconds(Run(key, LAPTOP), "cpu") for key in ("gn-s-1.0x<vgg13", "gn-s-1.0x"))
+    expected = 2.0 * alone + 5.0 * (taught - alone)
+    assert estimates.of(Run("gn-s-1.0x<vgg13", LAPTOP)).epoch == pytest.approx(expected)
 
 
 def test_the_laptop_profile_fits_a_night():
@@ -45,11 +66,12 @@ def test_the_laptop_profile_fits_a_night():
     assert max(value for key, value in minutes.items() if "ensemble" not in key) < 90
 
 
-def test_an_epoch_in_which_the_laptop_slept_does_not_count(tmp_path):
-    result = fake_result(profile=LAPTOP, accuracies=(20.0, 30.0, 40.0))
-    result["history"][1]["seconds"] = 3_600.0
-    results.save_result({**result, "wall_seconds": 3_602.5}, tmp_path)
-    assert Estimates(LAPTOP, results.load_results(tmp_path), "cpu").of(Run("gn-s-1.0x", LAPTOP)).epoch == 1.25
+def test_epochs_in_which_the_laptop_slept_or_had_other_work_do_not_count(tmp_path):
+    result = fake_result(profile=LAPTOP, accuracies=(20.0, 30.0, 40.0, 50.0, 60.0))
+    for row in result["history"][:3]:
+        row["seconds"] = 3_600.0
+    results.save_result(result, tmp_path)
+    assert Estimates(LAPTOP, results.load_results(tmp_path), HERE).of(Run("gn-s-1.0x", LAPTOP)).epoch == 1.25
 
 
 ROW = {"epoch": 3, "test_accuracy": 45.678, "images_per_second": 1234.5, "seconds": 60.0}
@@ -80,6 +102,17 @@ def test_a_file_gets_a_line_now_and_then_and_a_terminal_one_that_changes():
     line.epoch("short", ROW, 10, float("inf"))
     line.say("done")
     assert screen.getvalue().count("\r") == 4 and screen.getvalue().endswith("\rdone\n")
+
+
+def test_a_live_line_is_no_wider_than_the_terminal(monkeypatch):
+    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((60, 24)))
+    stream = io.StringIO()
+    LiveLine(stream, in_place=True).epoch("gn-s-1.0x<ensemble, repaired, seed 0", ROW, 10, 1500.0)
+    assert len(stream.getvalue().strip("\r")) == 59
+
+
+def test_counted_things_have_their_plural():
+    assert [counted(count, "run") for count in (0, 1, 2)] == ["0 runs", "1 run", "2 runs"]
 
 
 def test_times_in_words():

@@ -144,3 +144,17 @@ def test_what_does_not_fit_is_refused_in_one_line(change, complaint, parts):
 def test_the_explorer_refuses_positions_that_its_sliders_lack(change, parts):
     with pytest.raises(ValueError):
         interact.surface_explorer(**(parts | change))
+
+
+@pytest.mark.parametrize(("size", "end"), [(0.0, 0.01), (0.09, 0.1), (0.21, 0.5), (1.01, 2), (20, 20), (1e9, 1e9)])
+def test_the_pulls_axis_ends_at_a_round_number_above_them(size, end):
+    assert surface._round_above(size) == pytest.approx(end)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 8.0, 20.0])
+def test_the_pulls_fill_their_axis_at_every_temperature(temperature, parts):
+    panel = surface._SurfacePicture(surface.choose(**parts))
+    panel.draw(temperature, 0.5, panel.middle)
+    longest = np.abs(panel.total.get_xdata()).max()
+    longest = max(longest, *(abs(x) for bars in (panel.hard, panel.soft) for x in np.ravel(bars.get_segments())[2::4]))
+    assert 0.39 < longest <= 1

@@ -1,5 +1,6 @@
 """A run has one worker; a dead worker holds nothing."""
 
+import errno
 import os
 import platform
 import signal
@@ -59,6 +60,27 @@ def test_a_folder_that_cannot_be_written_is_one_line(home):
     with pytest.raises(CourseError, match="cannot lock .*a-run.lock") as caught, run_lock("a-run"):
         pass
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_system_without_locks_is_one_line_and_nobody_holds_the_run(monkeypatch):
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(locks, "_windows_lock", no_locks)
+    monkeypatch.setattr(locks, "fcntl", None)
+    with pytest.raises(CourseError, match="cannot lock .*a-run.lock: No locks available; put") as caught:
+        with run_lock("a-run"):
+            pass
+    assert not isinstance(caught.value, Held) and "\n" not in str(caught.value)
+
+
+def test_a_look_at_a_lock_leaves_it_as_it_was(home):
+    assert not locks.is_held("a-run") and not (home / "data").exists()
+    with run_lock("a-run"):
+        assert locks.is_held("a-run")
+    path = home / "data" / "cache" / "locks" / "a-run.lock"
+    path.write_text('{"pid": 1, "host": "dead"}')  # as a killed process leaves it
+    assert not locks.is_held("a-run") and "dead" in path.read_text()
 
 
 def test_a_file_without_words_names_nobody(home):

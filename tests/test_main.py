@@ -23,6 +23,9 @@ def own_environment(monkeypatch):
         (["study", "--minutes", "0"], "minutes must be above 0"),
         (["study", "--workers", "0"], "from 1 on"),
         (["study", "--seeds", "0"], "from 1 on"),
+        (["study", "--ray", "auto", "--workers", "4"], "--ray and --workers do not go together"),
+        (["study", "--pack", "parcel.tar", "--minutes", "5"], "--pack and --minutes do not go together"),
+        (["study", "gn-d", "--pack", "parcel.tar"], "--pack and a choice of experiments do not go together"),
     ],
 )
 def test_a_mistake_is_one_line(arguments, words, capsys):

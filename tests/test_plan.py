@@ -89,9 +89,24 @@ def test_fine_tuning_touches_one_network_only():
             assert training_recipe(find(key), FULL, 0, pretrained=True) == training_recipe(find(key), FULL, 0)
 
 
+@pytest.mark.parametrize("profile", [FULL, LAPTOP, QUICK], ids=lambda profile: profile.name)
+def test_a_checkpoints_settings_tell_fine_tuning_from_training_from_scratch(profile):
+    scratch, tuned = (training_recipe(find("efficientnetv2_s"), profile, 0, pretrained=flag) for flag in (False, True))
+    assert scratch != tuned and tuned.epochs == min(20, profile.teacher_epochs)
+
+
+def test_a_runs_name_leads_back_to_it():
+    for run in (Run("gn-s-1.0x<ta", LAPTOP, "as_run", 3), Run("gn-d", QUICK, CONTROL)):
+        assert plan.run_named(run.name) == run
+    for name in ("resnet18", "gn-s-9x.quick.paper.seed0", "gn-d.quick.Paper.seed0", "gn-d.quick.paper.seedling"):
+        assert plan.run_named(name) is None
+
+
 def test_an_unknown_recipe_is_named():
     with pytest.raises(ValueError, match="unknown recipe 'papers': choose one of paper, as_run, repaired"):
         check_recipe("papers")
+    with pytest.raises(ValueError, match="unknown recipe 'as-run'"):
+        plan.rows(["gn-d"], FULL, "as-run")
 
 
 # --- the queue ----------------------------------------------------------------------------------------

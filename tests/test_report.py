@@ -378,6 +378,20 @@ def test_learning_curves_show_means_and_what_is_missing(every_row, small):
     assert missing.get_title() == "not run: resnet50"
 
 
+def test_a_curve_and_its_name_end_at_its_own_last_epoch(tmp_path):
+    fake_store(tmp_path, {"gn-s-1.0x": {0: 40.0}})
+    short = fake_result("resnet18", accuracies=(35.0,))
+    results.save_result(short, tmp_path)
+    figure = report.learning_curves(results.load_results(tmp_path), ["gn-s-1.0x", "resnet18"], "quick")
+    (axes,) = figure.axes
+    names = {text.get_text(): text for text in axes.texts if text.get_text()}
+    assert names["resnet18 35.00 (n = 1)"].xy == (1, 35.0)
+    assert names["gn-s-1.0x 40.00 (n = 1)"].get_position()[0] == 1.06, "in the column at the right edge"
+    arrows = [text for text in axes.texts if not text.get_text()]
+    assert [arrow.xy[1] for arrow in arrows] == [40.0], "no line leads from the short curve to the edge"
+    assert "resnet18 35.00" in report.alt_text(figure)
+
+
 def test_names_at_the_curves_ends_do_not_overlap():
     heights = report._apart([0.1, 0.11, 0.9, 0.95, 0.99], 0.075)
     assert min(np.diff(heights)) > 0.0749
@@ -420,6 +434,12 @@ def test_alt_text_holds_the_key_numbers(every_row):
     assert f"{ours:.2f} % at 3.4" in words
     words = report.alt_text(report.deltas_figure(every_row, "quick"))
     assert "Paper: 15 of 15 below zero, from -1.78 (GN-S (2.8x) from EfficientNetV2)" in words
+
+
+def test_a_single_width_is_no_curve(small):
+    words = report.alt_text(report.figure_1(small, "quick"))
+    assert "only width 1.0 run: 32.00 %; GN-D 25.00 %" in words
+    assert "32.00 % at width 1.0" not in words
 
 
 def test_show_gives_a_figure_with_alt_and_caption():

@@ -11,6 +11,7 @@ import torch
 from tiny import TINY, network, runs, stored
 
 from course_lib import experiments, locks, material, plan, results, study
+from course_lib.engine import Engine
 from course_lib.errors import CheckpointError, CourseError, TrainingError
 from course_lib.plan import Run
 from course_lib.profiles import PROFILES
@@ -86,6 +87,15 @@ def test_the_result_names_its_teachers_and_conditions():
     ]
 
 
+def test_a_teachers_first_weights_are_told_as_its_result_says(monkeypatch):
+    """How networks start may change; a teacher that is trained already started as it did."""
+    study.run(["vgg13"], profile=TINY)
+    monkeypatch.setattr(material, "FROM_SCRATCH", "otherwise")
+    study.run(["gn-s-1.0x<vgg13"], profile=TINY)
+    [told] = stored()["gn-s-1.0x<vgg13"].conditions["teachers"]
+    assert told["initial_weights"] == "Kaiming-normal, fan-out"
+
+
 def test_recipes_differ_in_what_they_train_and_share_what_they_do_not(monkeypatch):
     seen = trained(monkeypatch)
     for recipe in ("paper", "as_run", "repaired"):
@@ -158,6 +168,20 @@ def test_a_failed_run_is_reported_and_stops_only_those_that_need_it(monkeypatch,
     assert "FAILED vgg13" in capsys.readouterr().out
 
 
+def test_a_misspelt_recipe_is_named_and_nothing_is_trained(monkeypatch):
+    seen = trained(monkeypatch)
+    with pytest.raises(ValueError, match="unknown recipe 'as-run': choose one of paper, as_run"):
+        study.run(["gn-s-1.0x<ta"], profile=TINY, recipe="as-run")
+    assert seen == [] and results.load_results().empty
+
+
+def test_what_the_machine_lacks_is_said_once(monkeypatch, capsys):
+    engine = Engine(torch.device("cpu"), notes=("numba is not installed",))
+    monkeypatch.setattr(study, "choose_engine", lambda device: engine)
+    study.run(["gn-s-1.0x", "gn-s-1.3x"], profile=TINY)
+    assert capsys.readouterr().out.count("note: numba is not installed") == 1
+
+
 def test_an_unknown_experiment_is_named():
     with pytest.raises(ValueError, match="unknown experiment 'gn-s-1x'"):
         study.run(["gn-s-1x"], profile=TINY)
@@ -209,7 +233,7 @@ def test_a_run_whose_epoch_does_not_fit_is_not_begun(monkeypatch, capsys):
     wanted = runs("gn-s-1.0x")
     outcome = study.work(wanted, Budget(1.0))
     assert outcome.left == wanted and not outcome.finished and not wanted[0].checkpoint.exists()
-    assert "1 runs are ready, but none has an epoch that fits" in capsys.readouterr().out
+    assert "1 run could begin, but no epoch fits into the time left" in capsys.readouterr().out
 
 
 def test_a_wall_clock_that_jumps_changes_nothing(monkeypatch):
@@ -290,6 +314,46 @@ def test_an_unfinished_teacher_is_no_teacher():
         material.teacher_of(runs("gn-s-1.0x<resnet18")[0])
 
 
+def test_a_teacher_of_other_settings_is_no_teacher(monkeypatch):
+    study.run(["gn-s-1.0x<resnet18"], profile=TINY)
+    teacher, student = plan.with_teachers(runs("gn-s-1.0x<resnet18"))
+    state = torch.load(teacher.checkpoint, weights_only=True)
+    state["recipe"]["lr"] = 0.3
+    torch.save(state, teacher.checkpoint)
+    assert not material.is_trained(teacher) and material.epochs_done(teacher) == 0
+    with pytest.raises(CheckpointError, match="other settings than resnet18 has now: delete it"):
+        material.load_teacher(teacher)
+    student.result.unlink()
+    outcome = study.work([student])
+    assert outcome.finished == [] and "was made with another recipe: delete it" in outcome.failures[0]
+    assert outcome.failures[1] == "gn-s-1.0x<resnet18, seed 0: needs resnet18, seed 0, which failed"
+
+
+@pytest.mark.parametrize("pretrained", [True, False])
+def test_a_teacher_of_the_other_first_weights_is_no_teacher(monkeypatch, pretrained):
+    """The flag is no part of a run's name: a student must not say its teacher is what the flag says."""
+    monkeypatch.setattr(material, "imagenet_weights", dict)
+    before, now = (
+        [Run(key, TINY, pretrained=flag) for key in ("efficientnetv2_s", "gn-s-2.8x<efficientnetv2_s")]
+        for flag in (not pretrained, pretrained)
+    )
+    assert study.work(before[:1]).failures == []
+    [failure] = study.work(now[:1]).failures
+    advice = "leave out --pretrained" if pretrained else "add --pretrained"
+    assert advice in failure and str(now[0].result) in failure and "\n" not in failure
+    assert study.listing(now[:1])[1].startswith("damaged")
+    outcome = study.work(now[1:])
+    assert outcome.finished == [] and len(outcome.failures) == 2 and advice in outcome.failures[0]
+    assert outcome.failures[1].endswith("needs efficientnetv2_s, seed 0, which failed")
+    now[0].checkpoint.unlink()  # without its weights nothing changes: the result is still the other network's
+    assert study.work(now[1:]).finished == [] and not now[0].checkpoint.exists()
+    now[0].result.unlink()
+    assert study.work(now[1:]).failures == []
+    [told] = stored()["gn-s-2.8x<efficientnetv2_s"].conditions["teachers"]
+    assert told["initial_weights"] == stored()["efficientnetv2_s"].conditions["initial_weights"]
+    assert ("ImageNet" in told["initial_weights"].replace("IMAGENET", "ImageNet")) == pretrained
+
+
 def test_a_torn_checkpoint_is_one_line_and_stops_only_its_own_run():
     [torn, _] = wanted = runs("gn-s-1.0x", "gn-s-1.3x")
     torn.checkpoint.parent.mkdir(parents=True)
@@ -316,6 +380,26 @@ def test_a_run_that_another_process_holds_is_left_to_it_and_named():
         outcome = study.work(wanted)
     assert set(stored()) == {"gn-s-1.3x"} and outcome.left == wanted[:1]
     assert outcome.held == [f"{wanted[0].name} is being run by process {os.getpid()} on {platform.node()}"]
+
+
+def test_a_run_that_was_held_for_a_moment_is_run(monkeypatch):
+    wanted = runs("gn-s-1.0x")
+    other = locks.run_lock(wanted[0].name)
+    other.__enter__()
+    monkeypatch.setattr(study.time, "sleep", lambda seconds: other.__exit__(None, None, None))
+    outcome = study.work(wanted)
+    assert outcome.finished == wanted and outcome.held == [] == outcome.left
+
+
+def test_a_killed_writers_leftovers_go_when_its_run_is_begun_again(home):
+    [run], [other] = runs("gn-s-1.0x"), runs("gn-s-1.3x")
+    run.checkpoint.parent.mkdir(parents=True)
+    run.result.parent.mkdir(parents=True)
+    left = [path.with_name(f".{path.name}.k3x_9a") for path in (run.checkpoint, run.result, other.checkpoint)]
+    for path in left:
+        path.write_bytes(b"half")
+    study.work([run])
+    assert [path.exists() for path in left] == [False, False, True]  # the other run may be another process's
 
 
 def test_a_student_waits_for_the_teacher_that_another_process_trains(monkeypatch):
@@ -370,10 +454,42 @@ def test_listing_tells_done_running_begun_damaged_and_missing():
         "missing",
     ]
     assert lines[1].startswith(f"done    gn-s-1.0x, seed 0: {reached:.2f} % after ")
-    assert "1 epochs done" in lines[2] and "about" in lines[2]
-    assert "(measured)" in study.listing(runs("gn-s-1.0x", profile=TWO_EPOCHS, seed=1))[1]
+    assert "1 epoch done" in lines[2] and "about" in lines[2]
+    assert "(measured on cpu, " in study.listing(runs("gn-s-1.0x", profile=TWO_EPOCHS, seed=1))[1]
     assert "(model)" in lines[3] and "needs vgg13, seed 0" in lines[-2]
+    assert str(rows[3].result) in lines[4] and "about" not in lines[4]  # why it is damaged; a study leaves it alone
     assert lines[-1].startswith("1 done, 1 begun, 1 running, 1 damaged, 2 missing; about ")
+
+
+def test_listing_counts_the_teachers_whose_weights_are_gone():
+    study.run(["gn-s-1.0x<resnet18"], profile=TINY)
+    teacher, student = plan.with_teachers(runs("gn-s-1.0x<resnet18"))
+    teacher.checkpoint.unlink()
+    assert [line.split()[0] for line in study.listing([student])[1:-1]] == ["done", "done"]  # nobody needs them
+    student.result.unlink()
+    student.checkpoint.unlink()
+    lines = study.listing([student])
+    assert [line.split()[0] for line in lines[1:-1]] == ["weights", "missing"]
+    assert "% after" in lines[1] and "its weights are gone, trained again in about" in lines[1]
+    assert lines[-1].startswith("1 weights, 1 missing; about ") and "left, one after another, on cpu, " in lines[-1]
+
+
+def test_listing_sums_up_what_a_study_would_run(monkeypatch):
+    study.run(["gn-s-1.0x<resnet18"], profile=TINY)
+    teacher, student = plan.with_teachers(runs("gn-s-1.0x<resnet18"))
+    teacher.checkpoint.unlink()
+    student.result.unlink()
+    student.checkpoint.unlink()
+    monkeypatch.setattr(study.Estimates, "of", FixedEstimate(100.0).of)
+    assert "about 7 min left" in study.listing([student])[-1]  # 200 s each
+
+
+def test_a_listing_takes_no_lock_that_a_study_may_want(monkeypatch):
+    def refuse(*_):
+        raise AssertionError("the lock was taken for a look")
+
+    monkeypatch.setattr(locks, "_take", refuse)
+    assert study.listing(runs("gn-s-1.0x"))[1].startswith("missing")
 
 
 def test_every_student_of_a_profile_gets_equal_epochs():

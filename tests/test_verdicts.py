@@ -157,6 +157,29 @@ def test_a_row_is_judged_by_the_seeds_both_have(tmp_path):
     assert verdict_of(frame, "gn-s-1.0x<resnet50", recipe="repaired").reason == "not run"
 
 
+def test_each_seed_of_a_row_is_tested_against_its_own_baseline(tmp_path):
+    runs = {
+        ("gn-s-1.0x", "paper"): {0: 0.91, 1: 0.91},
+        ("gn-s-1.0x<ta", "as_run"): {1: 0.5, 4: 0.9},  # the baseline is one that the recipes share
+        ("gn-d<vgg13", "paper"): {0: 0.9},
+    }
+    frame = store_of(tmp_path, runs)
+    tests = verdicts.paired_tests(frame, "full", "as_run")
+    assert list(zip(tests["student"], tests["seed"], strict=True)) == [("gn-s-1.0x<ta", 1)]
+    labels = results.known_test_labels(10_000)
+    own, alone = (
+        results.predictions(frame[(frame["key"] == key) & (frame["seed"] == 1)].iloc[0]) == labels
+        for key in ("gn-s-1.0x<ta", "gn-s-1.0x")
+    )
+    row = tests.iloc[0]
+    assert tuple(row[["only student right", "only baseline right", "P"]]) == mcnemar(own, alone)
+    difference = 100.0 * (own.astype(int) - alone)
+    assert row["delta"] == pytest.approx(difference.mean())
+    assert row["half"] == pytest.approx(stats.norm.ppf(0.975) * difference.std() / 100)
+    nothing = verdicts.paired_tests(frame, "full", "repaired")
+    assert nothing.empty and list(nothing.columns) == list(tests.columns)
+
+
 def test_as_run_is_compared_with_a_shuffled_and_with_an_unshuffled_baseline(tmp_path):
     seeds = range(3)
     runs = {

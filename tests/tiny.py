@@ -22,7 +22,9 @@ def stored() -> dict:
     return {row.key: row for row in results.load_results().itertuples()}
 
 
-def network(name: str, width: float | None = None, num_classes: int = 10, seed: int | None = None, hidden: int = 8):
+def network(
+    name: str, width: float | None = None, num_classes: int = 10, seed: int | None = None, hidden: int = 8, **_
+):
     """A stand-in for every network of the study: it learns, and takes no time."""
     with torch.random.fork_rng():
         torch.manual_seed(seed or 0)

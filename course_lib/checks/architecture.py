@@ -4,12 +4,14 @@ Each compares the reader's function with a short right one on cases where the us
 that a mistake can be named.
 """
 
+import copy
 from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from course_lib.checks.reading import number, pair, same, tensor
 from course_lib.checks.verdict import Wrong, checker, require
 from course_lib.models.ghostnet import GN_S_STAGES, Block, ConvBN, GhostNet
 
@@ -113,48 +115,62 @@ def check_fold_bn(answer: Callable[[Tensor, nn.BatchNorm2d], tuple[Tensor, Tenso
     """``answer(weight, bn)``: kernel and bias of "convolve with weight, then bn in eval mode"."""
     for shape, groups in (((6, 6, 3, 3), 1), ((6, 1, 3, 3), 6)):
         weight, bn, x = _conv_weights(shape), _lived_in_bn(6), _noise(4, 6, 8, 8, seed=3)
-        kernel, bias = _pair(answer(weight.clone(), bn), weight.shape, (6,))
-        gamma, beta, mean, var = bn.weight, bn.bias, bn.running_mean, bn.running_var
-        factor = gamma / torch.sqrt(var + bn.eps)
-        kernels = {
-            "gamma / var: batch norm divides by the standard deviation, the *root* of var + eps.": gamma / var,
-            "gamma / (var + eps): batch norm divides by the standard deviation, the *root* of that.": gamma
-            / (var + bn.eps),
-            "eps is missing: the standard deviation is the root of var + eps.": gamma / torch.sqrt(var),
-            "eps stands outside the root: it is added to the variance before the root is taken.": gamma
-            / (torch.sqrt(var) + bn.eps),
-            "gamma is missing: after dividing by the standard deviation batch norm multiplies by it.": factor / gamma,
-            "the standard deviation is missing: the factor is gamma / std.": gamma,
-            "you multiply by std / gamma: the factor is gamma / std.": 1 / factor,
-        }
-        if not _close(kernel, weight * factor[:, None, None, None]):
-            for words, wrong in kernels.items():
-                require(not _close(kernel, weight * wrong[:, None, None, None]), f"Your kernel: {words}")
+        kernel, bias = _pair(answer(weight.clone(), copy.deepcopy(bn)), weight.shape, (6,))
+        factor = bn.weight / torch.sqrt(bn.running_var + bn.eps)
+        if not same(kernel, weight * factor[:, None, None, None]):
+            for words, wrong in _wrong_factors(bn).items():
+                require(not same(kernel, weight * wrong[:, None, None, None]), f"Your kernel: {words}")
             if shape[1] == 6:
                 along_input = weight * factor[None, :, None, None]
                 require(
-                    not _close(kernel, along_input),
+                    not same(kernel, along_input),
                     "you scale along the *input* channels. Batch norm comes after the convolution: its channels are "
                     "the kernel's first dimension, factor[:, None, None, None].",
                 )
-            require(not _close(kernel, weight), "your kernel is unchanged: it must be multiplied by gamma / std.")
+            require(not same(kernel, weight), "your kernel is unchanged: it must be multiplied by gamma / std.")
             raise Wrong("your kernel differs from weight · gamma / std, channel by channel.")
-        biases = {
-            "the running mean is forgotten. It is subtracted before the scaling, so beta − factor · mean stays.": beta,
-            "the mean is not scaled: it is subtracted *before* the division, so it is beta − factor · mean.": beta
-            - mean,
-            "the sign of the mean is wrong: batch norm *subtracts* it.": beta + factor * mean,
-            "beta is missing.": -factor * mean,
-            "the mean is scaled by gamma alone: it is beta − (gamma / std) · mean.": beta - gamma * mean,
-        }
-        for words, wrong in biases.items():
-            require(not _close(bias, wrong), f"Your kernel is right, your bias is not: {words}")
-        require(_close(bias, beta - factor * mean), "your kernel is right; your bias is not beta − factor · mean.")
+        for words, wrong in _wrong_biases(bn, factor).items():
+            require(not same(bias, wrong), f"Your kernel is right, your bias is not: {words}")
+        require(
+            same(bias, bn.bias - factor * bn.running_mean),
+            "your kernel is right; your bias is not beta − factor · mean.",
+        )
         with torch.no_grad():
             before = bn(F.conv2d(x, weight, padding=1, groups=groups))
             after = F.conv2d(x, kernel, bias, padding=1, groups=groups)
         require(torch.allclose(before, after, atol=1e-4), "kernel and bias are right, but no longer after a call.")
     return "one convolution does what the pair did, dense and depthwise."
+
+
+def _wrong_factors(bn: nn.BatchNorm2d) -> dict[str, Tensor]:
+    """What the typical mistakes multiply the kernel by, a number each channel."""
+    gamma, var = bn.weight, bn.running_var
+    factor = gamma / torch.sqrt(var + bn.eps)
+    return {
+        "gamma / var: batch norm divides by the standard deviation, the *root* of var + eps.": gamma / var,
+        "gamma / (var + eps): batch norm divides by the standard deviation, the *root* of that.": (
+            gamma / (var + bn.eps)
+        ),
+        "eps is missing: the standard deviation is the root of var + eps.": gamma / torch.sqrt(var),
+        "eps stands outside the root: it is added to the variance before the root is taken.": (
+            gamma / (torch.sqrt(var) + bn.eps)
+        ),
+        "gamma is missing: after dividing by the standard deviation batch norm multiplies by it.": factor / gamma,
+        "the standard deviation is missing: the factor is gamma / std.": gamma,
+        "you multiply by std / gamma: the factor is gamma / std.": 1 / factor,
+    }
+
+
+def _wrong_biases(bn: nn.BatchNorm2d, factor: Tensor) -> dict[str, Tensor]:
+    """The biases that the typical mistakes give with the right ``factor``."""
+    gamma, beta, mean = bn.weight, bn.bias, bn.running_mean
+    return {
+        "the running mean is forgotten. It is subtracted before the scaling, so beta − factor · mean stays.": beta,
+        "the mean is not scaled: it is subtracted *before* the division, so it is beta − factor · mean.": beta - mean,
+        "the sign of the mean is wrong: batch norm *subtracts* it.": beta + factor * mean,
+        "beta is missing.": -factor * mean,
+        "the mean is scaled by gamma alone: it is beta − (gamma / std) · mean.": beta - gamma * mean,
+    }
 
 
 @checker
@@ -168,13 +184,11 @@ def check_pad_scale(answer: Callable[[Tensor, int], Tensor]) -> str:
         _shaped(padded, (out, width, size, size))
         right = torch.zeros(out, width, size, size)
         right[:, :, middle, middle] = kernel[:, :, 0, 0]
-        if not _close(padded, right):
-            require(
-                not _close(padded, kernel.expand_as(right)), "the weight stands in every place: a blur, not a 1 × 1."
-            )
+        if not same(padded, right):
+            require(not same(padded, kernel.expand_as(right)), "the weight stands in every place: a blur, not a 1 × 1.")
             corners = [padded[:, :, row, column] for row in (0, -1) for column in (0, -1)]
             require(
-                not any(_close(corner, kernel[:, :, 0, 0]) for corner in corners),
+                not any(same(corner, kernel[:, :, 0, 0]) for corner in corners),
                 "the weight stands in a corner. That kernel reads the *diagonal neighbour* of each pixel: it shifts "
                 "the picture by a pixel. The pixel itself is under the middle.",
             )
@@ -233,7 +247,7 @@ def check_train_and_fold(answer: Callable[[nn.Module, Callable], nn.Module]) -> 
     require(isinstance(result, nn.Module), f"return the folded network, not a {type(result).__name__}.")
     require(bool(trained), "the network was never trained: call train(model).")
     require(
-        all(isinstance(network.stem, ConvBN) for network in trained),
+        all(isinstance(getattr(network, "stem", None), ConvBN) for network in trained),
         "you fold first and train the folded network. It has no branches and no batch norm left: whatever they do for "
         "the training is lost. Train the training form, then fold it.",
     )
@@ -243,13 +257,23 @@ def check_train_and_fold(answer: Callable[[nn.Module, Callable], nn.Module]) -> 
     )
     images = _noise(4, 3, 32, 32, seed=6)
     with torch.no_grad():
-        before, after = trained[-1].eval()(images), result.eval()(images)
-    require(
-        torch.allclose(before, after, atol=1e-3 * max(1.0, before.abs().max().item())),
-        "the folded network does not answer as the trained one does. It was folded before the training, with the old "
-        "weights and the old running statistics: fold() makes a copy, and the copy learns nothing later.",
+        before, after = trained[-1].eval()(images), _logits(result, images)
+    early = (
+        "It was folded before the training, with the old weights and the old running statistics: fold() makes a copy, "
+        "and the copy learns nothing later."
     )
+    if not any(network is model for network in trained):
+        early = "You train a copy, and fold what has not learned: fold the network that train() was given."
+    words = f"the folded network does not answer as the trained one does. {early}"
+    require(same(after / before.abs().max(), before / before.abs().max(), 1e-3), words)
     return "trained with its branches, used without them."
+
+
+def _logits(network: nn.Module, images: Tensor) -> Tensor:
+    try:
+        return _tensor(network.eval()(images), "a network with logits")
+    except RuntimeError as error:  # another network than was asked for
+        raise Wrong(f"the network that you return does not take images (N, 3, 32, 32): {error}") from error
 
 
 @checker
@@ -262,6 +286,11 @@ def check_receptive_field(answer: Callable[[list[tuple[int, int]]], int]) -> str
     cases = ([(3, 1)], [(3, 1), (3, 1)], [(5, 1), (1, 1)], [(3, 2), (3, 1)], [(3, 2), (3, 2), (3, 1)], gn_s)
     for layers in cases:
         mistakes = [
+            (
+                _stretched_field(layers),
+                "size · stride + kernel − 1 stretches what is seen already by a stride that comes after it: keep the "
+                "step apart from the size, add (kernel − 1) · step, then multiply the step by the stride.",
+            ),
             (
                 _field(layers, start=0),
                 "you begin with 0 pixels. An output without any layer sees itself: begin with 1.",
@@ -298,7 +327,9 @@ def check_fold_batch(answer: Callable[[Tensor, nn.BatchNorm2d, Tensor, Tensor], 
     mean, centred = flat.mean(1), flat - flat.mean(1, keepdim=True)
     covariance = centred @ centred.T / flat.shape[1]
     running = [bn.running_mean.clone(), bn.running_var.clone()]
-    kernel, bias = _pair(answer(weight.clone(), bn, mean.clone(), covariance.clone()), weight.shape, (5,))
+    kernel, bias = _pair(
+        answer(weight.clone(), copy.deepcopy(bn), mean.clone(), covariance.clone()), weight.shape, (5,)
+    )
     rows = weight[:, :, 0, 0]
     variance = ((rows @ covariance) * rows).sum(1)
     variances = {
@@ -309,21 +340,21 @@ def check_fold_batch(answer: Callable[[Tensor, nn.BatchNorm2d, Tensor, Tensor], 
         "the variance takes the weights *twice*, W · covariance · Wᵀ: you have them once.": (rows @ covariance).sum(1),
     }
     factor = bn.weight / torch.sqrt(variance + bn.eps)
-    if not _close(kernel, weight * factor[:, None, None, None]):
+    if not same(kernel, weight * factor[:, None, None, None]):
         for words, wrong in variances.items():
             wrong_factor = bn.weight / torch.sqrt(wrong.abs() + bn.eps)
-            require(not _close(kernel, weight * wrong_factor[:, None, None, None]), words)
+            require(not same(kernel, weight * wrong_factor[:, None, None, None]), words)
         no_root = weight * (bn.weight / (variance + bn.eps))[:, None, None, None]
-        require(not _close(kernel, no_root), "you divide by the variance: take the root.")
+        require(not same(kernel, no_root), "you divide by the variance: take the root.")
         no_eps = weight * (bn.weight / torch.sqrt(variance))[:, None, None, None]
-        require(not _close(kernel, no_eps), "eps is missing under the root.")
+        require(not same(kernel, no_eps), "eps is missing under the root.")
         raise Wrong("your kernel is not weight · gamma / std with the batch's variance diag(W · covariance · Wᵀ).")
     require(
-        not _close(bias, bn.bias - factor * running[0]),
+        not same(bias, bn.bias - factor * running[0]),
         "your kernel is right; the bias holds the *running* mean. The batch's own, after the convolution, is W · mean.",
     )
     require(
-        _close(bias, bn.bias - factor * (rows @ mean)), "your kernel is right; the bias is beta − factor · (W · mean)."
+        same(bias, bn.bias - factor * (rows @ mean)), "your kernel is right; the bias is beta − factor · (W · mean)."
     )
     with torch.no_grad():
         trained = bn.train()(F.conv2d(x, weight))
@@ -344,29 +375,28 @@ def _field(layers: list[tuple[int, int]], start: int = 1, early: bool = False, l
     return size
 
 
+def _stretched_field(layers: list[tuple[int, int]]) -> int:
+    """What the mistake size = size * stride + kernel - 1 gives."""
+    size = 1
+    for kernel, stride in layers:
+        size = size * stride + kernel - 1
+    return size
+
+
 def _some(layers: list[tuple[int, int]]) -> str:
     return str(layers) if len(layers) < 6 else f"GN-S's own {len(layers)} layers"
 
 
 def _same_count(got: object, right: int, mistakes: list[tuple[int, str]], where: str) -> None:
     """Raise Wrong, with the words of the first mistake that gives the same number, unless ``got`` is ``right``."""
-    try:
-        number = float(got)
-    except (TypeError, ValueError) as error:
-        raise Wrong(f"return a number, not a {type(got).__name__}.") from error
-    if number != right:
-        words = next((words for wrong, words in mistakes if wrong == number), "")
-        raise Wrong(f"{where} it is {right:,}, yours says {number:,.10g}. {words}".strip())
+    count = number(got, "a count")
+    if count != right:
+        words = next((words for wrong, words in mistakes if wrong == count), "")
+        raise Wrong(f"{where} it is {right:,}, yours says {count:,.10g}. {words}".strip())
 
 
-def _close(a: Tensor, b: Tensor) -> bool:
-    return a.shape == b.shape and torch.allclose(a, b, rtol=1e-4, atol=1e-5)
-
-
-def _tensor(result: object) -> Tensor:
-    if not isinstance(result, Tensor):
-        raise Wrong(f"return a tensor, not a {type(result).__name__}.")
-    return result.detach().float()
+def _tensor(result: object, what: str = "the kernel") -> Tensor:
+    return tensor(result, what).float()
 
 
 def _shaped(tensor: Tensor, shape: tuple[int, ...]) -> None:
@@ -375,8 +405,8 @@ def _shaped(tensor: Tensor, shape: tuple[int, ...]) -> None:
 
 def _pair(result: object, kernel_shape: torch.Size, bias_shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     """Kernel and bias out of the reader's result."""
-    require(isinstance(result, tuple | list) and len(result) == 2, "return two things: kernel and bias.")
-    kernel, bias = (_tensor(part) for part in result)
+    both = pair(result, "return two things: kernel and bias.")
+    kernel, bias = (_tensor(part, "kernel and bias") for part in both)
     _shaped(kernel, tuple(kernel_shape))
     require(tuple(bias.shape) == bias_shape, f"your bias has shape {tuple(bias.shape)}, it should be {bias_shape}.")
     return kernel, bias

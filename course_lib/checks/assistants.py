@@ -1,5 +1,6 @@
 """Checkers of lesson 4: agreement, steps and bounds of a chain, its training, one step of it, and fair comparisons."""
 
+import copy
 import math
 
 import pandas as pd
@@ -7,16 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from course_lib.checks.verdict import checker, require
+from course_lib.checks.reading import items, number, pair
+from course_lib.checks.verdict import ReturnedNothing, Wrong, checker, require
 from course_lib.distill import distillation_loss
-
-
-def _number(value: object, what: str) -> float:
-    """A plain number from a number or a tensor with one element."""
-    try:
-        return float(value)
-    except (TypeError, ValueError, RuntimeError):
-        require(False, f"{what} should be a single number, not {type(value).__name__}")
 
 
 @checker
@@ -26,7 +20,7 @@ def check_agreement(answer) -> str:
     teacher = torch.randn(40, 10, generator=generator)
     student = teacher.clone()
     student[:10] = -teacher[:10]  # the first ten disagree
-    share = _number(answer(student, teacher), "the agreement")
+    share = number(answer(student.clone(), teacher.clone()), "the agreement")
     require(not math.isclose(share, 75, rel_tol=1e-6), "that is the percentage: return the share, between 0 and 1")
     require(not math.isclose(share, 30, rel_tol=1e-6), "that is a count: divide by the number of images")
     require(
@@ -37,7 +31,7 @@ def check_agreement(answer) -> str:
         not math.isclose(share, by_columns, rel_tol=1e-6),
         "your argmax runs over the images: take it over the classes, dim=1",
     )
-    scaled = _number(answer(3 * teacher, teacher), "the agreement")
+    scaled = number(answer(3 * teacher, teacher.clone()), "the agreement")
     require(
         math.isclose(scaled, 1.0),
         "a network with three times the logits chooses the same classes, so it agrees always: compare the chosen "
@@ -52,8 +46,9 @@ def check_agreement(answer) -> str:
 @checker
 def check_equal_steps(answer) -> str:
     """``answer(largest, smallest, assistants)``: the assistants' sizes, largest first, in steps of equal ratio."""
-    sizes = list(answer(64.0, 1.0, 2))
+    sizes = _sizes(answer(64.0, 1.0, 2))
     require(len(sizes) != 4, "return the assistants only, without teacher and student")
+    require(all(size > 0 for size in sizes), "sizes are above 0")
     require(len(sizes) == 2, f"two assistants were asked for, {len(sizes)} came")
     linear = [64 - 63 / 3, 64 - 2 * 63 / 3]
     close = [math.isclose(a, b, rel_tol=1e-3) for a, b in zip(sizes, linear, strict=True)]
@@ -67,8 +62,8 @@ def check_equal_steps(answer) -> str:
         max(ratios) / min(ratios) < 1.01,
         "from 64 to 1 your steps have the ratios " + ", ".join(f"{r:.2f}" for r in ratios) + ": all should be 4",
     )
-    require(list(answer(64.0, 1.0, 0)) == [], "without assistants the list is empty")
-    longer = list(answer(23_520_842, 483_554, 3))
+    require(_sizes(answer(64.0, 1.0, 0)) == [], "without assistants the list is empty")
+    longer = _sizes(answer(23_520_842, 483_554, 3))
     require(len(longer) == 3, "with three assistants three sizes should come: the root depends on their number")
     ratio = (23_520_842 / 483_554) ** (1 / 4)
     require(
@@ -78,12 +73,15 @@ def check_equal_steps(answer) -> str:
     return "k assistants make k + 1 steps, each of the (k + 1)-th root of the whole ratio."
 
 
+def _sizes(result: object) -> list[float]:
+    words = "return the assistants' sizes, a list of numbers"
+    return [number(size, "sizes") for size in items(result, words)]
+
+
 @checker
 def check_disagreement_bounds(answer) -> str:
     """``answer(steps)``: lowest and highest share on which first and last network of a chain can disagree."""
-    pair = answer([0.10, 0.05])
-    require(isinstance(pair, tuple | list) and len(pair) == 2, "return two numbers: the lowest and the highest")
-    low, high = (_number(value, "a bound") for value in pair)
+    low, high = _bounds(answer([0.10, 0.05]))
     require(
         not math.isclose(high, 1 - 0.9 * 0.95, rel_tol=1e-6),
         "1 - (1 - d1)(1 - d2) supposes that the steps err independently; a bound may suppose nothing: add them",
@@ -94,17 +92,22 @@ def check_disagreement_bounds(answer) -> str:
         "0 is too low: the second step changes 5 % of the answers and cannot take back a change of 10 %",
     )
     require(math.isclose(low, 0.05, rel_tol=1e-6), f"at least 0.10 - 0.05 = 0.05 stays, not {low:.4f}")
-    low, high = answer([0.7, 0.6])
+    low, high = _bounds(answer([0.7, 0.6]))
     require(high <= 1, "a share cannot exceed 1: cap the sum")
-    low, high = answer([0.05, 0.30, 0.10])
+    low, high = _bounds(answer([0.05, 0.30, 0.10]))
     require(
         math.isclose(low, 0.15, rel_tol=1e-6),
         "for steps 0.05, 0.30, 0.10 the lowest is 0.15: the largest step (here the middle one) minus all others",
     )
-    low, high = answer([0.1, 0.1, 0.1])
+    low, high = _bounds(answer([0.1, 0.1, 0.1]))
     require(low >= 0, "a share cannot be below 0: three equal steps can undo one another as far as that")
     require(math.isclose(high, 0.3, rel_tol=1e-6), "three steps of 0.1 can add up to 0.3")
     return "disagreement adds up at most; this is the most that a chain can lose, and it needs no assumption at all."
+
+
+def _bounds(result: object) -> tuple[float, float]:
+    low, high = pair(result, "return two numbers: the lowest and the highest")
+    return number(low, "the lowest share"), number(high, "the highest share")
 
 
 class _Recorder:
@@ -114,6 +117,7 @@ class _Recorder:
         self.calls: list[tuple[str, object]] = []
 
     def __call__(self, name: str, teacher: object = None) -> str:
+        require(isinstance(name, str), "call learn(name, teacher) with a name of the chain first")
         self.calls.append((name, teacher))
         return f"trained {name}"
 
@@ -170,30 +174,58 @@ class _Tiny(nn.Module):
 @checker
 def check_link_step(answer) -> str:
     """``answer(student, teacher, images, labels, temperature, alpha, lr)``: one SGD step; returns the loss."""
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         student, teacher = _Tiny(), _Tiny()
         images, labels = torch.randn(16, 6), torch.randint(4, (16,))
         student.body[2].p = 0.0  # without dropout the right loss is known
         teacher.train(), student.train()  # as a link leaves them: the assistant was a student a moment ago
-        with torch.no_grad():
-            before = {name: value.clone() for name, value in teacher.state_dict().items()}
-            answers = teacher.eval()(images)
-            teacher.train()
-            copy = _Tiny()
-            copy.load_state_dict(student.state_dict())
-            copy.body[2].p = 0.0
-            expected = distillation_loss(copy.train()(images), answers, labels, 4.0, 0.3).total.item()
-        own = {name: value.detach().clone() for name, value in student.named_parameters()}
-        loss = _number(answer(student, teacher, images, labels, 4.0, 0.3, 0.1), "the loss")
-    after = teacher.state_dict()
-    weights = [name for name, _ in teacher.named_parameters()]
+        before, fresh = copy.deepcopy(teacher.state_dict()), copy.deepcopy(student)
+        loss = number(answer(student, teacher, images.clone(), labels.clone(), 4.0, 0.3, 0.1), "the loss")
+    _teacher_untouched(teacher, before)
+    with torch.no_grad():
+        answers = teacher.eval()(images)
+    stepped, expected = _one_step(fresh, images, answers, labels)
+    moved = not _same_weights(student, fresh)
+    words = (
+        "the student has not learned: are backward() and optimizer.step() both there, and is nothing set to zero "
+        "between them?"
+    )
+    require(moved, words)
     require(
-        all(torch.equal(before[name], after[name]) for name in weights),
-        "the teacher's weights have changed: the optimiser must be given the student's parameters alone",
+        student.was_training, "the student learned in eval mode: its batch-norm must see the batch, student.train()"
+    )
+    terms = distillation_loss(copy.deepcopy(fresh)(images), answers, labels, 4.0, 0.3)
+    require(
+        not math.isclose(loss, terms.hard.item(), rel_tol=1e-4),
+        "that is the cross-entropy with the labels only: the teacher's answer does not enter the loss",
+    )
+    exchanged = distillation_loss(copy.deepcopy(fresh)(images), answers, labels, 4.0, 0.7).total.item()
+    require(
+        not math.isclose(loss, exchanged, rel_tol=1e-4),
+        "alpha is exchanged: distillation_loss weighs the labels' term by alpha, as Eq. 1 does, so hand it on as it is",
     )
     require(
-        all(torch.equal(before[name], after[name]) for name in before) and not getattr(teacher, "was_training", False),
+        math.isclose(loss, expected, rel_tol=1e-3),
+        f"the loss of this batch should be {expected:.4f} by Eq. 1 (before the step), not {loss:.4f}",
+    )
+    ascended, _ = _one_step(fresh, images, answers, labels, rate=-0.1)
+    require(not _same_weights(student, ascended), "the student climbs: step against the gradient")
+    words = "the loss is right, the step is not: one step of torch.optim.SGD with rate lr, and nothing else in it"
+    require(_same_weights(student, stepped), words)
+    return "a teacher only answers: eval mode, no gradients, none of its weights in the optimiser."
+
+
+def _teacher_untouched(teacher: _Tiny, before: dict[str, torch.Tensor]) -> None:
+    """Raise Wrong where the teacher learned, answered in train mode or was recorded for gradients."""
+    after = teacher.state_dict()
+    require(
+        all(torch.equal(before[name], after[name]) for name, _ in teacher.named_parameters()),
+        "the teacher's weights have changed: the optimiser must be given the student's parameters alone",
+    )
+    require(hasattr(teacher, "recorded"), "the teacher was not asked: teacher(images)")
+    require(
+        all(torch.equal(before[name], after[name]) for name in before) and not teacher.was_training,
         "the assistant answered in train mode: dropout garbles its answers and its batch-norm statistics move. "
         "Call teacher.eval() first",
     )
@@ -201,20 +233,21 @@ def check_link_step(answer) -> str:
         not teacher.recorded and all(value.grad is None for value in teacher.parameters()),
         "the teacher's answer was recorded for gradients: ask it inside torch.no_grad(), that saves memory and time",
     )
-    moved = any(not torch.equal(own[name], value) for name, value in student.named_parameters())
-    require(moved, "the student has not learned: backward() and optimizer.step() are missing")
-    require(
-        student.was_training, "the student learned in eval mode: its batch-norm must see the batch, student.train()"
-    )
-    require(
-        not math.isclose(loss, F.cross_entropy(copy(images), labels).item(), rel_tol=1e-4),
-        "that is the cross-entropy with the labels only: the teacher's answer does not enter the loss",
-    )
-    require(
-        math.isclose(loss, expected, rel_tol=1e-3),
-        f"the loss of this batch should be {expected:.4f} by Eq. 1 (before the step), not {loss:.4f}",
-    )
-    return "a teacher only answers: eval mode, no gradients, none of its weights in the optimiser."
+
+
+def _one_step(student: _Tiny, images, answers, labels, rate: float = 0.1) -> tuple[_Tiny, float]:
+    """A copy of the student after one SGD step with Eq. 1 (T = 4, alpha = 0.3), and the loss before it."""
+    student = copy.deepcopy(student).train()
+    optimizer = torch.optim.SGD(student.parameters(), lr=abs(rate), maximize=rate < 0)
+    loss = distillation_loss(student(images), answers, labels, 4.0, 0.3).total
+    loss.backward()
+    optimizer.step()
+    return student, loss.item()
+
+
+def _same_weights(one: nn.Module, other: nn.Module) -> bool:
+    pairs = zip(one.parameters(), other.parameters(), strict=True)
+    return all(torch.allclose(a, b, rtol=1e-4, atol=1e-6) for a, b in pairs)
 
 
 def _some_runs() -> pd.DataFrame:
@@ -237,7 +270,7 @@ def _some_runs() -> pd.DataFrame:
 def check_fair_delta(answer) -> str:
     """``answer(runs, key)``: mean paired delta against the like-trained baseline, last epoch; NaN without one."""
     runs = _some_runs()
-    delta = _number(answer(runs.copy(), "gn-s-1.0x<ta"), "the delta")
+    delta = number(answer(runs.copy(), "gn-s-1.0x<ta"), "the delta")
     known = {
         90.5 - 91.2: "that is against the *shuffled* baseline: two things differ then, the chain and the order of the "
         "batches. Compare with runs of the same shuffle",
@@ -252,12 +285,15 @@ def check_fair_delta(answer) -> str:
         math.isclose(delta, 0.1, abs_tol=1e-6), f"seeds 0 and 1 gain +0.3 and -0.1, on average +0.1, not {delta:+.3f}"
     )
     more = pd.concat([runs, runs[(runs["key"] == "gn-s-1.0x") & ~runs["shuffle"]].assign(seed=7, last_accuracy=50.0)])
-    paired = _number(answer(more, "gn-s-1.0x<ta"), "the delta")
+    paired = number(answer(more, "gn-s-1.0x<ta"), "the delta")
     require(
         math.isclose(paired, 0.1, abs_tol=1e-6),
         "a baseline whose seed the chain has not run changes your delta: pair seed with seed first, then average",
     )
-    missing = _number(answer(runs.copy(), "gn-s-1.6x<ta"), "the delta")
+    try:
+        missing = number(answer(runs.copy(), "gn-s-1.6x<ta"), "the delta", finite=False)
+    except ReturnedNothing:
+        raise Wrong("gn-s-1.6x has no unshuffled baseline, and None came: return math.nan, which is a number") from None
     require(
         math.isnan(missing),
         f"gn-s-1.6x has no unshuffled baseline, yet {missing:+.2f} came: return math.nan",
@@ -270,16 +306,14 @@ def check_choose_chain(answer) -> str:
     """``answer(validation, test)``: the chain chosen on validation, and the accuracy to report for it."""
     validation = {"direct": 71.0, "32": 72.5, "16": 71.8, "32-16": 72.0}
     test = {"direct": 71.2, "32": 71.5, "16": 73.0, "32-16": 71.9}
-    chosen = answer(dict(validation), dict(test))
-    require(
-        isinstance(chosen, tuple | list) and len(chosen) == 2, "return two things: the chain's name and its accuracy"
-    )
-    name, accuracy = chosen
+    name, accuracy = pair(answer(dict(validation), dict(test)), "return two things: the chain's name and its accuracy")
+    require(isinstance(name, str), f"the chain's name comes first, as text; yours is {type(name).__name__}")
     require(
         name != "16", "you chose by test accuracy: the best of four test results is partly luck. Choose on validation"
     )
     require(name != "direct", "that is the lowest on validation: take the highest")
     require(name == "32", f"the highest on validation is '32', not {name!r}")
+    accuracy = number(accuracy, "its accuracy")
     require(
         not math.isclose(accuracy, 72.5),
         "that is the validation accuracy, which was used to choose and is too kind: report the test accuracy",
@@ -300,13 +334,15 @@ def check_dense_loss(answer) -> str:
     t, alpha = 4.0, 0.3
     hard = F.cross_entropy(student, labels).item()
     soft = [distillation_loss(student, teacher, labels, t, 0.0).total.item() for teacher in teachers]
-    came = _number(answer(student, teachers, labels, t, alpha), "the loss")
+    came = number(answer(student.clone(), [z.clone() for z in teachers], labels.clone(), t, alpha), "the loss")
 
     def total(part: float) -> float:
         return alpha * hard + (1 - alpha) * part
 
     ensemble = distillation_loss(student, torch.stack(teachers).mean(dim=0), labels, t, 0.0).total.item()
     mean = sum(soft) / 3
+    swapped = sum(distillation_loss(teacher, student, labels, t, 0.0).total.item() for teacher in teachers) / 3
+    warm = F.cross_entropy(student / t, labels).item()
     known = {
         total(
             sum(soft)
@@ -317,6 +353,8 @@ def check_dense_loss(answer) -> str:
         "KL of its own, and the KLs are averaged",
         total(mean / t**2): "the factor T² is missing",
         total(mean / 10): "your KL is averaged over classes as well: divide by the batch only (batchmean)",
+        total(swapped): "student and teacher are exchanged in the KL: the teachers' probabilities weigh the logarithms",
+        alpha * warm + (1 - alpha) * mean: "the hard term is softened as well: the labels get the logits as they are",
         total(soft[-1]): "only the last teacher counts: that is the plain chain",
         (1 - alpha) * hard
         + alpha * mean: "alpha is the weight of the labels here, as in Eq. 1: you have exchanged the two",
@@ -327,6 +365,6 @@ def check_dense_loss(answer) -> str:
         math.isclose(came, total(mean), rel_tol=1e-4),
         f"the loss should be {total(mean):.4f}, not {came:.4f}: alpha * CE + (1 - alpha) * mean of T² KL",
     )
-    one = _number(answer(student, teachers[:1], labels, t, alpha), "the loss")
+    one = number(answer(student.clone(), teachers[:1], labels.clone(), t, alpha), "the loss")
     require(math.isclose(one, total(soft[0]), rel_tol=1e-4), "with one teacher it should be Eq. 1 itself")
     return "with one teacher it is Eq. 1; with several, every one of them pulls, however long the chain."

@@ -12,11 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib.augment import MEAN, OFFSETS, PADDING, STD, crop_and_flip, normalise
+from course_lib.checks.reading import items, number, pair, recognise, same, tensor
 from course_lib.checks.verdict import checker, require
 from course_lib.train import Recipe, learning_rate
-
-TOLERANCE = 1e-4
-
 
 # --- images ---------------------------------------------------------------------------------------
 
@@ -27,11 +25,11 @@ def check_prepare(answer) -> str:
     images = torch.randint(0, 256, (6, 3, 32, 32), dtype=torch.uint8, generator=_generator())
     views = torch.tensor([[0, 0, 0], [8, 8, 1], [4, 4, 0], [1, 7, 1], [0, 5, 1], [6, 2, 0]])
     kept = images.clone()
-    got = _tensor(answer(images, views), "a tensor of prepared images")
+    got = tensor(answer(images, views.clone()), "the prepared images")
     require(tuple(got.shape) == (6, 3, 32, 32), f"the shape must stay (6, 3, 32, 32), yours is {tuple(got.shape)}")
     require(got.dtype == torch.float32, f"networks eat float32, yours is {got.dtype}")
     require(torch.equal(images, kept), "your function changed the images it was given: work on a copy")
-    if _close(got, normalise(crop_and_flip(images, views))):
+    if same(got, normalise(crop_and_flip(images, views))):
         return "black rim, one window an image, and normalised exactly once, at the end."
     by_words = {
         "the rim is grey: you pad the normalised images with 0, and 0 is the mean colour there. Crop the uint8 images "
@@ -54,7 +52,7 @@ def check_prepare(answer) -> str:
             _flip_first(images, views)
         ),
     }
-    _recognise(got, by_words)
+    recognise(got, by_words)
     require(False, "some pixels are wrong: compare with normalise(crop_and_flip(images, views)) for a single image")
 
 
@@ -85,7 +83,7 @@ def _flip_first(images: Tensor, views: Tensor) -> Tensor:
 def check_draws(answer) -> str:
     """``draw(n, generator)``: int64 (n, 3), each image its own of the 162 views, all equally likely."""
     count = 8_100  # 50 an offset pair and flip
-    views = _tensor(answer(count, _generator()), "a tensor of views")
+    views = tensor(answer(count, _generator()), "the views")
     require(tuple(views.shape) == (count, 3), f"one row of three an image: ({count}, 3), yours is {tuple(views.shape)}")
     require(views.dtype == torch.int64, f"the views must be int64 whole numbers, yours are {views.dtype}")
     same = [bool((views[:, column] == views[0, column]).all()) for column in range(3)]
@@ -113,7 +111,7 @@ def check_draws(answer) -> str:
     counts = torch.bincount((views[:, 0] * OFFSETS + views[:, 1]) * 2 + views[:, 2], minlength=162)
     require(int(counts.min()) > 0, f"{int((counts == 0).sum())} of the 162 views never come up in {count:,} draws")
     require(float(counts.max()) < 100, "some views come up far more often than others: draw each number uniformly")
-    again = answer(count, _generator())
+    again = tensor(answer(count, _generator()), "the views")
     require(torch.equal(views, again), "the same generator state gave other draws: pass generator= to every draw")
     return "162 views, all alike likely, and every image draws for itself."
 
@@ -124,24 +122,37 @@ def check_draws(answer) -> str:
 @checker
 def check_step_schedule(answer) -> str:
     """``rate(step, steps, top)``: ``top``, a tenth of it from 50 % of the steps on, a hundredth from 75 % on."""
-    steps, top = 200, 0.1
-    got = [_number(answer(step, steps, top), "the rate of a step") for step in range(steps)]
-    right = [top * (1 if s < 100 else 0.1 if s < 150 else 0.01) for s in range(steps)]
-    if all(math.isclose(a, b, rel_tol=1e-6) for a, b in zip(got, right, strict=True)):
-        return f"three plateaus; the rates of {steps} steps sum up to {sum(got):.2f}."
+    for steps, top in ((200, 0.1), (40, 0.5)):
+        got = [number(answer(step, steps, top), "the rate of a step") for step in range(steps)]
+        half, late = steps // 2, 3 * steps // 4
+        right = [top * (1 if s < half else 0.1 if s < late else 0.01) for s in range(steps)]
+        if not _lists_close(got, right):
+            _name_step_schedule(got, right, steps, top)
+    return f"three plateaus, at half and at three quarters of any run; these {steps} rates sum up to {sum(got):.2f}."
+
+
+def _name_step_schedule(got: list[float], right: list[float], steps: int, top: float) -> None:
+    """Raise Wrong with what is wrong with the rates of a run."""
+    half = steps // 2
+    known = [0.1 * (1 if s < 100 else 0.1 if s < 150 else 0.01) for s in range(steps)]
+    words = f"in a run of {steps} steps with top = {top} the drops or rates are still those of another run"
+    others = (known, [top] * steps, [0.1 * rate / top for rate in right])
+    require(steps == 200 or not any(_lists_close(got, other) for other in others), words)
     require(
         not math.isclose(got[0], 1.0, rel_tol=1e-6), "you return the factor: multiply it with `top`, the highest rate"
     )
     require(
-        not (math.isclose(got[100], right[100]) and math.isclose(got[-1], right[100])),
+        not (math.isclose(got[half], right[half]) and math.isclose(got[-1], right[half])),
         "the second drop is missing: from 75 % of the steps on the rate is a hundredth, not a tenth, of the highest",
     )
     require(
-        math.isclose(got[100], right[100], rel_tol=1e-6) or not math.isclose(got[101], right[101], rel_tol=1e-6),
-        "you are one step late: step 100 of 200 (0-based) already belongs to the second half. Use < for the first part",
+        math.isclose(got[half], right[half], rel_tol=1e-6)
+        or not math.isclose(got[half + 1], right[half], rel_tol=1e-6),
+        f"you are one step late: step {half} of {steps} (0-based) already belongs to the second half. Use < for the "
+        "first part",
     )
     require(
-        not math.isclose(got[-1], top * 0.1**100, abs_tol=1e-12),
+        not math.isclose(got[-1], top * 0.1**half, abs_tol=1e-12),
         "the drops multiply at every step: a schedule is a function of the step, not of the rate before",
     )
     require(math.isclose(got[0], top, rel_tol=1e-6), f"step 0 must have the highest rate, {top}; yours has {got[0]:g}")
@@ -154,8 +165,8 @@ def check_rates(answer) -> str:
     """``rates_of_a_run(epochs, steps_per_epoch, recipe)``: the rate of every step of the run, in order."""
     recipe, epochs, each = Recipe(), 5, 8
     total = epochs * each
-    got = answer(epochs, each, recipe)
-    got = got.tolist() if hasattr(got, "tolist") else list(got)
+    given = items(answer(epochs, each, recipe), "return the rates of all steps in order, as a list")
+    got = [number(rate, "a rate") for rate in given]
     require(
         len(got) != epochs,
         f"you return one rate an epoch, {epochs} of them: the schedule moves at every step, {epochs} × {each} = "
@@ -198,14 +209,13 @@ def check_nesterov(answer) -> str:
     setting = {"rate": 0.1, "momentum": 0.9, "decay": 0.01}
     w, v, g = torch.tensor([1.0, -2.0]), torch.tensor([0.5, 0.25]), torch.tensor([0.3, -0.4])
     result = answer(w.clone(), v.clone(), g.clone(), *setting.values())
-    require(
-        isinstance(result, tuple | list) and len(result) == 2, "return two things: the new w and the new velocity v"
-    )
-    new_w, new_v = (_tensor(part, "a tensor") for part in result)
+    parts = pair(result, "return two things: the new w and the new velocity v")
+    new_w, new_v = (tensor(part, "w and v") for part in parts)
+    require(new_w.shape == new_v.shape == w.shape, f"return two things, w and v, each of shape {tuple(w.shape)}")
     decayed = g + 0.01 * w
     velocity = 0.9 * v + decayed
     right = w - 0.1 * (decayed + 0.9 * velocity)
-    if _close(new_w, right) and _close(new_v, velocity):
+    if same(new_w, right) and same(new_v, velocity):
         _check_on_a_parabola(answer)
         return "the same as torch.optim.SGD, step after step."
     plain = 0.9 * v + g
@@ -219,14 +229,16 @@ def check_nesterov(answer) -> str:
         "the decay has the wrong sign: it is added to the gradient, so that the weights shrink": (
             w - 0.1 * (g - 0.01 * w + 0.9 * (0.9 * v + g - 0.01 * w))
         ),
+        "this is decoupled decay, as in AdamW: w shrinks on its own. In torch's SGD decay · w is added to the gradient "
+        "before everything else": w - 0.1 * (g + 0.9 * plain) - 0.1 * 0.01 * w,
         "the decay goes into the step but not into the velocity: use g' in both places": (
             w - 0.1 * (decayed + 0.9 * plain)
         ),
     }
-    _recognise(new_w, by_words)
-    require(not _close(new_w, right), f"w is right, but the velocity is not: it should be {velocity.tolist()} here")
+    recognise(new_w, by_words)
+    require(not same(new_w, right), f"w is right, but the velocity is not: it should be {velocity.tolist()} here")
     require(
-        not _close(new_v, 0.1 * velocity),
+        not same(new_v, 0.1 * velocity),
         "the rate is inside your velocity: PyTorch multiplies by the rate only when it moves w",
     )
     require(False, f"w should become {_rounded(right)} and v {_rounded(velocity)}; yours are {_rounded(new_w)} and "
@@ -240,13 +252,12 @@ def _check_on_a_parabola(answer) -> None:
     twin = w.clone().requires_grad_()
     optimizer = torch.optim.SGD([twin], lr=0.02, momentum=0.9, weight_decay=0.01, nesterov=True)
     for _ in range(6):
-        w, v = answer(w, v, curvature * w, 0.02, 0.9, 0.01)
+        stepped = answer(w.clone(), v.clone(), curvature * w, 0.02, 0.9, 0.01)
+        w, v = (tensor(part, "w and v") for part in pair(stepped, "return two things: the new w and the new v"))
         optimizer.zero_grad()
         (0.5 * curvature * twin**2).sum().backward()
         optimizer.step()
-    require(
-        _close(w, twin.detach()), "one step is right, but after six you have drifted from torch: keep v as it comes"
-    )
+    require(same(w, twin.detach()), "one step is right, but after six you have drifted from torch: keep v as it comes")
 
 
 @checker
@@ -259,9 +270,9 @@ def check_descend(answer) -> str:
         first.bias.zero_()
     expected, losses = _descend(first, images, labels)
     model = copy.deepcopy(first)
-    got = answer(model, images, labels, 0.5, 5)
-    if _close(model.weight, expected.weight):
-        got = [_number(loss, "a loss") for loss in got]
+    given = answer(model, images.clone(), labels.clone(), 0.5, 5)
+    if same(model.weight, expected.weight):
+        got = [number(loss, "a loss") for loss in items(given, "return the losses of all steps, a list")]
         require(len(got) == 5, f"five steps have five losses, you return {len(got)}")
         require(_lists_close(got, losses, 1e-4), "the weights are right, the losses are not: note each before its step")
         return "each step follows the gradient of its own batch only."
@@ -274,7 +285,7 @@ def check_descend(answer) -> str:
         "you made one step too few": _descend(first, images, labels, steps=4)[0].weight,
         "only one step was made": _descend(first, images, labels, steps=1)[0].weight,
     }
-    _recognise(model.weight.detach(), by_words)
+    recognise(model.weight.detach(), by_words)
     require(False, "the weights after five steps differ from plain gradient descent with mean cross-entropy")
 
 
@@ -311,28 +322,27 @@ class _Fickle(nn.Module):
 def check_accuracy(answer) -> str:
     """``accuracy_of(model, images, labels, batch_size)``: percent right, in eval mode, batches of unequal size."""
     images = 2 * torch.randn(50, 3, generator=_generator(3))
-    model = _Fickle().train()
-    model.eval()
+    model = _Fickle().eval()
     with torch.no_grad():
-        logits = model(images)
-    labels = logits.argmax(dim=1)
-    labels[44:] = (labels[44:] + 1) % 3  # the last images, which make up the small last batch, are wrong
+        labels = model(images).argmax(dim=1)
+    labels[41:47] = (labels[41:47] + 1) % 3  # 3 of 22 and 3 of 6: the last batch is as mixed as the others
     model.train()
     before = copy.deepcopy(model.state_dict())
-    got = _number(answer(model, images, labels, 22), "an accuracy in percent")
+    got = number(answer(model, images.clone(), labels.clone(), 22), "an accuracy in percent")
     require(
         all(torch.equal(value, before[name]) for name, value in model.state_dict().items()),
         "your evaluation changed the network: in training mode batch norm mixes the test images into its running "
         "statistics, and normalises by the batch. Call model.eval() first",
     )
     require(
-        not math.isclose(got, 100 * 2 / 3, abs_tol=0.01),
+        not math.isclose(got, 100 * (1 + 19 / 22 + 3 / 6) / 3, abs_tol=0.01),
         "you average over batches: the last one has 6 images, not 22, and weighs as much as the others. Count right "
         "answers and divide by all images",
     )
     require(not math.isclose(got, 0.88, abs_tol=1e-4), "that is the share: say it in percent, times 100")
+    lost = (100 * 41 / 50, 100 * 41 / 44, 100 * 44 / 66)
     require(
-        not math.isclose(got, 100 * 44 / 66, abs_tol=0.01) and not math.isclose(got, 100 * 44 / 44, abs_tol=0.01),
+        not any(math.isclose(got, value, abs_tol=0.01) for value in lost),
         "the last batch is lost or counted as a full one: 50 images in batches of 22 are 22, 22 and 6",
     )
     require(math.isclose(got, 88.0, abs_tol=0.01), f"44 of 50 answers are right: 88 %, yours is {got:.2f}")
@@ -341,6 +351,11 @@ def check_accuracy(answer) -> str:
         "the accuracy is right, but the network is left in eval mode: the training that goes on would run without "
         "batch statistics. Put the mode back",
     )
+    answer(model.eval(), images.clone(), labels.clone(), 22)
+    require(
+        not model.training,
+        "the network came in eval mode and is left in training mode: note model.training first, and put that back",
+    )
     return "counted over images, in eval mode, and the mode is back as it was."
 
 
@@ -348,12 +363,12 @@ def check_accuracy(answer) -> str:
 def check_images_needed(answer) -> str:
     """``images_needed(first, second)``: how many test images tell two accuracies (percent) apart, two SE."""
     first, second = 93.94, 93.61
-    got = _number(answer(first, second), "a number of images")
+    got = number(answer(first, second), "a number of images")
     variances = [p * (100 - p) for p in (first, second)]
     difference = abs(first - second)
     right = 4 * sum(variances) / difference**2
     if math.isclose(got, right, rel_tol=1e-3):
-        swapped = _number(answer(second, first), "a number of images")
+        swapped = number(answer(second, first), "a number of images")
         require(math.isclose(swapped, right, rel_tol=1e-3), "the order of the two must not matter")
         return f"about {right:,.0f} images; CIFAR-10 has 10,000."
     by_words = {
@@ -381,11 +396,11 @@ def check_flattery(answer) -> str:
     """``flattery(epochs, sd)``: by how much the best of ``epochs`` equally good epochs beats their truth."""
     known = {1: 0.0, 2: 0.5642, 10: 1.5388, 200: 2.746}  # expected maximum of so many standard normals
     for epochs, expected in known.items():
-        got = _number(answer(epochs, 0.3), "a number of points")
+        got = number(answer(epochs, 0.3), "a number of points")
         if abs(got - 0.3 * expected) < 0.03:
             continue
         _name_flattery(got / 0.3, expected, epochs)
-    wide = _number(answer(10, 3.0), "a number of points")
+    wide = number(answer(10, 3.0), "a number of points")
     require(abs(wide - 3.0 * known[10]) < 0.3, "the flattery must grow in proportion to the spread sd")
     return "more epochs to choose from, more flattery, though nobody learned anything."
 
@@ -417,21 +432,7 @@ def check_groups(answer) -> str:
     from course_lib.models import create_model
 
     model = create_model("gn-s", width=0.25, seed=0)
-    groups = answer(model, 0.01)
-    require(
-        isinstance(groups, list | tuple) and all(isinstance(group, dict) and "params" in group for group in groups),
-        'return a list of dicts, each {"params": [...], "weight_decay": ...}, as torch.optim.SGD takes it',
-    )
-    groups = [group | {"params": list(group["params"])} for group in groups]
-    require(
-        all("weight_decay" in group for group in groups),
-        'every group needs its own "weight_decay": without it the optimiser\'s default holds',
-    )
-    decay_of: dict[int, float] = {}
-    for group in groups:
-        for parameter in group["params"]:
-            require(id(parameter) not in decay_of, "a parameter stands in two groups: it would be moved twice a step")
-            decay_of[id(parameter)] = group["weight_decay"]
+    decay_of = _decays(answer(model, 0.01))
     missing = [name for name, parameter in model.named_parameters() if id(parameter) not in decay_of]
     require(not missing, f"{len(missing)} parameters are in no group and would never be trained, {missing[:1]}")
     norms = [part for part in model.modules() if isinstance(part, nn.BatchNorm2d)]
@@ -462,6 +463,27 @@ def check_groups(answer) -> str:
     return f"{free:,} numbers are free of decay, and every parameter is in one group."
 
 
+def _decays(result: object) -> dict[int, float]:
+    """The decay of each parameter, by its id, from the reader's groups."""
+    form = 'return a list of dicts, each {"params": [...], "weight_decay": ...}, as torch.optim.SGD takes it'
+    groups = items(result, form)
+    require(all(isinstance(group, dict) and "params" in group for group in groups), form)
+    require(
+        all("weight_decay" in group for group in groups),
+        'every group needs its own "weight_decay": without it the optimiser\'s default holds',
+    )
+    decay_of: dict[int, float] = {}
+    for group in groups:
+        params = [group["params"]] if isinstance(group["params"], Tensor) else items(group["params"], form)
+        decay = number(group["weight_decay"], "each weight_decay")
+        for named in params:
+            parameter = named[1] if isinstance(named, tuple) and len(named) == 2 else named  # (name, parameter)
+            require(isinstance(parameter, Tensor), f'"params" holds parameters, not {type(parameter).__name__}')
+            require(id(parameter) not in decay_of, "a parameter stands in two groups: it would be moved twice a step")
+            decay_of[id(parameter)] = decay
+    return decay_of
+
+
 # --- shared ---------------------------------------------------------------------------------------
 
 
@@ -469,36 +491,9 @@ def _generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def _tensor(value, what: str) -> Tensor:
-    require(isinstance(value, Tensor), f"return {what}, not {type(value).__name__}")
-    return value.detach()
-
-
-def _number(value, what: str) -> float:
-    """A float of a number, or of a tensor or array that holds one."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    require(math.isfinite(number), f"return {what}: one finite number, not {str(value)[:40]}")
-    return number
-
-
-def _close(first: Tensor, second: Tensor) -> bool:
-    return first.shape == second.shape and torch.allclose(
-        first.double(), second.double(), atol=TOLERANCE, rtol=TOLERANCE
-    )
-
-
 def _lists_close(first, second, tolerance: float = 1e-6) -> bool:
     pairs = zip(first, second, strict=False)
     return len(first) == len(second) and all(math.isclose(a, b, rel_tol=tolerance, abs_tol=1e-12) for a, b in pairs)
-
-
-def _recognise(got: Tensor, by_words: dict[str, Tensor]) -> None:
-    """Raise Wrong with the words of the mistake that gives ``got``, if one does."""
-    for words, mistake in by_words.items():
-        require(not _close(got, mistake.detach()), words)
 
 
 def _rounded(values: Tensor) -> list[float]:

@@ -8,9 +8,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib.augment import crop_and_flip, draw_views, normalise
+from course_lib.checks.reading import items, number, numbers, pair, recognise, same
 from course_lib.checks.verdict import Wrong, checker, require
 
 IMAGES, CLASSES = 12, 10
+MEMBERS_ONLY = "average over the members, not over images or classes"
 
 
 def _members(seed: int, count: int = 3) -> list[Tensor]:
@@ -24,39 +26,10 @@ def _labels(seed: int) -> Tensor:
 
 
 def _tensor(result: object, shape: tuple[int, ...], what: str) -> Tensor:
-    """The reader's result as float64, or the words that say why it is none."""
-    try:
-        tensor = torch.as_tensor(result).detach().double()
-    except (TypeError, ValueError, RuntimeError):
-        raise Wrong(f"{what} must be a tensor, but a {type(result).__name__} came") from None
-    require(
-        tuple(tensor.shape) == shape,
-        f"{what} must have the shape {shape}, yours has {tuple(tensor.shape)}: "
-        "average over the members, not over images or classes",
-    )
-    require(bool(tensor.isfinite().all()), f"{what} holds a number that is not finite")
-    return tensor
-
-
-def _number(result: object, what: str) -> float:
-    """The reader's result as one number."""
-    try:
-        tensor = torch.as_tensor(result).detach().double()
-    except (TypeError, ValueError, RuntimeError):
-        raise Wrong(f"{what} must be a number, but a {type(result).__name__} came") from None
-    require(tensor.numel() == 1, f"{what} must be one number, yours has the shape {tuple(tensor.shape)}: take the mean")
-    return float(tensor)
-
-
-def _close(ours: Tensor | float, theirs: Tensor | float) -> bool:
-    ours, theirs = (torch.as_tensor(value).double() for value in (ours, theirs))
-    return ours.shape == theirs.shape and torch.allclose(ours, theirs, atol=1e-4)
-
-
-def _recognise(answer: Tensor | float, mistakes: dict[str, Tensor | float]) -> None:
-    """Raise Wrong with the words of the first known mistake that gives this answer."""
-    for words, value in mistakes.items():
-        require(not _close(answer, value), words)
+    """The reader's result as finite float64 of ``shape``."""
+    found = numbers(result, shape, what, MEMBERS_ONLY)
+    require(bool(found.isfinite().all()), f"{what} holds a number that is not finite")
+    return found
 
 
 # --- means ----------------------------------------------------------------------------------------
@@ -65,15 +38,15 @@ def _recognise(answer: Tensor | float, mistakes: dict[str, Tensor | float]) -> N
 @checker
 def check_soft_target(answer) -> str:
     """``answer(members, temperature)``: the (N, C) soft target of an ensemble, from the mean of its logits."""
-    for seed, temperature in ((0, 4.0), (1, 1.0), (2, 0.5)):
-        members = _members(seed)
+    for seed, temperature, count in ((0, 4.0, 3), (1, 1.0, 1), (2, 0.5, 4)):
+        members = _members(seed, count)
         stacked = torch.stack(members)
         p = _tensor(answer([z.clone() for z in members], temperature), (IMAGES, CLASSES), "the soft target")
         soft, hot = F.softmax(stacked, dim=2), F.softmax(stacked / temperature, dim=2)
-        if _close(p, F.softmax(stacked.mean(dim=0) / temperature, dim=1)):
+        if same(p, F.softmax(stacked.mean(dim=0) / temperature, dim=1)):
             continue
         votes = F.one_hot(stacked.argmax(dim=2), CLASSES).float().mean(dim=0)
-        _recognise(
+        recognise(
             p,
             {
                 "you averaged after argmax: a vote keeps who won and throws away how surely, which is what a soft "
@@ -86,6 +59,9 @@ def check_soft_target(answer) -> str:
                 "softmax once, at the end": F.softmax(soft.mean(dim=0) / temperature, dim=1),
                 "you summed the logits instead of averaging them: with K members the temperature you really use is "
                 "T / K": F.softmax(stacked.sum(dim=0) / temperature, dim=1),
+                "you divide by 3, however many members there are: divide by their number": F.softmax(
+                    stacked.sum(dim=0) / 3 / temperature, dim=1
+                ),
                 "that is the mean of the softened probabilities, the other ensemble. Asked for is the authors': mean "
                 "of the logits first, softmax at the end": hot.mean(dim=0),
                 "the temperature is missing: divide the mean logits by T before the softmax": F.softmax(
@@ -98,7 +74,7 @@ def check_soft_target(answer) -> str:
         )
         rows = p.sum(dim=1)
         require(
-            _close(rows, torch.ones(IMAGES)), f"a row of probabilities must add up to 1; yours add up to {rows[0]:.3f}"
+            same(rows, torch.ones(IMAGES)), f"a row of probabilities must add up to 1; yours add up to {rows[0]:.3f}"
         )
         raise Wrong("not the softmax of the mean logits over T: average over the members, divide by T, softmax")
     return "softmax(mean of logits / T), for any number of members and any T."
@@ -107,48 +83,48 @@ def check_soft_target(answer) -> str:
 @checker
 def check_equal_voices(answer) -> str:
     """``answer(members)``: the (N, C) mean logits after each member was divided by its own spread."""
-    members = _members(3)
-    stacked = torch.stack(members)
-    expected = torch.stack([z / z.std() for z in members]).mean(dim=0)
-    z = _tensor(answer([m.clone() for m in members]), (IMAGES, CLASSES), "the mean")
-    if not any(_close(z, torch.stack([m / m.std(correction=c) for m in members]).mean(dim=0)) for c in (0, 1)):
-        _recognise(
-            z,
-            {
-                "that is the plain mean: the loudest member still leads": stacked.mean(dim=0),
-                "you divided all members by one common spread, which changes nothing between them: give each its "
-                "own, z / z.std()": stacked.mean(dim=0) / stacked.std(),
-                "you multiplied by the spread, so the loud ones got louder still: divide": torch.stack(
-                    [m * m.std() for m in members]
-                ).mean(dim=0),
-                "you averaged probabilities: stay with logits": torch.stack(
-                    [F.softmax(m / m.std(), dim=1) for m in members]
-                ).mean(dim=0),
-                "you summed: take the mean over the members": expected * len(members),
-                "you divided image by image. That also takes away which images a member is sure of: one number for "
-                "each member is asked for": torch.stack([m / m.std(dim=1, keepdim=True) for m in members]).mean(dim=0),
-            },
-        )
+    for count in (3, 1, 4):
+        members = _members(3, count)
+        z = _tensor(answer([m.clone() for m in members]), (IMAGES, CLASSES), "the mean")
+        if any(same(z, torch.stack([m / m.std(correction=c) for m in members]).mean(dim=0)) for c in (0, 1)):
+            continue
+        recognise(z, _unequal_voices(members))
         louder = _tensor(answer([7 * members[0], *members[1:]]), (IMAGES, CLASSES), "the mean")
-        require(
-            _close(z, louder), "multiply one member's logits by 7 and your mean changes: its voice is not equal yet"
-        )
+        require(same(z, louder), "multiply one member's logits by 7 and your mean changes: its voice is not equal yet")
         raise Wrong("no member is louder than another, but this is not the mean of z / z.std()")
     return "each member's logits have a spread of 1 now, so none is louder than another."
+
+
+def _unequal_voices(members: list[Tensor]) -> dict[str, Tensor]:
+    """What the typical mistakes give for these members' logits."""
+    stacked, own = torch.stack(members), torch.stack([z / z.std() for z in members])
+    return {
+        "that is the plain mean: the loudest member still leads": stacked.mean(dim=0),
+        "you divided all members by one common spread, which changes nothing between them: give each its own, "
+        "z / z.std()": stacked.mean(dim=0) / stacked.std(),
+        "you multiplied by the spread, so the loud ones got louder still: divide": torch.stack(
+            [m * m.std() for m in members]
+        ).mean(dim=0),
+        "you averaged probabilities: stay with logits": F.softmax(own, dim=2).mean(dim=0),
+        "you summed: take the mean over the members": own.sum(dim=0),
+        "you divide by 3, however many members there are: divide by their number": own.sum(dim=0) / 3,
+        "you divided image by image. That also takes away which images a member is sure of: one number for each "
+        "member is asked for": torch.stack([m / m.std(dim=1, keepdim=True) for m in members]).mean(dim=0),
+    }
 
 
 @checker
 def check_jensen_gap(answer) -> str:
     """``answer(members, labels)``: mean of the members' cross-entropies minus that of their mean of probabilities."""
-    for seed in (4, 5):
-        members, labels = _members(seed), _labels(seed)
-        gap = _number(answer([z.clone() for z in members], labels.clone()), "the gap")
+    for seed, count in ((4, 3), (5, 4), (6, 1)):
+        members, labels = _members(seed, count), _labels(seed)
+        gap = number(answer([z.clone() for z in members], labels.clone()), "the gap")
         losses = torch.stack([F.cross_entropy(z, labels) for z in members])
         p = torch.stack([F.softmax(z, dim=1) for z in members]).mean(dim=0)
         loss = F.nll_loss(p.log(), labels)
-        if _close(gap, losses.mean() - loss):
+        if same(gap, losses.mean() - loss):
             continue
-        _recognise(
+        recognise(
             gap,
             {
                 "the sign is turned round: members' mean minus ensemble, so that a gain is positive": loss
@@ -161,6 +137,9 @@ def check_jensen_gap(answer) -> str:
                 "you gave probabilities to cross_entropy, which takes a softmax of its own: use nll_loss on the "
                 "logarithm of the mean": losses.mean() - F.cross_entropy(p, labels),
                 "that is the sum of the members' losses: take their mean": losses.sum() - loss,
+                "you divide by 3, however many members there are: divide by their number": losses.sum() / 3 - loss,
+                "you divide by 3 in both means: divide by the number of members": losses.sum() / 3
+                - F.nll_loss((p * count / 3).log(), labels),
                 "that is the ensemble's loss alone": loss,
             },
         )
@@ -171,32 +150,37 @@ def check_jensen_gap(answer) -> str:
 @checker
 def check_disagreement_in_bits(answer) -> str:
     """``answer(members)``: entropy of the mean of probabilities minus mean entropy, in bits, averaged over images."""
-    members = _members(6)
-    p = torch.stack([F.softmax(z, dim=1) for z in members])
-    bits = -(p * p.log2()).sum(dim=2).mean()
-    mean = p.mean(dim=0)
-    together = -(mean * mean.log2()).sum(dim=1).mean()
-    value = _number(answer([z.clone() for z in members]), "the disagreement")
-    if not _close(value, together - bits):
-        geometric = F.softmax(torch.stack(members).mean(dim=0), dim=1)
-        _recognise(
-            value,
-            {
-                "that is in nats: use log2, or divide by log(2)": (together - bits) * math.log(2),
-                "the sign is turned round: the mean of probabilities has the larger entropy": bits - together,
-                "that is the entropy of the mean alone: subtract the mean of the members' entropies": together,
-                "you used the mean of logits; the identity holds for the mean of probabilities": -(
-                    geometric * geometric.log2()
-                )
-                .sum(dim=1)
-                .mean()
-                - bits,
-            },
-        )
-        raise Wrong(f"for one set of members it is {together - bits:.4f} bits, yours is {value:.4f}")
-    same = _number(answer([members[0].clone(), members[0].clone()]), "the disagreement")
-    require(abs(same) < 1e-4, f"two equal members do not disagree: 0 bits, not {same:.4f}")
+    for count in (3, 4, 1):
+        members = _members(6, count)
+        value = number(answer([z.clone() for z in members]), "the disagreement")
+        right, mistakes = _bits_and_mistakes(members)
+        if not same(value, right):
+            recognise(value, mistakes)
+            raise Wrong(f"for {count} members it should be {right:.4f} bits, yours is {value:.4f}")
+    equal = number(answer([members[0].clone(), members[0].clone()]), "the disagreement")
+    require(abs(equal) < 1e-4, f"two equal members do not disagree: 0 bits, not {equal:.4f}")
     return "nothing for equal members, at most log2 K bits for K of them: the Jensen-Shannon divergence."
+
+
+def _bits_and_mistakes(members: list[Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    """The Jensen-Shannon divergence in bits, averaged over images, and what the typical mistakes give."""
+
+    def entropy(p: Tensor) -> Tensor:
+        return -(p * p.log2()).sum(dim=-1).mean()
+
+    p = F.softmax(torch.stack(members), dim=2)
+    own, together = entropy(p), entropy(p.mean(dim=0))
+    return together - own, {
+        "that is in nats: use log2, or divide by log(2)": (together - own) * math.log(2),
+        "the sign is turned round: the mean of probabilities has the larger entropy": own - together,
+        "that is the entropy of the mean alone: subtract the mean of the members' entropies": together,
+        "you divide by 3, however many members there are: divide by their number": (
+            entropy(p.sum(dim=0) / 3) - own * len(members) / 3
+        ),
+        "you used the mean of logits; the identity holds for the mean of probabilities": (
+            entropy(F.softmax(torch.stack(members).mean(dim=0), dim=1)) - own
+        ),
+    }
 
 
 # --- votes and diversity --------------------------------------------------------------------------
@@ -210,7 +194,7 @@ def check_majority_right(answer) -> str:
         return sum(math.comb(k, j) * p**j * (1 - p) ** (k - j) for j in counts)
 
     for p, k in ((0.6, 4), (0.6, 3), (0.7, 5), (0.3, 7), (0.6, 1), (0.9, 11)):
-        value = _number(answer(p, k), "the probability")
+        value = number(answer(p, k), "the probability")
         most = k // 2 + 1  # the smallest majority
         majorities = range(most, k + 1)
         expected = binomial(p, k, majorities)
@@ -245,12 +229,12 @@ def check_q_statistic(answer) -> str:
     a, b = (0.6 * shared + 0.4 * torch.rand(200, generator=generator) > 0.45 for _ in range(2))
     both, only_a, only_b, none = ((x & y).sum().double() for x, y in ((a, b), (a, ~b), (~a, b), (~a, ~b)))
     q = (both * none - only_a * only_b) / (both * none + only_a * only_b)
-    value = _number(answer(a.clone(), b.clone()), "Q")
-    if not _close(value, q):
+    value = number(answer(a.clone(), b.clone()), "Q")
+    if not same(value, q):
         phi = torch.corrcoef(torch.stack([a.double(), b.double()]))[0, 1]
         agree = (a == b).double().mean()
         kappa_chance = a.double().mean() * b.double().mean() + (~a).double().mean() * (~b).double().mean()
-        _recognise(
+        recognise(
             value,
             {
                 "the sign is turned round: Q is positive where both tend to be right, and wrong, together": -q,
@@ -264,8 +248,8 @@ def check_q_statistic(answer) -> str:
             },
         )
         raise Wrong(f"for one pair Q is {q:.4f}, yours is {value:.4f}: count both right, only one (twice), none")
-    opposite = _number(answer(a, ~a), "Q")
-    require(_close(opposite, -1.0), f"of two networks that are never right together Q is -1, not {opposite:.4f}")
+    opposite = number(answer(a.clone(), ~a), "Q")
+    require(same(opposite, -1.0), f"of two networks that are never right together Q is -1, not {opposite:.4f}")
     return "1 for networks that fail together, 0 for independent ones, -1 for those that never fail together."
 
 
@@ -305,9 +289,9 @@ def check_mean_of_teachers(answer) -> str:
         teachers = [network.eval().requires_grad_(False) for network in _networks(count)]
         every = torch.stack([teacher(images) for teacher in teachers])
         z = _tensor(answer(teachers, images.clone()), (len(images), CLASSES), "the ensemble's answer")
-        if _close(z, every.mean(dim=0)):
+        if same(z, every.mean(dim=0)):
             continue
-        _recognise(
+        recognise(
             z,
             {
                 f"with {count} teachers the logits are still {count} times too large: they are added up. The softmax "
@@ -352,17 +336,15 @@ def check_teachers_answer(answer) -> str:
     )
     reference = _networks()
     expected = torch.stack([model.eval()(images) for model in reference]).mean(dim=0)
-    _recognise(z, {"the logits are added up: take their mean": expected * len(models)})
-    require(_close(z, expected), "this is not the mean of the models' logits in eval mode")
+    recognise(z, {"the logits are added up: take their mean": expected * len(models)})
+    require(same(z, expected), "this is not the mean of the models' logits in eval mode")
     require(
         not gradients,
         "the answer still carries gradients: nothing would be wrong with the numbers, but every step would "
         "remember the teachers' activations. Ask them under torch.no_grad()",
     )
     alone = _tensor(answer(_networks(), images[:1].clone()), (1, CLASSES), "the answer for one image")
-    require(
-        _close(alone[0], z[0]), "the answer for an image depends on the batch it comes in: some model is not in eval"
-    )
+    require(same(alone[0], z[0]), "the answer for an image depends on the batch it comes in: some model is not in eval")
     return "the answer for an image is the same in any batch, and no statistics moved."
 
 
@@ -372,27 +354,51 @@ def check_one_view(answer) -> str:
     images = _photographs()
     student, *teachers = [network.eval() for network in _networks(4)]
     result = answer(student, teachers, images.clone(), torch.Generator().manual_seed(0))
-    pair = isinstance(result, tuple | list) and len(result) == 2
-    require(pair, "return two things: the student's logits and the mean of the teachers' logits")
+    logits = pair(result, "return two things: the student's logits and the mean of the teachers' logits")
     asked = [len(network.seen) == 1 for network in (student, *teachers)]
     require(all(asked), "ask the student and every teacher exactly once, about the whole batch")
     seen = [network.seen[0].float() for network in (student, *teachers)]
     require(all(s.shape == images.shape for s in seen), "every network must see the whole batch, 32 x 32")
-    same = [bool(torch.equal(seen[0], other)) for other in seen[1:]]
+    _one_draw(images, seen)
+    z = _tensor(logits[0], (len(images), CLASSES), "the student's logits")
+    target = _tensor(logits[1], (len(images), CLASSES), "the target")
+    own, every = student(seen[0]), torch.stack([teacher(seen[0]) for teacher in teachers])
+    means = every.mean(dim=0)
+    turned = same(z, means) and same(target, own)
+    require(not turned, "give the student's logits first, the mean of the teachers' second")
+    recognise(
+        target,
+        {
+            "the teachers' logits are added up: take their mean": every.sum(dim=0),
+            "the target is a mean of probabilities: stay with logits, the loss takes the softmax": (
+                F.softmax(every, dim=2).mean(dim=0)
+            ),
+        },
+    )
+    words = "the views are right, but these are not the student's logits and the mean of the teachers' logits"
+    require(same(z, own) and same(target, means), words)
+    words = "the student's logits carry no graph, so it cannot learn: torch.no_grad() is for the teachers alone"
+    require(isinstance(logits[0], Tensor) and logits[0].requires_grad, words)
+    return "student and teachers speak of the same picture."
+
+
+def _one_draw(images: Tensor, seen: list[Tensor]) -> None:
+    """Raise Wrong unless the student, whose pictures come first, and all teachers saw the generator's first views."""
+    shown_alike = [bool(torch.equal(seen[0], other)) for other in seen[1:]]
     alike = all(torch.equal(seen[1], other) for other in seen[2:])
     require(
-        all(same) or not alike,
+        all(shown_alike) or not alike,
         "all teachers see one view now, but the student sees another: it would be asked to give their answer to a "
         "picture that it was not shown",
     )
-    other = [place for place, equal in enumerate(same) if not equal]
+    other = [place for place, equal in enumerate(shown_alike) if not equal]
     require(
         not other,
         f"teacher {sum(other[:1])} sees another crop than the student: draw the views once, before anybody looks",
     )
     views = draw_views(len(images), torch.Generator().manual_seed(0))
     shown = crop_and_flip(images, views)
-    _recognise(
+    recognise(
         seen[0],
         {
             "now nobody sees an augmented picture: keep crop and flip, but draw them once for all": normalise(images),
@@ -400,15 +406,10 @@ def check_one_view(answer) -> str:
         },
     )
     require(
-        _close(seen[0], normalise(shown)),
+        same(seen[0], normalise(shown)),
         "all see the same picture, but not the generator's first draw: "
         "normalise(crop_and_flip(images, draw_views(len(images), generator))), once",
     )
-    z = _tensor(result[0], (len(images), CLASSES), "the student's logits")
-    target = _tensor(result[1], (len(images), CLASSES), "the target")
-    means = torch.stack([teacher(seen[0]) for teacher in teachers]).mean(dim=0)
-    require(_close(z, student(seen[0])) and _close(target, means), "give the student's logits first, the mean second")
-    return "student and teachers speak of the same picture."
 
 
 @checker
@@ -417,16 +418,8 @@ def check_honest_choice(answer) -> str:
 
     ``validation`` and ``test`` are dicts from name to logits. The broken one chooses on the test set.
     """
-    generator = torch.Generator().manual_seed(9)
-    names = ("a", "b", "c", "d")
-    labels = [torch.randint(CLASSES, (n,), generator=generator) for n in (400, 500)]
-    # What is best for validation is not what is best for the test: "d" shines there by luck.
-    strength = {"a": (2.5, 1.5), "b": (2.2, 1.2), "c": (1.2, 1.0), "d": (0.4, 3.0)}
-    validation, test = {}, {}
-    for name in names:
-        for place, (store, y) in enumerate(((validation, labels[0]), (test, labels[1]))):
-            noise = torch.randn(len(y), CLASSES, generator=generator)
-            store[name] = noise + strength[name][place] * F.one_hot(y, CLASSES)
+    validation, test, labels = _lucky_members()
+    names = tuple(validation)
 
     def accuracy(logits: dict, y: Tensor, chosen) -> float:
         mean = torch.stack([logits[name] for name in chosen]).mean(dim=0)
@@ -437,14 +430,15 @@ def check_honest_choice(answer) -> str:
     leaking = max(subsets, key=lambda choice: accuracy(test, labels[1], choice))
 
     def ask(y_test: Tensor) -> tuple[tuple[str, ...], float]:
-        result = answer(dict(validation), labels[0].clone(), dict(test), y_test)
-        pair = isinstance(result, tuple | list) and len(result) == 2 and not isinstance(result[0], str)
-        require(pair, "return two things: the names chosen, and the accuracy to report in percent")
-        chosen = tuple(sorted(str(name) for name in result[0]))
+        given = [{name: z.clone() for name, z in logits.items()} for logits in (validation, test)]
+        result = answer(given[0], labels[0].clone(), given[1], y_test.clone())
+        words = "return two things: the names chosen, and the accuracy to report in percent"
+        chosen, reported = pair(result, words)
+        chosen = tuple(sorted(str(name) for name in items(chosen, words)))
         require(bool(chosen) and set(chosen) <= set(names), f"{chosen} are not names of members")
-        return chosen, _number(result[1], "the accuracy")
+        return chosen, number(reported, "the accuracy")
 
-    chosen, reported = ask(labels[1].clone())
+    chosen, reported = ask(labels[1])
     require(
         chosen != leaking,
         "the members are still chosen by their accuracy on the test set: the exam's answers decide who sits it",
@@ -461,3 +455,19 @@ def check_honest_choice(answer) -> str:
     words = f"report the test accuracy of the chosen members in percent: {shown:.2f}, not {reported:.2f}"
     require(abs(reported - shown) < 1e-4, words)
     return "chosen on one set, judged once on the other."
+
+
+def _lucky_members() -> tuple[dict[str, Tensor], dict[str, Tensor], list[Tensor]]:
+    """Logits of four members for 400 validation and 500 test images, and the two sets' labels.
+
+    What is best for validation is not what is best for the test: "d" shines there by luck.
+    """
+    generator = torch.Generator().manual_seed(9)
+    labels = [torch.randint(CLASSES, (n,), generator=generator) for n in (400, 500)]
+    strength = {"a": (2.5, 1.5), "b": (2.2, 1.2), "c": (1.2, 1.0), "d": (0.4, 3.0)}
+    validation, test = {}, {}
+    for name, strengths in strength.items():
+        for store, y, strong in zip((validation, test), labels, strengths, strict=True):
+            noise = torch.randn(len(y), CLASSES, generator=generator)
+            store[name] = noise + strong * F.one_hot(y, CLASSES)
+    return validation, test, labels

@@ -6,13 +6,14 @@ from collections.abc import Callable
 import torch
 
 from course_lib.augment import MEAN, STD
+from course_lib.checks.reading import number, numbers, recognise, same, tensor
 from course_lib.checks.verdict import checker, require
 
 
 @checker
 def check_all_below(answer: Callable[[int], float]) -> str:
     """``answer(n)``: the probability that n fair coins all show the same, named side."""
-    one, fifteen = answer(1), answer(15)
+    one, fifteen = (number(answer(coins), "a probability") for coins in (1, 15))
     require(one != 0, "one difference is below zero with probability 1/2, not 0: in Python `^` is no power, `**` is")
     require(math.isclose(one, 0.5), f"one fair coin shows minus with probability 0.5; yours says {one:.4g}")
     require(
@@ -36,7 +37,7 @@ def check_all_below(answer: Callable[[int], float]) -> str:
 @checker
 def check_hours(answer: Callable[[int, int, float], float]) -> str:
     """``answer(images, epochs, images_per_second)``: hours of one training run."""
-    value = answer(50_000, 200, 100.0)
+    value = number(answer(50_000, 200, 100.0), "the hours, as a number without a unit")
     right = 50_000 * 200 / 100 / 3600
     for factor, words in (
         (60, "that is in minutes: an hour has 60 of them"),
@@ -57,19 +58,19 @@ def check_normalise(answer: Callable[[torch.Tensor], torch.Tensor]) -> str:
     """``answer(images)``: uint8 images (N, 3, 32, 32) as the network wants them."""
     images = torch.randint(256, (4, 3, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     mean, std = torch.tensor(MEAN).view(3, 1, 1), torch.tensor(STD).view(3, 1, 1)
-    got, scaled = answer(images), images.float() / 255
-    require(isinstance(got, torch.Tensor), f"return a tensor, not {type(got).__name__}")
-    require(got.shape == images.shape, f"the shape is to stay {tuple(images.shape)}; yours is {tuple(got.shape)}")
-    require(not _same(got, scaled - mean / std), "a division binds tighter than a minus: put brackets around x - mean")
-    require(
-        not _same(got, (images.float() - mean) / std),
-        "the constants are for pixels from 0 to 1: divide by 255 first",
+    scaled = images.float() / 255
+    what = "the images"
+    got = numbers(tensor(answer(images.clone()), what), images.shape, what, "normalise each pixel, and keep the shape")
+    loose, both = "a division binds tighter than a minus: put brackets around x - mean", "two mistakes are in it: "
+    scale = "the constants are for pixels from 0 to 1: divide by 255 first"
+    recognise(
+        got,
+        {
+            loose: scaled - mean / std,
+            scale: (images.float() - mean) / std,
+            f"{both}{loose}; and {scale}": images.float() - mean / std,
+            "the channels' constants are the wrong way round: red comes first": (scaled - mean.flip(0)) / std.flip(0),
+        },
     )
-    swapped = (scaled - mean.flip(0)) / std.flip(0)
-    require(not _same(got, swapped), "the channels' constants are the wrong way round: red comes first")
-    require(_same(got, (scaled - mean) / std), "not (x / 255 - mean) / std for each channel: look at one pixel by hand")
+    require(same(got, (scaled - mean) / std), "not (x / 255 - mean) / std for each channel: look at one pixel by hand")
     return "mean about 0 and spread about 1 on real images, whichever the colour."
-
-
-def _same(got: torch.Tensor, wanted: torch.Tensor) -> bool:
-    return torch.allclose(got.float(), wanted, atol=1e-4)

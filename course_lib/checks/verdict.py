@@ -1,6 +1,8 @@
 """What all checkers share: a verdict in words, and a decorator that lets no reader's mistake stop the notebook."""
 
+import dis
 import functools
+import inspect
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,8 +31,12 @@ class Wrong(Exception):
     """Raised inside a checker; its text is the verdict's words."""
 
 
+class ReturnedNothing(Wrong):
+    """The reader's function has a body, and returned None."""
+
+
 class NotDone(Exception):
-    """The reader's function is still the stub: it returned nothing, ``...``, or raised NotImplementedError."""
+    """The reader's function is still the stub: its body is empty, or it returned ``...`` or raised what stubs raise."""
 
 
 def require(condition: bool, words: str) -> None:
@@ -75,11 +81,35 @@ class _Answer:
     def __call__(self, *args, **kwargs):
         try:
             result = self.function(*args, **kwargs)
-        except NotImplementedError as error:
-            raise NotDone from error
+        except Wrong:  # from what the checker handed in, such as a training that it watches
+            raise
         except Exception as error:  # any mistake a reader can make is theirs to read about
-            line = traceback.extract_tb(error.__traceback__)[-1]
-            raise _Stopped(f"your function stopped with {type(error).__name__}: {error} (`{line.line}`)") from error
-        if result is None or result is ...:
+            frames = traceback.extract_tb(error.__traceback__)
+            own = [frame for frame in frames if frame.filename == self._filename()] or frames
+            if isinstance(error, NotImplementedError) and own[-1] == frames[-1]:
+                raise NotDone from error
+            line = f" (`{own[-1].line}`)" if own[-1].line else ""
+            raise _Stopped(f"your function stopped with {type(error).__name__}: {error}{line}") from error
+        if result is ... or (result is None and self._is_stub()):
             raise NotDone
+        if result is None:
+            raise ReturnedNothing("your function returns nothing: is `return` missing?")
         return result
+
+    def _code(self):
+        """Its code, below decorators; None for what Python has no code of."""
+        return getattr(inspect.unwrap(self.function), "__code__", None)
+
+    def _filename(self) -> str:
+        """The file or cell it stands in, so that an error inside a library is shown by the reader's line."""
+        return getattr(self._code(), "co_filename", "")
+
+    def _is_stub(self) -> bool:
+        """Whether the body has no statements: only ``...``, ``pass``, words or comments."""
+        code = self._code()
+        steps = [] if code is None else [step for step in dis.get_instructions(code) if step.opname not in _IDLE]
+        return bool(steps) and all(step.opname in _EMPTY and step.argval is None for step in steps)
+
+
+_IDLE = ("RESUME", "NOP", "CACHE", "MAKE_CELL", "COPY_FREE_VARS")
+_EMPTY = ("LOAD_CONST", "RETURN_CONST", "RETURN_VALUE")  # what is left of an empty body: return None

@@ -103,7 +103,17 @@ class _SurfacePicture:
     @property
     def moving(self) -> list[Artist]:
         surfaces = [artist for surface in self.surfaces for artist in surface.moving]
-        return [self.image, self.caption, *surfaces, self.hard, self.soft, self.total, self.truth, self.title]
+        return [
+            self.image,
+            self.caption,
+            *surfaces,
+            self.hard,
+            self.soft,
+            self.total,
+            self.truth,
+            self.scale.artist,
+            self.title,
+        ]
 
     def _add_pulls(self, axes: Axes) -> None:
         rows = np.arange(len(self.gallery.classes))
@@ -114,8 +124,9 @@ class _SurfacePicture:
         self.truth = axes.plot([-0.02], [0], ">", color=BLACK, markersize=5, transform=axes.get_yaxis_transform())[0]
         self.truth.set_clip_on(False)
         axes.axvline(0, color=BLACK, linewidth=0.8)
-        axes.set_xlim(-1.1, 1.1)  # in units of the largest part that the picture can have
-        axes.set_xticks([])
+        axes.set_xlim(-1.1, 1.1)  # in units of ``_round_above`` the largest part, which the ends of the axis tell
+        axes.set_xticks([-1, 0, 1], ["", "0", ""])
+        self.scale = Labels(axes, [(0.88, -0.045), (-0.1, -0.045)], axes.transAxes)
         axes.set_xlabel("← down      each logit      up →", fontsize=LABEL_SIZE, labelpad=4)
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.set_yticks(rows, self.gallery.classes)
@@ -158,15 +169,15 @@ class _SurfacePicture:
         parts = gallery.teacher[picture], gallery.student[picture], gallery.labels[picture]
         for surface, values in zip(self.surfaces, loss_surface(*parts), strict=True):
             surface.show(values)
-        pulls = [gradient_terms(*parts, t) for t in (LOWEST_TEMPERATURE, 1.0, 2.0, 4.0, 8.0, HIGHEST_TEMPERATURE)]
-        self.strongest = max(float(np.abs(pulls).max()), 0.01)  # an axis that only the picture moves
         self.image.set_data(gallery.images[picture])
         self.caption.set_text(f"test image {gallery.places[picture]}: {gallery.classes[parts[2]]}")
         self.truth.set_ydata([parts[2]])
         self.shown = picture
 
     def _draw_pulls(self, pulls: np.ndarray) -> None:
-        hard, soft = pulls / self.strongest
+        end = _round_above(float(np.abs([*pulls, pulls.sum(axis=0)]).max()))
+        hard, soft = pulls / end
+        self.scale.write([f"{end:+g}", f"{-end:+g}"])
         for bars, lengths, shift in ((self.hard, hard, -0.19), (self.soft, soft, 0.19)):
             bars.set_segments([[(0, row + shift), (length, row + shift)] for row, length in enumerate(lengths)])
         self.total.set_xdata(hard + soft)
@@ -197,7 +208,10 @@ class _Surface:
         shape = {"markersize": 10, "markeredgewidth": 1.8, "clip_on": False}
         self.mark = axes.plot([0], [0], "o", color=VERMILION, markeredgecolor="white", **shape)[0]
         self.value = axes.text(0, 1.2, "", transform=axes.transAxes, fontsize=9)
-        self.ends = Labels(axes, [(0, 1.08)], axes.transAxes)
+        bar = axes.inset_axes((0.3, 1.045, 0.4, 0.06))
+        bar.imshow(np.linspace(0, 1, BANDS)[None], aspect="auto", **look)
+        bar.set_axis_off()
+        self.ends = Labels(axes, [(0, 1.075), (0.7, 1.075)], axes.transAxes)
         ticks = [0.5, 1, 2, 4, 8, 16]
         axes.set_xticks(np.log2(ticks), [f"{tick:g}" for tick in ticks])
         axes.set_xlabel("temperature T", fontsize=LABEL_SIZE, labelpad=1)
@@ -216,7 +230,7 @@ class _Surface:
         share = (values - low) / max(high - low, 1e-12)
         self.heat.set_data(np.floor(share * BANDS).clip(max=BANDS - 1) / (BANDS - 1))
         self.span = f"{low:.2f} to {high:.2f}"
-        self.ends.write([f"dark {low:.2f}, light {high:.2f}"])
+        self.ends.write([f"{low:.2f}", f"{high:.2f}"])
 
     def point(self, temperature: float, alpha: float, value: float) -> None:
         self.mark.set_data([np.log2(temperature)], [alpha])
@@ -230,3 +244,11 @@ def _agreement(pulls: np.ndarray) -> str:
         return ""
     cosine = float(np.clip(pulls[0] @ pulls[1] / (hard * soft), -1, 1))
     return f", the cosine between the two {cosine:+.2f}"
+
+
+def _round_above(size: float) -> float:
+    """The next of 0.01, 0.02, 0.05, 0.1, ... that is not below ``size``: an axis that changes seldom."""
+    for end in (digit * 10.0**power for power in range(-2, 4) for digit in (1, 2, 5)):
+        if size <= end:
+            return round(end, 2)
+    return size
