@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from course_lib.interact.drawing import LABEL_SIZE, ORANGE, Labels, explorer
 from course_lib.models.ghostnet import GN_S_STAGES
-from course_lib.report import BLACK, BLUE, VERMILION
+from course_lib.report import BLACK, BLUE, GREEN, VERMILION
 
 if TYPE_CHECKING:
     import ipywidgets
@@ -110,7 +110,7 @@ class _GhostPicture:
         (self.here,) = axes.plot([], [], "o", color=BLACK, markersize=9, zorder=5)
         used = sorted(set(gn_s_channels()))
         ratios = [ghost_cost(channels).ratio for channels in used]
-        axes.plot(used, ratios, "s", color=ORANGE, markersize=4)
+        axes.plot(used, ratios, "s", color=GREEN, markersize=4)
         axes.axhline(1, color=BLACK, linewidth=0.8)
         axes.set_xscale("log", base=2)
         ticks = [1, 4, 9, 16, 25, 49, 100, 320]
@@ -119,7 +119,10 @@ class _GhostPicture:
         axes.set_xlim(1, 1.1 * MOST_CHANNELS)
         axes.set_ylim(0, 1.5)
         axes.tick_params(labelsize=LABEL_SIZE + 1)
-        axes.set_xlabel("channels in. dashed: break-even; dotted: limit; squares: GN-S 1.0x", fontsize=LABEL_SIZE + 1)
+        axes.set_xlabel(
+            "channels in. dashed: break-even; dotted: limit; squares: GN-S, 1 ghost",
+            fontsize=LABEL_SIZE + 1,
+        )
         axes.set_title("weights of a ghost module / ordinary 1 × 1", fontsize=LABEL_SIZE + 1)
         axes.grid(alpha=0.3)
 

@@ -9,7 +9,7 @@ count. They are read off one forward pass in eval mode, which leaves the model a
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -80,6 +80,15 @@ def latency_ms(model: nn.Module, batch: int = 1, size: int = 32, repeats: int = 
     with _eval_mode(model), torch.inference_mode():
         times = [_timed(model, images) for _ in range(WARM_UP_RUNS + repeats)]
     return 1000 * statistics.median(times[WARM_UP_RUNS:])
+
+
+def fastest_ms(models: Sequence[nn.Module], batch: int = 1, repeats: int = 3, rounds: int = 2) -> list[float]:
+    """For each model the smallest of ``rounds`` results of :func:`latency_ms`, for one batch.
+
+    The models take turns, so that another program that disturbs the clock for a while does not hit one alone.
+    """
+    turns = [[latency_ms(model, batch=batch, repeats=repeats) for model in models] for _ in range(rounds)]
+    return [min(times) for times in zip(*turns, strict=True)]
 
 
 def _timed(model: nn.Module, images: Tensor) -> float:
