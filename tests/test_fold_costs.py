@@ -12,7 +12,7 @@ def images() -> torch.Tensor:
 
 
 def test_a_row_counts_both_forms_and_finds_rounding_only(images, monkeypatch):
-    monkeypatch.setattr(fold_costs, "fastest_ms", lambda networks, repeats: [6.0, 2.0])
+    monkeypatch.setattr(fold_costs, "fastest_ms", lambda networks, **_: [6.0, 2.0])
     frame = fold_costs.fold_costs([0.5], images)
     (row,) = frame.to_dict("records")
     with torch.device("meta"):

@@ -101,17 +101,27 @@ def fronts_figure(costs: pd.DataFrame, accuracy: pd.Series, fronts: Mapping[str,
 
 
 def _name_front(axes: Axes, cost: pd.Series, accuracy: pd.Series, front: Sequence[str]) -> None:
-    """Names left above their points, those of near neighbours right below, the first one's in the middle."""
+    """Of networks that lie close together the first has its name left above, the others theirs right below the last."""
     axes.autoscale_view()
     to_axes = axes.transData - axes.transAxes  # both axes run from 0 to 1
-    before = np.array([-1.0, -1.0])
-    for number, key in enumerate(front):
+    groups, before = [], np.array([-1.0, -1.0])
+    for key in front:
         place = to_axes.transform((cost[key], accuracy[key]))
-        near = (np.abs(place - before) < NEAR).all()
-        offset, side = ((5, -11), "left") if near else ((0 if number == 0 else -4, 5), "right" if number else "center")
-        name, where = key.removeprefix("gn-s-"), (cost[key], accuracy[key])
-        axes.annotate(name, where, offset, textcoords="offset points", fontsize=8, ha=side)
+        if (np.abs(place - before) < NEAR).all():
+            groups[-1].append(key)
+        else:
+            groups.append([key])
         before = place
+    for first, *others in groups:
+        side = "right" if others or first != front[0] else "center"  # the very first has the axis on its left
+        _name(axes, [first], (cost[first], accuracy[first]), (-4 if side == "right" else 0, 5), side)
+        if others:
+            _name(axes, others, (cost[others[-1]], accuracy[others[-1]]), (5, -11), "left")
+
+
+def _name(axes: Axes, keys: Sequence[str], place: tuple, offset: tuple, side: str) -> None:
+    words = ", ".join(key.removeprefix("gn-s-") for key in keys)
+    axes.annotate(words, place, offset, textcoords="offset points", fontsize=8, ha=side)
 
 
 def differences_figure(pairs: Mapping[int, np.ndarray], line: float) -> Figure:
