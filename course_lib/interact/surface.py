@@ -88,12 +88,12 @@ class _SurfacePicture:
         self.middle = len(gallery.labels) // 2
         self.shown: int | None = None  # the picture whose surfaces are drawn
         self.figure = Figure(figsize=(10, 4.4), dpi=100)
-        self.title = self.figure.text(0.012, 0.935, "", fontsize=11, weight="bold")
         self.figure.text(0.012, 0.875, gallery.networks, fontsize=LABEL_SIZE)
         photo = self.figure.add_axes((0.012, 0.3, 0.165, 0.41))
         photo.axis("off")
         self.image = photo.imshow(gallery.images[0], interpolation="nearest")
-        self.caption = photo.text(0, 1.04, "", transform=photo.transAxes, fontsize=LABEL_SIZE)
+        self.title = Labels(photo, [(0.012, 0.948)], self.figure.transFigure, size=11, bold=True, gap=0)
+        self.caption = Labels(photo, [(0, 1.062)], photo.transAxes, gap=0)
         self.surfaces = [
             _Surface(self.figure.add_axes((0.245, 0.115, 0.2, 0.57)), "Eq. 1", True),
             _Surface(self.figure.add_axes((0.475, 0.115, 0.2, 0.57)), "size of its gradient", False),
@@ -105,14 +105,14 @@ class _SurfacePicture:
         surfaces = [artist for surface in self.surfaces for artist in surface.moving]
         return [
             self.image,
-            self.caption,
+            self.caption.artist,
             *surfaces,
             self.hard,
             self.soft,
             self.total,
             self.truth,
             self.scale.artist,
-            self.title,
+            self.title.artist,
         ]
 
     def _add_pulls(self, axes: Axes) -> None:
@@ -155,7 +155,7 @@ class _SurfacePicture:
         for surface, value in zip(self.surfaces, (terms.total, size), strict=True):
             surface.point(temperature, alpha, value)
         self._draw_pulls(pulls)
-        self.title.set_text(f"T = {temperature:g}, alpha = {alpha:.2f}: Eq. 1 gives {terms.total:.2f}")
+        self.title.write([f"T = {temperature:g}, alpha = {alpha:.2f}: Eq. 1 gives {terms.total:.2f}"])
         words = self._words(picture, temperature, alpha, terms, pulls)
         self.figure.set_label(
             "A test image; Eq. 1 and the size of its gradient as surfaces over temperature and alpha, with a point at "
@@ -170,7 +170,7 @@ class _SurfacePicture:
         for surface, values in zip(self.surfaces, loss_surface(*parts), strict=True):
             surface.show(values)
         self.image.set_data(gallery.images[picture])
-        self.caption.set_text(f"test image {gallery.places[picture]}: {gallery.classes[parts[2]]}")
+        self.caption.write([f"test image {gallery.places[picture]}: {gallery.classes[parts[2]]}"])
         self.truth.set_ydata([parts[2]])
         self.shown = picture
 
@@ -207,7 +207,7 @@ class _Surface:
         self.heat = axes.imshow(nothing, extent=edges, origin="lower", aspect="auto", **look)
         shape = {"markersize": 10, "markeredgewidth": 1.8, "clip_on": False}
         self.mark = axes.plot([0], [0], "o", color=VERMILION, markeredgecolor="white", **shape)[0]
-        self.value = axes.text(0, 1.2, "", transform=axes.transAxes, fontsize=9)
+        self.value = Labels(axes, [(0, 1.218)], axes.transAxes, size=9, gap=0)
         bar = axes.inset_axes((0.3, 1.045, 0.4, 0.06))
         bar.imshow(np.linspace(0, 1, BANDS)[None], aspect="auto", **look)
         bar.set_axis_off()
@@ -222,7 +222,7 @@ class _Surface:
 
     @property
     def moving(self) -> list[Artist]:
-        return [self.heat, self.mark, self.value, self.ends.artist]
+        return [self.heat, self.mark, self.value.artist, self.ends.artist]
 
     def show(self, values: np.ndarray) -> None:
         """Draw another surface, dark where it is low."""
@@ -234,7 +234,7 @@ class _Surface:
 
     def point(self, temperature: float, alpha: float, value: float) -> None:
         self.mark.set_data([np.log2(temperature)], [alpha])
-        self.value.set_text(f"{self.name}: {value:.2f}")
+        self.value.write([f"{self.name}: {value:.2f}"])
 
 
 def _agreement(pulls: np.ndarray) -> str:
