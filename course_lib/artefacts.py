@@ -42,7 +42,7 @@ def keep(run: Run, logits: Tensor, labels: Tensor, about: dict) -> list[Path]:
     Raises:
         CourseError: a file cannot be written.
     """
-    if run.profile.name not in KEEPING or run.seed != 0 or not _fits(logits):
+    if not _leaves_logits(run) or not _fits(logits):
         return []
     experiment = run.experiment
     meta = {
@@ -75,7 +75,7 @@ def wrong_with(run: Run, result: dict) -> str | None:
     Args:
         result: the run's result, or its row of the frame.
     """
-    if run.profile.name not in KEEPING or run.seed != 0:
+    if not _leaves_logits(run):
         return None
     try:
         kept = results.load_logits(run.name, repo_path("data", "logits", run.profile.name))
@@ -93,6 +93,10 @@ def wrong_with(run: Run, result: dict) -> str | None:
     if answers.shape != predictions.shape or (answers == predictions).mean() < SAME_ANSWERS:
         return "its kept logits do not give its predictions: restore them or run it again"
     return None
+
+
+def _leaves_logits(run: Run) -> bool:
+    return run.profile.name in KEEPING and run.seed == 0
 
 
 def _leaves_weights(run: Run) -> bool:

@@ -7,11 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from course_lib.plan import Run
+from course_lib.plan import Run, settings_of
 from course_lib.profiles import Profile
-from course_lib.recipes import STUDENTS, fed_size, training_recipe
-
-TEST_IMAGES = {"full": 10_000, "sample": 1_000, "synthetic": 500}
+from course_lib.recipes import STUDENTS, fed_size
 
 
 class Speed(NamedTuple):
@@ -56,7 +54,7 @@ class Estimates:
 
     def of(self, run: Run) -> Estimate:
         """Seconds for an epoch and for all epochs of ``run``."""
-        epochs = training_recipe(run.experiment, run.profile, run.seed, run.recipe, pretrained=run.pretrained).epochs
+        epochs = settings_of(run).epochs
         if run.key in self.measured:
             return Estimate(self.measured[run.key], epochs * self.measured[run.key], f"measured on {self.device}")
         epoch = sum(self.corrections[part] * seconds for part, seconds in _parts(run, self.kind).items())
@@ -83,10 +81,10 @@ def model_seconds(run: Run, device: str) -> float:
 
 def _parts(run: Run, device: str) -> dict[str, float]:
     """Seconds of one epoch by kind of network: the student forward and backward, its teachers forward, the test."""
-    profile, test_images = run.profile, run.profile.test_images or TEST_IMAGES[run.profile.subset]
+    profile = run.profile
     parts: dict[str, float] = {}
     for member in (run, *run.teachers):
-        passes = profile.train_images if member is not run else BACKWARD * profile.train_images + test_images
+        passes = profile.train_images if member is not run else BACKWARD * profile.train_images + profile.asked_images
         row = member.experiment
         size = fed_size(row.student, profile, pretrained=run.pretrained)
         part = "ghost" if row.student in STUDENTS else "dense"

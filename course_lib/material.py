@@ -14,12 +14,12 @@ from course_lib.distill import Ensemble, RememberedTeacher, Teacher
 from course_lib.engine import choose_engine
 from course_lib.errors import CheckpointError, CourseError
 from course_lib.models.zoo import create_model
-from course_lib.plan import Run
+from course_lib.plan import Run, settings_of
 from course_lib.profiles import Profile
-from course_lib.recipes import BIG_PICTURE, fed_size, linear_std, teacher_sees_scraps, training_recipe
+from course_lib.recipes import BIG_PICTURE, fed_size, linear_std, teacher_sees_scraps
 from course_lib.results import read_result
 from course_lib.scraps import ScrapTeacher
-from course_lib.train import Recipe, default_device, read_checkpoint, remembering
+from course_lib.train import default_device, read_checkpoint, remembering
 
 HEAD = "classifier"  # EfficientNetV2-S's last part: made anew for fine-tuning, and trained at the full rate
 BACKBONE_FACTOR = 0.1  # PROTOCOL.md, 4.5
@@ -59,11 +59,6 @@ def is_fine_tuned(run: Run) -> bool:
     return run.pretrained and run.experiment.student == BIG_PICTURE
 
 
-def settings_of(run: Run) -> Recipe:
-    """Epochs, rates, temperature, alpha and shuffling that the run is trained with."""
-    return training_recipe(run.experiment, run.profile, run.seed, run.recipe, pretrained=run.pretrained)
-
-
 def initial_weights(run: Run) -> str:
     """In words, where the run's first weights come from."""
     if is_fine_tuned(run):
@@ -72,12 +67,17 @@ def initial_weights(run: Run) -> str:
     return FROM_SCRATCH + (f"; linear layers normal, s.d. {std:g}" if std else "")
 
 
+def first_weights(result: dict) -> str:
+    """The same as a stored result (or its row of the frame) tells it; the oldest do not, and began from scratch."""
+    return result.get("conditions", {}).get("initial_weights", FROM_SCRATCH)
+
+
 def check_origin(run: Run, result: dict) -> None:
     """Raise CourseError where one of the run and its stored ``result`` is fine-tuned and the other is not.
 
     ``--pretrained`` is no part of a run's name, so one store holds EfficientNetV2-S in one of its two forms.
     """
-    stored = result.get("conditions", {}).get("initial_weights", FROM_SCRATCH)  # older results do not say
+    stored = first_weights(result)
     if (stored == IMAGENET) != is_fine_tuned(run):
         raise CourseError(
             f"{run.result} is of a network trained from {stored}, not from {initial_weights(run)}: "
@@ -224,4 +224,4 @@ def _started_from(run: Run, history: list[dict]) -> str:
         return initial_weights(run)
     if not math.isclose(result["history"][-1]["train_loss"], history[-1]["train_loss"], rel_tol=1e-6):
         return initial_weights(run)  # its weights were gone and it was trained again
-    return result.get("conditions", {}).get("initial_weights", FROM_SCRATCH)
+    return first_weights(result)

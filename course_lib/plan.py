@@ -3,12 +3,16 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from course_lib import experiments, results
 from course_lib.experiments import EXPERIMENTS, TABLES, Experiment
 from course_lib.files import repo_path
 from course_lib.profiles import PROFILES, Profile
-from course_lib.recipes import CONTROL, RECIPES, check_recipe, control_keys, origin
+from course_lib.recipes import CONTROL, RECIPES, check_recipe, control_keys, origin, training_recipe
+
+if TYPE_CHECKING:
+    from course_lib.train import Recipe
 
 # What a profile runs when nothing is asked for: recipes, and seeds from 0 on.
 SCOPE = {"quick": (("paper",), 1), "laptop": (("paper",), 1), "full": (RECIPES, 5)}
@@ -86,6 +90,11 @@ class Run:
     def __str__(self) -> str:
         recipe = "" if self.recipe == "paper" else f", {self.recipe}"
         return f"{self.key}{recipe}, seed {self.seed}"
+
+
+def settings_of(run: Run) -> "Recipe":
+    """Epochs, rates, temperature, alpha and shuffling that the run is trained with."""
+    return training_recipe(run.experiment, run.profile, run.seed, run.recipe, pretrained=run.pretrained)
 
 
 def run_named(name: str) -> Run | None:

@@ -3,6 +3,8 @@
 import os
 from dataclasses import dataclass
 
+SUBSET_TEST_IMAGES = {"full": 10_000, "sample": 1_000, "synthetic": 500}
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -25,6 +27,11 @@ class Profile:
     teacher_epochs: int
     batch_size: int
     test_images: int | None = None
+
+    @property
+    def asked_images(self) -> int:
+        """How many test images that comes to."""
+        return self.test_images or SUBSET_TEST_IMAGES[self.subset]
 
     @property
     def label(self) -> str:

@@ -23,14 +23,13 @@ from course_lib.material import (
     initial_weights,
     is_trained,
     new_student,
-    settings_of,
     study_data,
     teacher_of,
     told_about,
     trained_parameters,
 )
 from course_lib.models.cost import count_parameters
-from course_lib.plan import Run, with_teachers
+from course_lib.plan import Run, settings_of, with_teachers
 from course_lib.profiles import Profile, active_profile
 from course_lib.progress import Budget, LiveLine, OutOfTime, counted, in_words
 from course_lib.recipes import fed_size, teacher_sees_scraps

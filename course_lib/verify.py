@@ -19,10 +19,10 @@ import pandas as pd
 from course_lib import artefacts, report, results
 from course_lib.artefacts import oversize
 from course_lib.errors import ResultError
-from course_lib.estimates import TEST_IMAGES
 from course_lib.experiments import EXPERIMENTS, TABLES, baseline_of
 from course_lib.files import atomic_write
-from course_lib.plan import GROUPS, Run
+from course_lib.material import IMAGENET, first_weights
+from course_lib.plan import GROUPS, Run, settings_of
 from course_lib.profiles import PROFILES
 from course_lib.recipes import (
     CONTROL,
@@ -31,7 +31,6 @@ from course_lib.recipes import (
     fed_size,
     origin,
     teacher_sees_scraps,
-    training_recipe,
 )
 
 ROUNDING = 1e-4  # percent; results keep seven digits
@@ -141,7 +140,7 @@ def wrong_with(row: dict, rows: dict[str, dict]) -> str | None:
 
 
 def _is_pretrained(row: dict) -> bool:
-    return "IMAGENET" in str(row["conditions"].get("initial_weights", ""))
+    return first_weights(row) == IMAGENET
 
 
 def _wrong_counts(row: dict, run: Run) -> str | None:
@@ -150,9 +149,8 @@ def _wrong_counts(row: dict, run: Run) -> str | None:
         return f"it has {row['parameters']:,} parameters, the network {parameters:,}"
     if row["train_images"] != run.profile.train_images:
         return f"it was trained on {row['train_images']:,} images, the profile has {run.profile.train_images:,}"
-    test_images = run.profile.test_images or TEST_IMAGES[run.profile.subset]
-    if row["test_images"] != test_images:
-        return f"it was tested on {row['test_images']:,} images, the profile has {test_images:,}"
+    if row["test_images"] != run.profile.asked_images:
+        return f"it was tested on {row['test_images']:,} images, the profile has {run.profile.asked_images:,}"
     if (row["dataset"], row["data_subset"]) != ("cifar10", run.profile.subset):
         return (
             f"its images are of {row['dataset']}, {row['data_subset']}; the profile's of cifar10, {run.profile.subset}"
@@ -161,7 +159,7 @@ def _wrong_counts(row: dict, run: Run) -> str | None:
 
 
 def _wrong_settings(row: dict, run: Run) -> str | None:
-    recipe = training_recipe(run.experiment, run.profile, run.seed, run.recipe, pretrained=run.pretrained)
+    recipe = settings_of(run)
     for name, value in row["training"].items():
         expected = getattr(recipe, name, value)  # what a later engine adds is no setting of the recipe
         if value != expected:

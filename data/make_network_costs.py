@@ -12,32 +12,44 @@ import platform
 
 import pandas as pd
 import torch
+from torch import nn
 
-from course_lib.experiments import find, table_rows
+from course_lib.experiments import Experiment, table_rows
 from course_lib.files import atomic_write, repo_path
 from course_lib.models import create_model, fold
-from course_lib.models.cost import count_macs, count_parameters, latency_ms
+from course_lib.models.cost import count_macs, count_parameters, fastest_ms
 from course_lib.models.zoo import input_size
 
 FOLDING = ("gn-s", "gn-d")
 
 
-def costs_of(key: str) -> dict:
-    """One row: parameters of the training form, and parameters, MACs and milliseconds of the form that is used."""
-    experiment = find(key)
-    size = input_size(experiment.student)
+def forms_of(experiment: Experiment) -> tuple[nn.Module, nn.Module]:
+    """A network in its training form and in the one that is used, which for all but the GhostNets are one."""
     model = create_model(experiment.student, width=experiment.width, seed=0).eval()
-    row = {"key": key, "input_size": size, "parameters": count_parameters(model), "macs": count_macs(model, size)}
-    row["training_form_ms"] = milliseconds(model, size)
-    if experiment.student in FOLDING:
-        model = fold(model)
-    row |= {"used_parameters": count_parameters(model), "used_macs": count_macs(model, size)}
-    row["used_ms"] = milliseconds(model, size) if experiment.student in FOLDING else row["training_form_ms"]
-    return row
+    return model, fold(model) if experiment.student in FOLDING else model
 
 
-def milliseconds(model, size: int) -> float:
-    return round(latency_ms(model, size=size, repeats=7), 2)
+def milliseconds(networks: list[tuple[int, nn.Module]], rounds: int) -> dict[nn.Module, float]:
+    """Of each network, with the size of its images; those of one size take turns."""
+    found = {}
+    for size in {size for size, _ in networks}:
+        models = list(dict.fromkeys(model for own, model in networks if own == size))
+        found |= dict(zip(models, fastest_ms(models, rounds=rounds, size=size, repeats=7), strict=True))
+    return found
+
+
+def costs(rounds: int) -> pd.DataFrame:
+    """A row a network: parameters, MACs and milliseconds of the training form and of the form that is used."""
+    forms = {row.key: (input_size(row.student), *forms_of(row)) for row in table_rows("table1")}
+    ms = milliseconds([(size, model) for size, *pair in forms.values() for model in pair], rounds)
+    rows = []
+    for key, (size, *pair) in forms.items():
+        row = {"key": key, "input_size": size}
+        for prefix, time, model in zip(("", "used_"), ("training_form_ms", "used_ms"), pair, strict=True):
+            row |= {f"{prefix}parameters": count_parameters(model), f"{prefix}macs": count_macs(model, size)}
+            row[time] = round(ms[model], 2)
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def main() -> None:
@@ -45,15 +57,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=6)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    keys = [experiment.key for experiment in table_rows("table1")]
-    # Round about all networks, so that a slow minute of the machine does not hit all timings of one.
-    frames = []
-    for number in range(options.rounds):
-        frames.append(pd.DataFrame([costs_of(key) for key in keys]))
-        print(f"round {number + 1} of {options.rounds}", flush=True)
-    frame = frames[0]
-    for column in ("training_form_ms", "used_ms"):
-        frame[column] = pd.concat([one[column] for one in frames], axis=1).min(axis=1)
+    frame = costs(options.rounds)
     frame["machine"] = f"one CPU thread ({platform.machine()}), torch {torch.__version__.split('+')[0]}"
     path = repo_path("data", "costs", "networks.csv")
     atomic_write(path, frame.to_csv(index=False, lineterminator="\n").encode())

@@ -82,12 +82,12 @@ def latency_ms(model: nn.Module, batch: int = 1, size: int = 32, repeats: int = 
     return 1000 * statistics.median(times[WARM_UP_RUNS:])
 
 
-def fastest_ms(models: Sequence[nn.Module], batch: int = 1, repeats: int = 3, rounds: int = 2) -> list[float]:
-    """For each model the smallest of ``rounds`` results of :func:`latency_ms`, for one batch.
+def fastest_ms(models: Sequence[nn.Module], *, rounds: int = 2, **how: int) -> list[float]:
+    """For each model the smallest of ``rounds`` results of :func:`latency_ms`, called with ``how``.
 
     The models take turns, so that another program that disturbs the clock for a while does not hit one alone.
     """
-    turns = [[latency_ms(model, batch=batch, repeats=repeats) for model in models] for _ in range(rounds)]
+    turns = [[latency_ms(model, **how) for model in models] for _ in range(rounds)]
     return [min(times) for times in zip(*turns, strict=True)]
 
 
