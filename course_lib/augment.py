@@ -6,6 +6,8 @@ not), and each image of a batch gets its own. Drawing stands apart from cutting,
 can fix the draw.
 """
 
+import functools
+
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
@@ -80,8 +82,15 @@ def normalise(images: Tensor) -> Tensor:
         ValueError: the images are not uint8 (normalised twice?).
     """
     _require_uint8(images)
-    mean, std = (torch.tensor(values, device=images.device).view(3, 1, 1) for values in (MEAN, STD))
-    return torch.addcmul(-mean / std, images.to(torch.float32), 1 / (255 * std))  # one multiply-add a pixel
+    shift, scale = _shift_and_scale(images.device)
+    return torch.addcmul(shift, images.to(torch.float32), scale)  # one multiply-add a pixel
+
+
+@functools.cache
+def _shift_and_scale(device: torch.device) -> tuple[Tensor, Tensor]:
+    # Kept on the device: made anew, they would have a GPU wait for the CPU in every step.
+    mean, std = (torch.tensor(values, device=device).view(3, 1, 1) for values in (MEAN, STD))
+    return -mean / std, 1 / (255 * std)
 
 
 def _require_uint8(images: Tensor) -> None:

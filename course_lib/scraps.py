@@ -39,12 +39,11 @@ class ScrapTeacher(nn.Module):
 
         The pieces are drawn from torch's global generator, which the training loop seeds for every epoch.
         """
-        count = len(rows)
-        corners = torch.randint(ENLARGED - PIECE + 1, (count, 2))
-        flips = torch.rand(count) < 0.5
-        device = self.images.device
+        count, device = len(rows), self.images.device
+        corners = torch.randint(ENLARGED - PIECE + 1, (count, 2), device=device)
+        flips = torch.rand(count, device=device) < 0.5
         images = normalise(self.images[rows.to(device)])
-        return self.model(pieces(images, corners.to(device), flips.to(device)).contiguous())
+        return self.model(pieces(images, corners, flips).contiguous())
 
 
 def pieces(images: Tensor, corners: Tensor, flips: Tensor) -> Tensor:

@@ -157,6 +157,8 @@ def train(
         print(f"note: {note}", flush=True)
     optimizer = make_optimizer(parameters(model), recipe, device)
     history = load_checkpoint(checkpoint, model, optimizer, recipe) if checkpoint else []
+    if len(history) < recipe.epochs:
+        engine.warm_up(forward, normalise(dataset.train.images[: recipe.batch_size]))
     evaluation = None
     for epoch in range(len(history) + 1, recipe.epochs + 1):
         started = time.perf_counter()
@@ -235,10 +237,10 @@ def train_epoch(
             for group in optimizer.param_groups:
                 rate = learning_rate((epoch - 1) * steps + step, recipe.epochs * steps, recipe)
                 group["lr"] = rate * group.get("lr_factor", 1.0)
+            optimizer.zero_grad(set_to_none=True)  # before the forward pass: its graph may lie where gradients lay
             with engine.autocast():
                 logits = network(batch)
                 terms = loss_of_batch(logits, labels, recipe, teacher, batch, rows, shown)
-            optimizer.zero_grad(set_to_none=True)
             terms.total.backward()
             optimizer.step()
             right = (logits.detach().argmax(dim=1) == labels).sum()

@@ -46,6 +46,7 @@ def work_together(
 def _work(wanted: list[Run], budget: Budget, threads: int, answers) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ["OMP_NUM_THREADS"] = str(threads)
+    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", str(threads))  # each worker would start one for every core
     torch.set_num_threads(threads)
     with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C reaches all at once; one message is enough
         try:

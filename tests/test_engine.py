@@ -11,7 +11,7 @@ from course_lib.data import load_dataset
 from course_lib.distill import Teacher
 from course_lib.engine import Compiled, Engine, choose_engine, folded_copy
 from course_lib.models import create_model
-from course_lib.models.ghostnet import BranchedConv, ConvBN, set_merging
+from course_lib.models.ghostnet import BranchedConv, ConvBN
 from course_lib.train import Recipe
 
 CPU = torch.device("cpu")
@@ -44,7 +44,7 @@ def test_an_old_gpu_without_triton_gets_two_lines(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
     monkeypatch.setattr(engine, "has_triton", lambda: True)
     chosen = choose_engine(torch.device("cuda"))
-    assert (chosen.dtype, chosen.compiling, chosen.merging, chosen.notes) == (torch.bfloat16, True, True, ())
+    assert (chosen.dtype, chosen.compiling, chosen.merging, chosen.notes) == (torch.bfloat16, True, False, ())
 
 
 def test_engine_and_plain_loop_train_the_same_network():
@@ -107,40 +107,103 @@ def test_bfloat16_learns_as_float32_does():
     assert abs(losses["float32"] - losses["bfloat16"]) < max(noise, 0.05)
 
 
-def test_a_failing_compiler_is_told_and_left(capsys, monkeypatch):
-    def refuse(*arguments, **options):
+def small_network() -> nn.Sequential:
+    """Branches, batch norms and dropout, for 32 x 32 images and 10 classes."""
+    torch.manual_seed(0)
+    layers = (ConvBN(3, 6, 3, 2), nn.ReLU(), BranchedConv(6, 6, 3, groups=6), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return nn.Sequential(*layers, nn.Dropout(0.2), nn.Linear(6, 10))
+
+
+def state_of(network: nn.Module) -> list[torch.Tensor]:
+    return [value.clone() for value in network.state_dict().values()]
+
+
+def broken_compiler(monkeypatch, *, in_backward: bool = False) -> None:
+    """From here on, what torch.compile gives fails when it is called, or when its gradients are asked for."""
+
+    class Failing(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, logits):
+            return logits.clone()
+
+        @staticmethod
+        def backward(ctx, gradient):
+            raise RuntimeError("no compiler found\nand much more")
+
+    def compile(function, **options):
         def call(images):
+            if in_backward:
+                return Failing.apply(function(images))
             raise RuntimeError("no compiler found\nand much more")
 
         return call
 
-    monkeypatch.setattr(torch, "compile", refuse)
-    network = nn.Linear(3, 2)
+    monkeypatch.setattr(torch, "compile", compile)
+
+
+@pytest.mark.parametrize("in_backward", [False, True])
+def test_a_failing_compiler_is_told_and_left(in_backward, capsys, monkeypatch):
+    broken_compiler(monkeypatch, in_backward=in_backward)
+    network, twin = small_network(), small_network()
     compiled = Compiled(network)
-    images = torch.randn(4, 3)
-    assert torch.equal(compiled(images), network(images))
+    images = torch.randn(8, 3, 32, 32)
+    compiled.rehearse(images)
     assert capsys.readouterr().err.strip() == "torch.compile failed (no compiler found): running without it"
+    torch.manual_seed(1)
+    expected = twin(images)
+    torch.manual_seed(1)
+    assert torch.equal(compiled(images), expected)
+
+
+def test_a_benchmark_is_not_run_on_a_failed_compiler(monkeypatch):
+    broken_compiler(monkeypatch)
+    compiled = Engine(CPU, compiling=True, strict=True).for_training(small_network())
+    with pytest.raises(RuntimeError, match="no compiler found"):
+        compiled.rehearse(torch.randn(8, 3, 32, 32))
 
 
 def test_an_error_of_the_network_itself_is_not_swallowed():
-    network = nn.Linear(3, 2)
-    compiled = Compiled(network, backend="eager")
+    compiled = Compiled(nn.Linear(3, 2), backend="eager")
+    wrong = torch.randn(4, 5)
+    compiled.rehearse(wrong)
     with pytest.raises(RuntimeError):
-        compiled(torch.randn(4, 5))
+        compiled(wrong)
 
 
-def test_merged_layers_go_through_the_compiler_whole():
-    """No break in the graph: on a GPU a break would cost a CUDA graph its use."""
-    torch.manual_seed(0)
-    layers = nn.Sequential(ConvBN(4, 6, 1), BranchedConv(6, 6, 3, groups=6, stride=2), ConvBN(6, 6, (1, 5), groups=6))
-    images = torch.randn(4, 4, 8, 8)
-    expected = layers.train()(images)
-    set_merging(layers, True)
-    torch._dynamo.reset()
-    whole = torch.compile(layers, backend="aot_eager", fullgraph=True, dynamic=False)
-    got = whole(images)
-    got.sum().backward()
-    assert torch.allclose(got, expected, atol=1e-4)
+def test_a_rehearsal_leaves_no_trace():
+    network = small_network()
+    before, generator = state_of(network), torch.get_rng_state()
+    Compiled(network, backend="aot_eager").rehearse(torch.randn(8, 3, 32, 32, generator=torch.Generator()))
+    assert all(torch.equal(a, b) for a, b in zip(before, state_of(network), strict=True))
+    assert torch.equal(torch.get_rng_state(), generator)
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("dtype", [None, torch.bfloat16])
+def test_compiled_training_is_the_same_training(dtype, monkeypatch):
+    """With a smaller last batch, which goes past the compiler; two epochs, from the second on with momentum."""
+    data = small_data()
+    data = dataclasses.replace(data, train=data.train.take(50))
+    compiler = torch.compile  # without a GPU its CUDA graphs cannot be had: traced and differentiated, not more
+    monkeypatch.setattr(torch, "compile", lambda function, dynamic, mode: compiler(function, backend="aot_eager"))
+    losses, weights = [], []
+    for compiling in (False, True):
+        network = small_network()
+        chosen = Engine(CPU, dtype=dtype, compiling=compiling, strict=True)
+        finished = train.train(network, data, RECIPE, engine=chosen, device="cpu", progress=False)
+        losses.append([row["train_loss"] for row in finished.history])
+        weights.append(torch.cat([parameter.detach().flatten() for parameter in network.parameters()]))
+    tolerance = 1e-5 if dtype is None else 2e-2
+    assert losses[0] == pytest.approx(losses[1], abs=tolerance)
+    assert torch.allclose(*weights, atol=tolerance)
+
+
+def test_a_run_that_is_over_is_not_compiled_again(tmp_path, monkeypatch):
+    path, rehearsed = tmp_path / "run.pt", []
+    monkeypatch.setattr(Engine, "warm_up", lambda self, forward, images: rehearsed.append(len(images)))
+    for _ in range(2):
+        train.train(small_network(), small_data(), RECIPE, device="cpu", checkpoint=path, progress=False)
+    assert rehearsed == [RECIPE.batch_size]
 
 
 def test_folding_reaches_a_ghostnet_inside_a_wrapper():

@@ -93,6 +93,19 @@ def test_gradients_are_exact_in_float64(layer, monkeypatch):
         assert torch.allclose(got[2][name], gradient, atol=1e-9), name
 
 
+@pytest.mark.parametrize("layer", LAYERS)
+def test_autocast_leaves_the_moments_in_float32(layer, path):
+    fast = draw_parameters(LAYERS[layer]())
+    set_merging(fast, True)
+    under_autocast = copy.deepcopy(fast)
+    x = torch.randn(16, 6, 8, 8, generator=torch.Generator().manual_seed(0))
+    expected = fast(x)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        got = under_autocast(x)
+    assert torch.equal(got, expected)
+    assert all(torch.equal(a, b) for a, b in zip(fast.buffers(), under_autocast.buffers(), strict=True))
+
+
 def test_a_layer_whose_input_is_far_from_zero(path):
     """variance = square - mean^2 cancels: with a mean of 30 standard deviations three digits are left, and enough."""
     plain = draw_parameters(BranchedConv(6, 6, 3, groups=6))

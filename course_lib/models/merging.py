@@ -51,11 +51,14 @@ def merge_branches(x: Tensor, conv: nn.Conv2d, parts: list[tuple[Tensor, nn.Batc
         conv: gives the geometry that all parts share; :func:`can_merge` must hold.
         parts: kernels (out, in / groups, k, k), each with its batch norm, whose running statistics are updated.
     """
+    if torch.is_autocast_enabled(x.device.type):  # a variance from bfloat16 products would be off by a percent
+        with torch.autocast(x.device.type, enabled=False):
+            return merge_branches(x.float(), conv, parts)
     norms = [bn for _, bn in parts]
     kernels = torch.stack([kernel.flatten(1) for kernel, _ in parts], dim=1)  # (out, branches, taps)
     gammas = torch.stack([bn.weight for bn in norms], dim=1)  # (out, branches)
     betas = torch.stack([bn.bias for bn in norms], dim=1)
-    if x.device.type == "cpu" and x.dtype == torch.float32 and not torch.compiler.is_compiling() and cpu_loops():
+    if x.device.type == "cpu" and x.dtype == torch.float32 and cpu_loops():
         y, mean, variance = MergedOnCPU.apply(x, kernels, gammas, betas, conv, norms[0].eps)
     else:
         moments = moments_of(x, conv)

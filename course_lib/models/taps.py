@@ -35,7 +35,6 @@ class Geometry(NamedTuple):
         return -(-self.height // self.stride) * -(-self.width // self.stride)
 
 
-@torch.compiler.assume_constant_result
 @functools.cache
 def lags(geometry: Geometry) -> tuple[tuple[int, int], ...]:
     """The lags (down, right) between two taps; of a lag and its opposite only the one that points forward."""
@@ -44,7 +43,6 @@ def lags(geometry: Geometry) -> tuple[tuple[int, int], ...]:
     return tuple(lag for lag in candidates if lag >= (0, 0))
 
 
-@torch.compiler.assume_constant_result
 @functools.cache
 def row_classes(geometry: Geometry) -> tuple[tuple[int, ...], int]:
     """The class of each row of pixels, and how many classes there are.
@@ -64,7 +62,6 @@ def _reaching_taps(place: int, size: int, kernel: int, stride: int) -> tuple[boo
     return tuple(0 <= centre < size and centre % stride == 0 for centre in centres)
 
 
-@torch.compiler.assume_constant_result
 @functools.lru_cache(maxsize=64)
 def tap_table(geometry: Geometry, device: torch.device) -> Tensor:
     """Which sums of ``merging.lag_products`` make up which sum over the taps, as zeros and ones.
