@@ -648,6 +648,24 @@ def available_profiles(results: pd.DataFrame, recipe: str = "paper") -> list[str
     return [name for name in PROFILE_ORDER if name in names] + sorted(names.difference(PROFILE_ORDER))
 
 
+def available(results: pd.DataFrame, n: int | None = None) -> list[tuple[str, str]]:
+    """Profile and recipe of all that may stand side by side: ``paper`` first, and profiles as above.
+
+    With ``n``, other recipes only where a row of Table ``n`` that they train in their own way has been run: without
+    one, all that the table shows is ``paper``'s.
+    """
+    found = []
+    for recipe in RECIPES:
+        rows = results if n is None or recipe == "paper" else results[results["table"] == f"table{n}"]
+        found += [(profile, recipe) for profile in available_profiles(rows, recipe)]
+    return found
+
+
+def set_name(profile: str, recipe: str) -> str:
+    """``laptop profile``; other recipes than ``paper`` are named."""
+    return f"{profile} profile" + ("" if recipe == "paper" else f", recipe {recipe!r}")
+
+
 def summary(results: pd.DataFrame) -> str:
     """The state of the store, a line for each profile and recipe."""
     lines = []
@@ -683,8 +701,8 @@ def write_report(results: pd.DataFrame, folder: Path | None = None, recipe: str 
         CourseError: a file cannot be written.
     """
     files: dict[Path, bytes] = {}
-    for name in (name for name in RECIPES if recipe in (None, name)):
-        for profile in available_profiles(results, name):
+    for profile, name in available(results):
+        if recipe in (None, name):
             place = _figures(folder) / profile / ("" if name == "paper" else name)
             files |= {place / file: content for file, content in _report_of(results, profile, name).items()}
     for profile in available_profiles(results, CONTROL) if recipe in (None, CONTROL) else ():
@@ -734,12 +752,12 @@ def show_rows(results: pd.DataFrame, profile: str | Profile, recipe: str = "pape
     return ShownTable(pd.DataFrame(cells), caption, ())
 
 
-def deltas_in_words(n: int, results: pd.DataFrame, recipe: str = "paper") -> str:
-    """A line for each profile that has runs: the deltas of Table ``n`` that were run, with their n; or ``not run``."""
+def deltas_in_words(n: int, results: pd.DataFrame) -> str:
+    """The deltas of Table ``n`` that were run, with their n, or ``not run``: a line for each that is ``available``."""
     lines = []
-    for name in available_profiles(results, recipe):
-        rows = table(n, results, name, recipe)
+    for ours in available(results, n):
+        rows = table(n, results, *ours)
         run = rows[rows["pairs"] > 0]
         deltas = [f"{key} {row[OUR_DELTA]:+.2f} (n = {row['pairs']})" for key, row in run.iterrows()]
-        lines.append(f"Ours, {name} profile: {', '.join(deltas) or 'not run'}")
+        lines.append(f"Ours, {set_name(*ours)}: {', '.join(deltas) or 'not run'}")
     return "\n".join(lines) or "Ours: not run"

@@ -545,4 +545,32 @@ def test_deltas_in_words_names_those_that_were_run_with_their_n(small, empty):
     assert report.deltas_in_words(4, small) == "Ours, quick profile: gn-d<ensemble -0.50 (n = 1)"
     assert report.deltas_in_words(3, small) == "Ours, quick profile: not run"
     assert report.deltas_in_words(3, empty) == "Ours: not run"
-    assert report.deltas_in_words(3, small, "repaired") == "Ours: not run"
+
+
+def test_what_is_available_is_in_order_and_paper_comes_first(every_row, empty, tmp_path):
+    assert report.available(empty) == []
+    assert report.available(every_row) == report.available(every_row, 1) == [("full", "paper"), ("quick", "paper")]
+    laptop = PROFILES["laptop"]
+    fake_store(tmp_path, {"gn-d": {0: 25.0}, "resnet18": {0: 30.0}})
+    fake_store(tmp_path, {"gn-d": {0: 60.0}}, profile=laptop)
+    fake_store(tmp_path, {"gn-d<ta": {0: 59.0}}, profile=laptop, recipe="repaired")
+    fake_store(tmp_path, {"gn-d<ta": {0: 24.0}, "gn-s-2.8x<efficientnetv2_s": {0: 20.0}}, recipe="as_run")
+    fake_store(tmp_path, {"gn-d": {0: 22.0}}, recipe="unshuffled")  # a control is no set of its own
+    frame = results.load_results(tmp_path)
+    ours = [("laptop", "paper"), ("quick", "paper")]
+    repeated, repaired = ("quick", "as_run"), ("laptop", "repaired")
+    assert report.available(frame) == [*ours, repeated, repaired]
+    # Table I is the same in all; of Tables II to IV there is another one where a row was trained otherwise.
+    tables = {n: report.available(frame, n) for n in report.TITLES}
+    assert tables == {1: ours, 2: [*ours, repeated], 3: [*ours, repeated, repaired], 4: ours}
+    for n, sets in tables.items():
+        captions = [report.show_table(n, frame, *each).caption for each in sets]
+        assert all(f"{name} profile" in words for (name, _), words in zip(sets, captions, strict=True))
+        assert all(f"recipe {recipe!r}" in words for (_, recipe), words in zip(sets, captions, strict=True))
+    assert report.set_name(*ours[0]) == "laptop profile"
+    assert report.deltas_in_words(3, frame).splitlines() == [
+        "Ours, laptop profile: not run",
+        "Ours, quick profile: not run",
+        "Ours, quick profile, recipe 'as_run': gn-d<ta -1.00 (n = 1)",
+        "Ours, laptop profile, recipe 'repaired': gn-d<ta -1.00 (n = 1)",
+    ]
