@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Collection
 from pathlib import Path
+from typing import NamedTuple
 
 import nbformat
 import pytest
@@ -22,6 +23,7 @@ from fabricated import fake_store
 from course_lib import lessons, report, results, study
 from course_lib.errors import CourseError
 from course_lib.profiles import PROFILES
+from course_lib.recipes import origin
 
 ROOT = Path(__file__).resolve().parent.parent
 NUMBERS = [f"{number:02}" for number in range(7)]
@@ -90,20 +92,29 @@ def htmls(notebook) -> list[str]:
     return ["".join(output.data["text/html"]) for output in outputs if "text/html" in output.get("data", {})]
 
 
-def shown_tables(notebook) -> list[tuple[int, str, list[dict[str, str]]]]:
-    """Number, profile and rows (column name to text) of every table captioned ``Table I`` to ``Table IV``."""
+class ShownTable(NamedTuple):
+    """A table of a lesson; ``rows`` are column name to text."""
+
+    number: int
+    profile: str
+    recipe: str
+    rows: list[dict[str, str]]
+
+
+def shown_tables(notebook) -> list[ShownTable]:
+    """Every table captioned ``Table I`` to ``Table IV``."""
     found = []
     for table in BeautifulSoup("".join(htmls(notebook)), "html.parser").find_all("table"):
         caption = table.caption.get_text() if table.caption else ""
         title = re.match(r"Table (I|II|III|IV)\b", caption)
         if not title:
             continue
-        profile = re.search(r"Ours, (\w+) profile", caption)
-        assert profile, f"the caption names no profile: {caption}"
+        profile, recipe = re.search(r"Ours, (\w+) profile", caption), re.search(r"recipe '(\w+)'", caption)
+        assert profile and recipe, f"the caption names no profile or no recipe: {caption}"
         names = [cell.get_text() for cell in table.thead.find_all("th")]
         lines = [[cell.get_text() for cell in row.find_all(["th", "td"])] for row in table.tbody.find_all("tr")]
         rows = [dict(zip(names, line, strict=True)) for line in lines]
-        found.append((ROMAN[title[1]], profile[1], rows))
+        found.append(ShownTable(ROMAN[title[1]], profile[1], recipe[1], rows))
     return found
 
 
@@ -113,12 +124,12 @@ def column(row: dict[str, str], *words: str) -> str:
     return row[name]
 
 
-def stored_accuracies(profile: str, data: Path) -> dict[str, dict[int, float]]:
+def stored_accuracies(profile: str, recipe: str, data: Path) -> dict[str, dict[int, float]]:
     """Key to seed to last-epoch test accuracy in percent, from the files of the store."""
     accuracies: dict[str, dict[int, float]] = {}
     for path in (data / "results" / profile).glob("*.json"):
         run = json.loads(path.read_text())
-        if run["recipe"] == "paper":
+        if run["recipe"] == origin(run["key"], recipe):  # what two recipes train alike is run once
             last_epoch = dict(zip(run["history"]["columns"], run["history"]["rows"][-1], strict=True))
             accuracies.setdefault(run["key"], {})[run["seed"]] = last_epoch["test_accuracy"]
     return accuracies
@@ -131,12 +142,12 @@ def student_alone(key: str) -> str:
 def check_tables(notebook, lesson: str, data: Path) -> None:
     """Every number of ours and of the paper's in the tables shown is the store's, or the paper's file's."""
     tables = shown_tables(notebook)
-    shown = {number for number, _, _ in tables}
+    shown = {table.number for table in tables}
     assert TABLES_OF.get(lesson, set()) <= shown, f"lesson {lesson} shows the tables {sorted(shown)} only"
-    for number, profile, rows in tables:
+    for number, profile, recipe, rows in tables:
         with open(data / "paper" / f"table{number}.csv", newline="") as file:
             printed = list(csv.DictReader(file))
-        stored = stored_accuracies(profile, data)
+        stored = stored_accuracies(profile, recipe, data)
         for row, paper in zip(rows, printed, strict=True):
             check_row(row, paper, stored, with_deltas=number > 1)
 
@@ -171,7 +182,7 @@ def test_the_check_finds_a_number_that_is_not_the_stores(tmp_path):
         html = report.show_table(number, frame, "quick")._repr_html_()
         output = nbformat.v4.new_output("execute_result", {"text/html": html})
         notebook.cells.append(nbformat.v4.new_code_cell("show", outputs=[output]))
-    assert [(number, profile) for number, profile, _ in shown_tables(notebook)] == [(1, "quick"), (2, "quick")]
+    assert [table[:3] for table in shown_tables(notebook)] == [(1, "quick", "paper"), (2, "quick", "paper")]
     check_tables(notebook, "03", tmp_path)
     for shown in ("42.00", "-1.75", "91.37"):  # our mean, our delta, the paper's number
         broken = nbformat.from_dict(json.loads(json.dumps(notebook).replace(f">{shown}<", ">42.01<")))
@@ -179,6 +190,23 @@ def test_the_check_finds_a_number_that_is_not_the_stores(tmp_path):
             check_tables(broken, "03", tmp_path)
     with pytest.raises(AssertionError, match="lesson 04 shows the tables"):
         check_tables(notebook, "04", tmp_path)
+
+
+def test_the_check_reads_the_recipe_of_a_table(tmp_path):
+    """A row that ``as_run`` trains in its own way has its own number; the baseline is that of ``paper``."""
+    shutil.copytree(ROOT / "data" / "paper", tmp_path / "paper")
+    fake_store(tmp_path / "results", {"gn-s-1.0x": {0: 40.0}, "gn-s-1.0x<ta": {0: 41.0}})
+    fake_store(tmp_path / "results", {"gn-s-1.0x<ta": {0: 37.0}}, recipe="as_run")
+    frame = results.load_results(tmp_path / "results")
+    notebook = nbformat.v4.new_notebook()
+    for recipe in ("paper", "as_run"):
+        html = report.show_table(3, frame, "quick", recipe)._repr_html_()
+        output = nbformat.v4.new_output("execute_result", {"text/html": html})
+        notebook.cells.append(nbformat.v4.new_code_cell("show", outputs=[output]))
+    check_tables(notebook, "04", tmp_path)
+    swapped = nbformat.from_dict(json.loads(json.dumps(notebook).replace("&#x27;as_run", "&#x27;paper")))
+    with pytest.raises(AssertionError):
+        check_tables(swapped, "04", tmp_path)
 
 
 # --- the machinery that executes them -------------------------------------------------------------
