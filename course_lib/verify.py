@@ -93,8 +93,9 @@ def accept() -> list[str]:
 def _accepted(sound: pd.DataFrame) -> list[Line]:
     """A line for each accepted result that is missing or another one now, and for each that nobody accepted yet."""
     known, path = results.accepted(), results.accepted_path()
-    if len(sound) and not path.exists():
-        return [Line(path.name, f"{path} is missing: restore it, or `verify --accept` what is there", True)]
+    if not path.exists():  # of an empty store as well: the course ships one that is not
+        remedy = "restore data/results, or `verify --accept` what is there (in a store that begins anew)"
+        return [Line(path.name, f"{path} is missing: {remedy}", True)]
     lines = [Line(run, "not accepted yet (`verify --accept`)") for run in sound["run"] if run not in known]
     for run, digest in known.items():
         path = results.result_path(run, run.rsplit(".", 3)[1])

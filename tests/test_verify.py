@@ -84,8 +84,15 @@ def taught(key: str, profile="quick", recipe="paper", share=0.3, **conditions) -
     return sound(key, share, profile, recipe) | {"conditions": {"teachers": told} | conditions}
 
 
-def test_an_empty_store_is_not_broken(home):
+def test_a_store_that_is_gone_is_broken_and_one_that_begins_anew_is_accepted_empty(home, capsys):
+    assert main(["verify"]) == 1
+    printed = capsys.readouterr()
+    assert f"{home}/data/results/accepted.csv is missing: restore data/results" in printed.err
+    assert printed.err.count("\n") == 1
+    assert main(["verify", "--accept"]) == 0
     assert verify.examine() == []
+    results.save_result(sound())
+    assert broken() == {}
 
 
 def test_rows_are_compared_with_the_paper_and_the_rest_say_not_run(home):
