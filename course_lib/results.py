@@ -333,14 +333,14 @@ def load_results(folder: Path | None = None, *, skip_damaged: bool = False) -> p
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def check_store(folder: Path | None = None) -> list[str]:
-    """What is wrong with the store, one line a file; empty where all is well."""
+def check_store(folder: Path | None = None) -> list[tuple[Path, str]]:
+    """Each file that is not sound, and what is wrong with it in one line; empty where all is well."""
     problems = []
     for path in _files(folder):
         try:
             read_result(path)
         except ResultError as error:
-            problems.append(str(error))
+            problems.append((path, str(error)))
     return problems
 
 

@@ -66,8 +66,7 @@ def _by_run(frame: pd.DataFrame) -> dict[str, dict]:
 
 def _files() -> tuple[list[Line], pd.DataFrame]:
     """A line for each file that is torn or edited, and the frame of all others."""
-    problems = results.check_store()
-    lines = [Line(Path(problem.split(" ")[0]).name, problem, True) for problem in problems]
+    lines = [Line(path.name, problem, True) for path, problem in results.check_store()]
     return lines, results.load_results(skip_damaged=True)
 
 

@@ -167,6 +167,14 @@ def test_missing_torn_edited_and_replaced_files_are_named(home, capsys):
     assert str(paths[3]) not in err and f"{paths[0]} is missing" in err
 
 
+def test_a_torn_file_keeps_its_name_in_a_folder_with_a_space(home, monkeypatch):
+    course = home.rename(home.with_name("my course"))
+    monkeypatch.setenv("COURSE_HOME", str(course))
+    path = results.save_result(sound())
+    path.write_bytes(path.read_bytes()[:-40])
+    assert str(path) in broken()[path.name]
+
+
 def test_every_row_has_an_interval_that_holds_the_papers_own_number():
     for key in EXPERIMENTS:
         low, high = verify.expected(key, "full", origin(key, "as_run"))  # that is how it came about
