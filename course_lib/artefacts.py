@@ -26,6 +26,7 @@ FOLDED = ("gn-s-1.0x", "gn-s-2.8x")  # of the `paper` recipe, seed 0
 FOLDERS = ("data/results", "data/logits", "data/weights")
 LARGEST_FILE, LARGEST_ALL = 6_000_000, 40_000_000  # bytes
 SAME_ANSWERS = 0.9  # share of test images; float16 breaks ties, in a network that has hardly learned many of them
+NOT_KEPT = "not_kept"  # in a result's conditions
 UNFINISHED = "data/cache/checkpoints"
 
 
@@ -33,16 +34,19 @@ def keep(run: Run, logits: Tensor, labels: Tensor, about: dict) -> list[Path]:
     """Store the artefacts that this finished run is kept for; returns what was written.
 
     A network whose numbers are too large for float16 (a diverged or hardly trained one) leaves none: no reason to
-    lose its result.
+    lose its result, which says so.
 
     Args:
         logits: (N, classes) for the test images after the last epoch; labels: (N,).
-        about: the run's result.
+        about: the run's result, before it is saved: what is too large is named in its ``conditions["not_kept"]``.
 
     Raises:
         CourseError: a file cannot be written.
     """
-    if not _leaves_logits(run) or not _fits(logits):
+    if not _leaves_logits(run):
+        return []
+    if not _fits(logits):
+        _leave_out(run, about, *(("logits", "weights") if _leaves_weights(run) else ("logits",)))
         return []
     experiment = run.experiment
     meta = {
@@ -66,21 +70,26 @@ def keep(run: Run, logits: Tensor, labels: Tensor, about: dict) -> list[Path]:
         folder = repo_path("data", "weights", run.profile.name)
         if all(_fits(value) for value in folded.state_dict().values()):
             written.append(save_weights(run.key, folded, meta | {"folded": True, "stored_as": "float16"}, folder))
+        else:
+            _leave_out(run, about, "weights")
     return written
 
 
 def wrong_with(run: Run, result: dict) -> str | None:
     """The first thing wrong with the artefacts that this finished run is kept for; None where all is well.
 
+    What the result says was not kept is not asked for; one that says nothing has everything.
+
     Args:
         result: the run's result, or its row of the frame.
     """
-    if not _leaves_logits(run):
+    not_kept = result.get("conditions", {}).get(NOT_KEPT, ())
+    if not _leaves_logits(run) or "logits" in not_kept:
         return None
     try:
         kept = results.load_logits(run.name, repo_path("data", "logits", run.profile.name))
         parts = {"logits": kept.meta}
-        if _leaves_weights(run):
+        if _leaves_weights(run) and "weights" not in not_kept:
             parts["weights"] = load_weights(run.key, repo_path("data", "weights", run.profile.name))[1]
     except (CheckpointError, ResultError) as error:
         return str(error)
@@ -93,6 +102,14 @@ def wrong_with(run: Run, result: dict) -> str | None:
     if answers.shape != predictions.shape or (answers == predictions).mean() < SAME_ANSWERS:
         return "its kept logits do not give its predictions: restore them or run it again"
     return None
+
+
+def _leave_out(run: Run, result: dict, *parts: str) -> None:
+    """Write down that ``parts`` are missing on purpose, else ``wrong_with`` would ask for them for ever."""
+    result.setdefault("conditions", {})[NOT_KEPT] = list(parts)
+    for part in parts:
+        name = f"{run.name}.npz" if part == "logits" else f"{run.key}.safetensors"
+        repo_path("data", part, run.profile.name, name).unlink(missing_ok=True)  # of an older training
 
 
 def _leaves_logits(run: Run) -> bool:

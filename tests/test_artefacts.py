@@ -50,8 +50,26 @@ def test_numbers_too_large_for_float16_cost_the_artefact_and_not_the_result(home
         return model
 
     monkeypatch.setattr(material, "create_model", loud)
-    assert study.work([Run("gn-s-1.3x", KEPT)]).failures == []
-    assert len(results.load_results()) == 1 and not (home / "data" / "logits").exists()
+    run = Run("gn-s-1.3x", KEPT)
+    assert study.work([run]).failures == []
+    [row] = results.load_results().to_dict("records")
+    assert not (home / "data" / "logits").exists()
+    assert artefacts.wrong_with(run, row) is None  # nor does `verify` ask for what was not kept on purpose
+    assert "no logits at" in artefacts.wrong_with(run, row | {"conditions": {}})
+
+
+def test_folded_weights_too_large_for_float16_are_not_asked_for_and_older_ones_go(home, monkeypatch):
+    run, older = Run("gn-s-1.0x", KEPT), home / "data" / "weights" / "laptop" / "gn-s-1.0x.safetensors"
+    older.parent.mkdir(parents=True)
+    older.write_bytes(b"of an older training")
+    loud = torch.nn.Linear(2, 2)
+    torch.nn.init.constant_(loud.bias, 1e6)
+    monkeypatch.setattr(material, "create_model", network)
+    monkeypatch.setattr(artefacts, "fold", lambda model: loud)
+    assert study.work([run]).failures == []
+    [row] = results.load_results().to_dict("records")
+    assert artefacts.wrong_with(run, row) is None and not older.exists()
+    assert "there are no weights" in artefacts.wrong_with(run, row | {"conditions": {}})
 
 
 def test_quick_runs_and_later_seeds_leave_none(home, monkeypatch):
