@@ -24,7 +24,7 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from course_lib.errors import ResultError
-from course_lib.experiments import EXPERIMENTS, TABLES, baseline_of, find
+from course_lib.experiments import EXPERIMENTS, TABLES, baseline_of, find, table_rows
 from course_lib.files import atomic_write, repo_path
 from course_lib.profiles import Profile
 from course_lib.recipes import CONTROL, RECIPES, control_keys, is_unshuffled, origin
@@ -74,15 +74,22 @@ def paper_table(n: int) -> pd.DataFrame:
 
     Raises:
         ValueError: there is no such table.
-        ResultError: the file cannot be read.
+        ResultError: the file cannot be read, or lacks a row or a column.
     """
     if n not in TITLES:
         raise ValueError(f"unknown table {n!r}: choose 1, 2, 3 or 4")
     path = repo_path("data", "paper", f"table{n}.csv")
+    texts, numbers = (*_labels(n), "note"), ("accuracy", "params_millions" if n == 1 else "delta")
+    types = dict.fromkeys(texts, str) | dict.fromkeys(numbers, float)
     try:
-        return pd.read_csv(path, index_col="key", dtype={"width": str, "note": str}).fillna({"width": "", "note": ""})
+        frame = pd.read_csv(path, index_col="key", dtype=types)
     except (OSError, ValueError) as error:
         raise ResultError(f"cannot read the paper's numbers in {path}: {error}") from error
+    rows = (row.key for row in table_rows(f"table{n}"))
+    lost = [name for name in types if name not in frame] + [key for key in rows if key not in frame.index]
+    if lost:
+        raise ResultError(f"{path} lacks {', '.join(lost)}: restore it")
+    return frame.fillna(dict.fromkeys(texts, ""))
 
 
 def table(n: int, results: pd.DataFrame, profile: str | Profile, recipe: str = "paper") -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 import base64
 import re
+import shutil
 import struct
 from html.parser import HTMLParser
 
@@ -88,6 +89,27 @@ def test_an_unknown_table_and_a_missing_csv_are_answered_in_one_line(tmp_path, m
     monkeypatch.setenv("COURSE_HOME", str(tmp_path))
     with pytest.raises(ResultError, match="table1.csv"):
         report.paper_table(1)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (",accuracy,", ",acc,", "lacks accuracy: restore it"),
+        ("gn-d<vgg13", "gn-d<vgg31", "lacks gn-d<vgg13: restore it"),
+        ("91.10", "91,10", "cannot read the paper's numbers"),
+        ("91.10", "9l.10", "cannot read the paper's numbers"),
+    ],
+)
+def test_a_csv_that_was_changed_is_answered_in_one_line(tmp_path, monkeypatch, old, new, words):
+    shutil.copytree(report.repo_path("data", "paper"), tmp_path / "data" / "paper")
+    path = tmp_path / "data" / "paper" / "table2.csv"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path))
+    with pytest.raises(ResultError) as caught:
+        report.paper_table(2)
+    said = str(caught.value)
+    assert str(path) in said and words in said and "\n" not in said
 
 
 # --- tables -----------------------------------------------------------------------------------------
