@@ -7,6 +7,7 @@ again elsewhere, from its checkpoint where the disk is shared.
 """
 
 import contextlib
+import functools
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -15,11 +16,13 @@ from pathlib import Path
 import course_lib
 from course_lib import artefacts, results, study
 from course_lib.errors import CourseError
+from course_lib.estimates import Estimates
 from course_lib.files import atomic_write, check_writable, repo_path
 from course_lib.locks import Held, run_lock
 from course_lib.material import is_trained, study_data
 from course_lib.plan import Run
-from course_lib.progress import Budget, LiveLine, OutOfTime
+from course_lib.profiles import Profile
+from course_lib.progress import Budget, LiveLine, OutOfTime, counted
 from course_lib.recipes import STUDENTS
 
 RETRIES = 3  # lives of a run whose worker dies
@@ -34,7 +37,7 @@ def work_on_cluster(
 
     Args:
         wanted: runs in order of value, see ``plan.queue``.
-        budget: a run is handed out with the time that is left; at its end, begun runs are saved.
+        budget: no run is handed out of which not one epoch is expected to fit; at its end, begun runs are saved.
         address: ``auto`` for the cluster this machine belongs to, or ``ray://host:port``.
         fresh: run the wanted ones again where they are in the store.
 
@@ -60,6 +63,7 @@ class _Dispatch:
         self.running: dict = {}  # the task's answer to come -> its run
         self.weights: dict = {}  # teacher -> its weights as a Ray object
         self.paused: set[Run] = set()
+        self.too_long: set[Run] = set()
         self.failed: dict[Run, str] = {}
 
     def hand_out(self) -> bool:
@@ -75,7 +79,9 @@ class _Dispatch:
         for run in study.ready(self.todo, self.failed):
             if run in busy or (blocked and run.seed != blocked.seed):
                 continue
-            if self._has_room(run):
+            if left < float("inf") and self._estimates[run.profile].of(run).epoch > left:
+                self.too_long.add(run)
+            elif self._has_room(run):
                 self._begin(run, left)
             else:
                 blocked = blocked or run
@@ -83,6 +89,13 @@ class _Dispatch:
             self.failed[blocked] = self._no_room(blocked)
             self.todo.remove(blocked)
         return bool(self.running)
+
+    @functools.cached_property
+    def _estimates(self) -> dict[Profile, Estimates]:
+        """What a run takes on a worker: as measured on this machine where both train on the same kind of device."""
+        kind, here = "cuda" if self.ray.cluster_resources().get("GPU") else "cpu", results.environment()["device"]
+        stored, device = results.load_results(skip_damaged=True), here if here.startswith(kind) else kind
+        return {profile: Estimates(profile, stored, device) for profile in {run.profile for run in self.todo}}
 
     def _has_room(self, run: Run) -> bool:
         """Whether the cluster has room for one more; counted here, as Ray's own count comes late."""
@@ -148,6 +161,9 @@ class _Dispatch:
 
     def end(self) -> study.Outcome:
         """What it came to."""
+        if self.too_long and self.budget.left > 0:
+            count = counted(len(self.too_long), "run")
+            self.live.say(f"{count} could begin, but no epoch fits into the time left")
         self.outcome.left = self.todo
         self.outcome.failures += [f"{run}: {reason}" for run, reason in self.failed.items()]
         return self.outcome

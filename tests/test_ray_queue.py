@@ -8,6 +8,7 @@ from tiny import runs
 
 from course_lib import plan, ray_cluster
 from course_lib.locks import Held
+from course_lib.plan import Run
 from course_lib.profiles import PROFILES
 from course_lib.progress import Budget
 
@@ -80,6 +81,22 @@ def test_a_cluster_without_room_is_said(monkeypatch):
     outcome = hand_out(Cluster(CPU=0), monkeypatch, runs("gn-s-1.0x"))
     [failure] = outcome.failures
     assert "needs 1 CPU and 0 GPU, and the whole cluster has 0 and 0" in failure
+
+
+def test_a_run_of_which_no_epoch_fits_into_the_time_left_is_not_begun(monkeypatch, capsys):
+    """GN-D on 10,000 images takes minutes an epoch on a CPU, a small student on twenty less than a second."""
+    cluster, [long, short] = Cluster(CPU=1), [*runs("gn-d", profile=PROFILES["laptop"]), *runs("gn-s-1.0x")]
+    monkeypatch.setattr(ray_cluster, "_connect", lambda address: cluster)
+    outcome = ray_cluster.work_on_cluster([long, short], Budget(0.5))
+    assert cluster.handed_out == [short] and outcome.left == [long] and outcome.failures == []
+    assert "1 run could begin, but no epoch fits into the time left" in capsys.readouterr().out
+
+
+def test_gpus_that_only_workers_have_are_not_taken_for_this_machines_cores(monkeypatch):
+    run = Run("gn-d", PROFILES["full"])
+    for resources, kind in (({"CPU": 1, "GPU": 1}, "cuda"), ({"CPU": 1}, "cpu")):
+        dispatch = ray_cluster._Dispatch(Cluster(**resources), [run], Budget(), False)
+        assert dispatch._estimates[run.profile].kind == kind
 
 
 def test_a_run_that_another_study_works_on_is_held_and_not_failed(monkeypatch):
