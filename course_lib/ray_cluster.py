@@ -119,7 +119,7 @@ class _Dispatch:
         is_begun = run.checkpoint.exists() and run not in self.again
         begun = self.ray.put(run.checkpoint.read_bytes()) if is_begun else None
         task = self.task.options(**share_of(run, self.ray.cluster_resources()))
-        self.running[task.remote(run, end, run in self.again, begun, *carried)] = run
+        self.running[task.remote(run, end, run in self.again, begun, self.news, *carried)] = run
         number = self.count - len(self.todo) + len(self.running)
         self.live.say(f"[{number}/{self.count}] {run} ({run.profile.label})")
 
@@ -129,9 +129,17 @@ class _Dispatch:
             self.weights[teacher] = self.ray.put(teacher.checkpoint.read_bytes())
         return self.weights[teacher]
 
+    @functools.cached_property
+    def news(self):
+        """The way of the workers' live lines to this process; made when the first run is begun."""
+        return _channel(self.ray)
+
     def take_in(self) -> None:
-        """Wait a moment for an answer, and store it."""
+        """Wait a moment for an answer, and store it; show what has been trained meanwhile."""
         done, _ = self.ray.wait(list(self.running), num_returns=1, timeout=1.0)
+        with contextlib.suppress(self.ray.exceptions.RayError):  # without the lines the study goes on
+            for line in self.news.get_nowait_batch(self.news.qsize()):
+                self.live.epoch(*line)
         for answer in done:
             run = self.running.pop(answer)
             try:
@@ -196,8 +204,29 @@ def _connect(address: str):
     return ray
 
 
+def _channel(ray):
+    """A queue on this machine, not on one that may be lost; it takes no core of those that train."""
+    from ray.util.queue import Queue
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
+
+
+class _DistantLine(LiveLine):
+    """The live line of a worker: what it would show, the process that handed out the run shows."""
+
+    def __init__(self, news):
+        super().__init__()
+        self.news = news
+
+    def epoch(self, run: str, row: dict, epochs: int, left: float) -> None:
+        with contextlib.suppress(Exception):  # a line that is lost costs no run
+            self.news.put((run, row, epochs, left))
+
+
 def _train_there(
-    run: Run, end: float | None, fresh: bool, begun: bytes | None, *weights: bytes
+    run: Run, end: float | None, fresh: bool, begun: bytes | None, news, *weights: bytes
 ) -> tuple[dict | None, bytes | None, object]:
     """On a worker: train ``run`` and answer with its result, its checkpoint and its test logits (N, classes).
 
@@ -206,6 +235,7 @@ def _train_there(
     Args:
         end: when the time is over, in seconds of ``time.time()``; the machines' clocks agree to a second or so.
         begun: the checkpoint to go on from, where there is one; weights: the teachers' checkpoints.
+        news: the queue that takes a live line after each epoch.
 
     Raises:
         Held: another study works on the run.
@@ -224,7 +254,7 @@ def _train_there(
         elif begun is not None and not run.checkpoint.exists():
             atomic_write(run.checkpoint, begun)
         try:
-            result, logits = study.train_run(run, budget, LiveLine())
+            result, logits = study.train_run(run, budget, _DistantLine(news))
         except OutOfTime:
             return None, run.checkpoint.read_bytes(), None
         return result, run.checkpoint.read_bytes(), logits.numpy()

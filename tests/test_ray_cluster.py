@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from tiny import TINY, runs, stored
 
-from course_lib import plan, ray_cluster, results
+from course_lib import plan, progress, ray_cluster, results
 from course_lib.errors import CourseError
 
 ray = pytest.importorskip("ray")
@@ -65,7 +65,8 @@ def kill_the_machine_of(stuck: str, log, cluster) -> None:
     cluster.remove_node(machine, allow_graceful=False)
 
 
-def test_a_machine_that_dies_costs_no_run_and_doubles_none(cluster, tmp_path, monkeypatch):
+def test_a_machine_that_dies_costs_no_run_and_doubles_none(cluster, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(progress, "QUIET_SECONDS", 0.0)
     saved, original = Counter(), results.save_result
     log, stuck = tmp_path / "log", "gn-s-1.3x.tiny.paper.seed0"
 
@@ -83,7 +84,8 @@ def test_a_machine_that_dies_costs_no_run_and_doubles_none(cluster, tmp_path, mo
     assert outcome.failures == [] and outcome.left == []
     lives = [line.split()[1] for line in log.read_text().splitlines() if line.startswith(stuck)]
     assert len(lives) == len(set(lives)) == 2  # it began twice, on two machines
-    everything = plan.with_teachers(wanted)
+    everything, shown = plan.with_teachers(wanted), capsys.readouterr().out
+    assert all(f"{run}: epoch {epoch}/2, test " in shown for run in everything for epoch in (1, 2))
     assert saved == Counter({run.name: 1 for run in everything})
     assert set(outcome.finished) == set(everything) and set(stored()) == {run.key for run in everything}
     taught = stored()["gn-s-1.0x<gn-s-2.8x"]

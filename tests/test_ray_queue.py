@@ -25,7 +25,7 @@ class Cluster:
 
     def __init__(self, answer=lambda run: ({}, None, None), **resources):
         self.answer, self.resources, self.handed_out = answer, resources, []
-        self.exceptions = SimpleNamespace(RayTaskError=self.RemoteError)
+        self.exceptions = SimpleNamespace(RayTaskError=self.RemoteError, RayError=self.RemoteError)
 
     def remote(self, **_):
         return lambda function: self
@@ -53,9 +53,19 @@ class Cluster:
         return result
 
 
+class News(list):
+    """The queue of live lines."""
+
+    put, qsize = list.append, list.__len__
+
+    def get_nowait_batch(self, count):
+        return [self.pop(0) for _ in range(count)]
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_HOME", str(tmp_path))
+    monkeypatch.setattr(ray_cluster, "_channel", lambda ray: News())
     monkeypatch.setattr(ray_cluster._Dispatch, "_weights_of", lambda self, teacher: b"")
     monkeypatch.setattr(ray_cluster, "_store", lambda run, result, *_, **__: result is not None)
     return tmp_path
@@ -109,7 +119,7 @@ def test_a_run_that_another_study_works_on_is_held_and_not_failed(monkeypatch):
 
 def test_a_run_that_begins_again_after_the_end_of_the_time_does_nothing(monkeypatch):
     [run] = runs("gn-s-1.0x")
-    assert ray_cluster._train_there(run, time.time() - 1, False, None) == (None, None, None)
+    assert ray_cluster._train_there(run, time.time() - 1, False, None, News()) == (None, None, None)
     assert not run.checkpoint.exists()
     ends = []
     monkeypatch.setattr(Cluster, "begin", lambda self, run, end, *_: ends.append(end) or (run.name, run))
@@ -132,11 +142,27 @@ def test_the_weights_that_were_sent_count_and_not_older_ones(monkeypatch):
 
     monkeypatch.setattr(ray_cluster.study, "train_run", train_run)
     with pytest.raises(ValueError, match="enough"):
-        ray_cluster._train_there(student, None, False, None, b"sent")
+        ray_cluster._train_there(student, None, False, None, News(), b"sent")
     changed = teacher.checkpoint.stat().st_mtime_ns
     with pytest.raises(ValueError, match="enough"):
-        ray_cluster._train_there(student, None, False, None, b"sent")
+        ray_cluster._train_there(student, None, False, None, News(), b"sent")
     assert seen == [b"sent", b"sent"] and teacher.checkpoint.stat().st_mtime_ns == changed
+
+
+def test_the_live_line_of_a_worker_is_shown_here_and_a_lost_one_costs_nothing(monkeypatch, capsys):
+    row = {"epoch": 1, "seconds": 2.0, "test_accuracy": 31.5, "images_per_second": 1234.5}
+
+    def begin(self, run, end, again, begun, news, *_):
+        ray_cluster._DistantLine(news).epoch(str(run), row, 3, 60.0)
+        return run.name, run
+
+    monkeypatch.setattr(Cluster, "begin", begin)
+    hand_out(Cluster(CPU=1), monkeypatch, runs("gn-s-1.0x"))
+    words = "gn-s-1.0x, seed 0: epoch 1/3, test 31.50 %, 1,234 images/s, 4 s to go (60 s of the budget left)"
+    assert words in capsys.readouterr().out.splitlines()
+    monkeypatch.setattr(News, "put", None)
+    monkeypatch.setattr(News, "qsize", lambda self: (_ for _ in ()).throw(Cluster.RemoteError("the queue is gone")))
+    assert hand_out(Cluster(CPU=1), monkeypatch, runs("gn-s-1.3x")).failures == []
 
 
 def test_a_worker_says_which_code_it_runs():
