@@ -9,6 +9,7 @@ again elsewhere, from its checkpoint where the disk is shared.
 import contextlib
 import functools
 import os
+import socket
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -26,6 +27,7 @@ from course_lib.progress import Budget, LiveLine, OutOfTime, counted
 from course_lib.recipes import STUDENTS
 
 RETRIES = 3  # lives of a run whose worker dies
+CONNECT_SECONDS = 5.0  # a head that is there answers at once
 HAND_OVER_SECONDS = 60.0  # how long a retried run waits for the lock of a worker that is about to be dead
 ENVIRONMENT = ("COURSE_HOME", "COURSE_DATA", "COURSE_REVISION", "OMP_NUM_THREADS")
 
@@ -38,7 +40,7 @@ def work_on_cluster(
     Args:
         wanted: runs in order of value, see ``plan.queue``.
         budget: no run is handed out of which not one epoch is expected to fit; at its end, begun runs are saved.
-        address: ``auto`` for the cluster this machine belongs to, or ``ray://host:port``.
+        address: ``auto`` for the cluster this machine belongs to, or ``host:port`` of its head.
         fresh: run the wanted ones again where they are in the store.
 
     Raises:
@@ -193,15 +195,35 @@ def _connect(address: str):
         raise CourseError("Ray is not installed: python -m pip install -e '.[ray]'") from error
     if ray.is_initialized():
         return ray
+    _check_address(address)
     # Workers find the course where it lies here, and the data where they are named here.
     place = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
     place["PYTHONPATH"] = str(Path(course_lib.__file__).resolve().parent.parent)
     try:
         ray.init(address=address, runtime_env={"env_vars": place}, log_to_driver=False)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        words = str(error).splitlines()[0]
-        raise CourseError(f"no Ray cluster at {address!r} ({words}): start one with `ray start --head`") from error
+        raise _no_cluster(address, error) from error
     return ray
+
+
+def _check_address(address: str) -> None:
+    """Raise CourseError where nothing listens at ``host:port``: Ray itself would go on trying for minutes."""
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS") or address  # as Ray reads it
+    if "://" in address:  # Ray's client, which the [ray] extra does without
+        raise CourseError(f"cannot use {address}: join the cluster with `ray start` and say --ray auto")
+    host, _, port = address.rpartition(":")
+    if not host:
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+    except (OSError, ValueError, OverflowError) as error:  # no number or one too large, too
+        raise _no_cluster(address, error) from error
+
+
+def _no_cluster(address: str, error: Exception) -> CourseError:
+    words = str(error).splitlines()[0]
+    return CourseError(f"no Ray cluster at {address!r} ({words}): start one with `ray start --head`")
 
 
 def _channel(ray):

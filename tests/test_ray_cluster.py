@@ -112,8 +112,11 @@ def test_shares_of_a_gpu():
     assert ray_cluster.share_of(teacher, none) == {"num_cpus": 1, "num_gpus": 0}
 
 
-def test_no_cluster_is_one_line(monkeypatch):
+@pytest.mark.parametrize("address", ["auto", "127.0.0.1:1"])
+def test_no_cluster_is_one_line(monkeypatch, address):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    with pytest.raises(CourseError, match="no Ray cluster at 'auto' .*: start one with `ray start --head`") as caught:
-        ray_cluster.work_on_cluster([], address="auto")
+    with pytest.raises(
+        CourseError, match=f"no Ray cluster at '{address}' .*: start one with `ray start --head`"
+    ) as caught:
+        ray_cluster.work_on_cluster([], address=address)
     assert "\n" not in str(caught.value)

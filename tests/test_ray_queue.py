@@ -1,5 +1,7 @@
 """How the queue is handed to a cluster, on a made-up one: this needs no Ray."""
 
+import re
+import socket
 import time
 from types import SimpleNamespace
 
@@ -7,6 +9,7 @@ import pytest
 from tiny import runs
 
 from course_lib import plan, ray_cluster
+from course_lib.errors import CourseError
 from course_lib.locks import Held
 from course_lib.plan import Run
 from course_lib.profiles import PROFILES
@@ -167,3 +170,30 @@ def test_the_live_line_of_a_worker_is_shown_here_and_a_lost_one_costs_nothing(mo
 
 def test_a_worker_says_which_code_it_runs():
     assert "COURSE_REVISION" in ray_cluster.ENVIRONMENT
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("ray://head:10001", "cannot use ray://head:10001: join the cluster with `ray start` and say --ray auto"),
+        ("127.0.0.1:1", "no Ray cluster at '127.0.0.1:1' (.*refused): start one with `ray start --head`"),
+        ("[::1]:6379x", "no Ray cluster at '[::1]:6379x' (.*): start one"),
+        ("localhost:99999", "no Ray cluster at 'localhost:99999' (.*): start one"),
+    ],
+)
+def test_an_address_at_which_nobody_listens_is_refused_at_once(monkeypatch, address, words):
+    pattern = re.escape(words).replace(re.escape(".*"), ".*")
+    began = time.monotonic()
+    for named in (address, "auto"):
+        with pytest.raises(CourseError, match=pattern) as caught:
+            ray_cluster._check_address(named)
+        assert "\n" not in str(caught.value)
+        monkeypatch.setenv("RAY_ADDRESS", address)  # where Ray looks first
+    assert time.monotonic() - began < 2 * ray_cluster.CONNECT_SECONDS
+
+
+def test_an_address_at_which_somebody_listens_is_left_to_ray(monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    ray_cluster._check_address("auto")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ray_cluster._check_address(f"127.0.0.1:{server.getsockname()[1]}")
