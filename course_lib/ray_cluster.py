@@ -26,7 +26,7 @@ from course_lib.profiles import Profile
 from course_lib.progress import Budget, LiveLine, OutOfTime, counted
 from course_lib.recipes import STUDENTS
 
-RETRIES = 3  # lives of a run whose worker dies
+LIVES = 3  # how often a run is begun whose worker dies
 CONNECT_SECONDS = 5.0  # a head that is there answers at once
 HAND_OVER_SECONDS = 60.0  # how long a retried run waits for the lock of a worker that is about to be dead
 ENVIRONMENT = ("COURSE_HOME", "COURSE_DATA", "COURSE_REVISION", "OMP_NUM_THREADS")
@@ -61,7 +61,7 @@ class _Dispatch:
         self.again = set(wanted) if fresh else set()
         self.todo = study.to_do(wanted, self.again, self.outcome.failures)
         self.count = len(self.todo)
-        self.task = ray.remote(max_retries=RETRIES)(_train_there)
+        self.task = ray.remote(max_retries=LIVES - 1)(_train_there)
         self.running: dict = {}  # the task's answer to come -> its run
         self.weights: dict = {}  # teacher -> its weights as a Ray object
         self.paused: set[Run] = set()

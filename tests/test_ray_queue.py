@@ -30,7 +30,8 @@ class Cluster:
         self.answer, self.resources, self.handed_out = answer, resources, []
         self.exceptions = SimpleNamespace(RayTaskError=self.RemoteError, RayError=self.RemoteError)
 
-    def remote(self, **_):
+    def remote(self, max_retries):
+        self.max_retries = max_retries
         return lambda function: self
 
     def options(self, **_):
@@ -166,6 +167,12 @@ def test_the_live_line_of_a_worker_is_shown_here_and_a_lost_one_costs_nothing(mo
     monkeypatch.setattr(News, "put", None)
     monkeypatch.setattr(News, "qsize", lambda self: (_ for _ in ()).throw(Cluster.RemoteError("the queue is gone")))
     assert hand_out(Cluster(CPU=1), monkeypatch, runs("gn-s-1.3x")).failures == []
+
+
+def test_a_run_has_as_many_lives_as_are_written_down(monkeypatch):
+    cluster = Cluster(CPU=1)
+    hand_out(cluster, monkeypatch, runs("gn-s-1.0x"))
+    assert cluster.max_retries + 1 == ray_cluster.LIVES  # Ray counts those after the first
 
 
 def test_a_worker_says_which_code_it_runs():
