@@ -3,9 +3,10 @@
 ``paper``     as the paper writes it (PROTOCOL.md, 3): shuffled. It names neither temperature nor alpha; the values of
               the authors' published scripts stand in.
 ``as_run``    as the published scripts had it, row by row (PROTOCOL.md, 4): the rows below without shuffling, the
-              EfficientNetV2 teacher shown scraps. Two things are not as it was: an assistant hands on its last epoch,
-              not its best, which would be chosen by the test images (PROTOCOL.md, 4.7); and the scraps, a seventh of
-              each side of the picture at 224, go to a teacher trained at AFFORDABLE_SIZE unless it is fine-tuned.
+              EfficientNetV2 teacher shown scraps. Not as it was: an assistant hands on its last epoch, not its best,
+              which would be chosen by the test images (PROTOCOL.md, 4.7); the scraps, a seventh of each side of the
+              picture at 224, go to a teacher trained at AFFORDABLE_SIZE unless it is fine-tuned; the teachers are
+              trained here, not taken from a zoo; the schedule takes no extra step after each epoch (4.10).
 ``repaired``  the same with the two weak points mended: shuffled, softened, the teacher shown the whole picture.
 ``unshuffled``  no recipe of anybody's, but the control that ``as_run`` lacks: its baselines without shuffling.
 
