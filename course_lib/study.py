@@ -127,7 +127,7 @@ class _Shift:
 
     def attempt(self, run: Run) -> bool:
         """Bring ``run`` to its end; False where it cannot be begun now, and the next one is to be tried."""
-        if self.budget.left < float("inf") and not self.budget.holds(self.estimates[run.profile].of(run).epoch):
+        if not self.holds_epoch(run):
             self.too_long.add(run)
             return False
         try:
@@ -153,6 +153,12 @@ class _Shift:
             self.live.say(f"FAILED {run}: {self.failed[run]}")
         return True
 
+    def holds_epoch(self, run: Run) -> bool:
+        """Whether the budget holds the run's next epoch; one that lacks nothing but its result needs none."""
+        if self.budget.left == float("inf") or (run not in self.again and is_trained(run)):
+            return True
+        return self.budget.holds(self.estimates[run.profile].of(run).epoch)
+
     def may_wait(self) -> bool:
         """Whether to look again in a moment: other processes work on teachers of what is left, or on runs of ours.
 
@@ -176,24 +182,35 @@ class _Shift:
 
 
 def to_do(wanted: Iterable[Run], again: set[Run] | None = None, damaged: list[str] | None = None) -> list[Run]:
-    """What has to run, teachers first, so that every ``wanted`` run has a result.
+    """What has to run, teachers first, so that every ``wanted`` run has a result, and its trained teachers have theirs.
 
     Args:
         again: runs that are repeated though they are in the store.
         damaged: gets one line for each stored result that is not sound, or is of other first weights than asked for;
             such a run is not repeated unasked.
     """
-    again, students = again or set(), []
+    wanted, again, students = list(wanted), again or set(), set()
     for run in wanted:
         if run in again or not run.result.exists():
-            students.append(run)
+            students.add(run)
             continue
         try:
             check_origin(run, results.read_result(run.result))
         except CourseError as error:
             if damaged is not None:
                 damaged.append(f"{run}: {error}")
-    return [run for run in with_teachers(students) if run in students or not is_trained(run)]
+    needed = set(with_teachers(students))
+    return [run for run in with_teachers(wanted) if run in students or _is_lacking(run, is_needed=run in needed)]
+
+
+def _is_lacking(teacher: Run, *, is_needed: bool) -> bool:
+    """Whether a teacher has to run: its weights are needed, or its training ended and left no result (kill, full disk).
+
+    One that nobody needs any more is not trained for its result alone.
+    """
+    if is_needed:
+        return not (teacher.result.exists() and is_trained(teacher))
+    return not teacher.result.exists() and is_trained(teacher)
 
 
 def ready(todo: list[Run], failed: dict[Run, str]) -> list[Run]:
@@ -329,7 +346,9 @@ def listing(wanted: Iterable[Run]) -> list[str]:
         estimate, done = estimates[run.profile].of(run), epochs_done(run) if run in todo else 0
         left = max(0.0, estimate.run - done * estimate.epoch)
         rest += left if run in todo else 0.0
-        needed = f"about {in_words(left)} ({estimate.source})"
+        needed = (
+            f"about {in_words(left)} ({estimate.source})" if done < settings_of(run).epochs else "only to be stored"
+        )
         words = f"{state:<8}{run}: {problem or needed}"
         if result:
             words = f"{state:<8}{run}: {result['last_accuracy']:.2f} % after {in_words(result['wall_seconds'])}"

@@ -288,6 +288,43 @@ def test_a_disk_that_fills_up_loses_nothing_that_was_finished(monkeypatch):
     assert set(stored()) == {"gn-s-1.0x", "gn-s-1.3x"} and steps == []
 
 
+def test_a_trained_teacher_whose_result_was_not_stored_gets_it(monkeypatch):
+    teacher, student = plan.with_teachers(runs("gn-s-1.0x<resnet18"))
+
+    def full(result):
+        raise CourseError("No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(results, "save_result", full)
+        assert study.work([student]).finished == []
+    assert material.is_trained(teacher) and study.to_do([student]) == [teacher, student]
+    line, _, total = study.listing([student])[1:]
+    assert line == "begun   resnet18, seed 0: only to be stored, 1 epoch done" and "1 begun, 1 missing" in total
+    seen = count_epochs(monkeypatch)
+    assert study.work([student]).finished == [teacher, student]
+    assert set(stored()) == {"resnet18", "gn-s-1.0x<resnet18"} and len(seen) == 1  # the student's
+
+
+def test_a_trained_teacher_gets_its_result_though_its_student_is_done_and_no_epoch_fits(monkeypatch):
+    study.run(["gn-s-1.0x<resnet18"], profile=TINY)
+    teacher, student = plan.with_teachers(runs("gn-s-1.0x<resnet18"))
+    teacher.result.unlink()
+    monkeypatch.setattr(study, "_estimates", lambda todo: {TINY: FixedEstimate(1e9)})
+    assert study.work([student], Budget(1.0)).finished == [teacher] and set(stored()) == {teacher.key, student.key}
+    teacher.result.unlink()
+    teacher.checkpoint.unlink()
+    assert study.to_do([student]) == []  # nobody needs it
+
+
+def count_epochs(monkeypatch) -> list:
+    """Gets an entry for each epoch that is trained from now on."""
+    import course_lib.train as training
+
+    seen, original = [], training.train_epoch
+    monkeypatch.setattr(training, "train_epoch", lambda *args, **rest: seen.append(1) or original(*args, **rest))
+    return seen
+
+
 def test_a_torn_result_is_named_and_left_as_it_is(monkeypatch):
     study.run(["gn-s-1.0x"], profile=TINY)
     [torn] = runs("gn-s-1.0x")
