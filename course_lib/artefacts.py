@@ -4,6 +4,7 @@ They are small on purpose and checked to be so: ``data/logits/<profile>/<run>.np
 ``data/weights/<profile>/<key>.safetensors`` (folded, float16). Checkpoints stay in ``data/cache``, out of git.
 """
 
+import hashlib
 import io
 import tarfile
 from collections.abc import Iterable
@@ -150,8 +151,9 @@ def pack(target: Path, megabytes: float = 15.0) -> list[str]:
     A begun student takes its teachers' weights along: trained again elsewhere, they would be another teacher in the
     middle of its training.
 
-    New is every result that was not accepted yet, with its artefacts: what is accepted is in the repository. Unpacked
-    with ``tar xf`` in the course's folder elsewhere, the study goes on there where it stopped here.
+    New is every result that is not byte for byte the accepted one of its run, with its artefacts: what is accepted is
+    in the repository. Unpacked with ``tar xf`` in the course's folder elsewhere, the study goes on there where it
+    stopped here.
 
     Args:
         megabytes: the size that the checkpoints may bring the file to; the smallest go first.
@@ -206,9 +208,14 @@ def _size(paths: Iterable[Path]) -> int:
 
 
 def _new_files() -> list[Path]:
-    """The results of runs that were not accepted yet, and their artefacts; nothing that no run of the study made."""
-    known = results.accepted()
-    return [path for path in kept_files() if path.parent.name in PROFILES and _run_of(path) not in known]
+    """The results that were not accepted as they are, and their artefacts; nothing that no run of the study made."""
+    kept, accepted = [path for path in kept_files() if path.parent.name in PROFILES], results.accepted()
+    known = {path.stem for path in kept if path.suffix == ".json" and accepted.get(path.stem) == _sha256(path)}
+    return [path for path in kept if _run_of(path) not in known]
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _run_of(path: Path) -> str:
