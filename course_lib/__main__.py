@@ -119,6 +119,9 @@ def study(options: argparse.Namespace) -> int:
         return pack(options.pack, options.megabytes)
     if options.ray:
         _refuse(options, "--ray", "workers")
+    if options.fresh:  # each call would begin again what the last one had begun
+        advice = "delete the results and checkpoints that are to be made again, then run without --fresh"
+        _refuse(options, "--fresh", "minutes", instead=advice)
     if options.keys and options.only:
         raise ValueError("name experiments or --only TABLE, not both")
     if options.workers < 1 or (options.seeds is not None and options.seeds < 1):
@@ -156,13 +159,17 @@ def study(options: argparse.Namespace) -> int:
     return 1 if outcome.failures else 0
 
 
-def _refuse(options: argparse.Namespace, name: str, *others: str) -> None:
-    """Raise ValueError for the first of ``others`` that was given too, which ``name`` would drop in silence."""
+def _refuse(options: argparse.Namespace, name: str, *others: str, instead: str = "") -> None:
+    """Raise ValueError for the first of ``others`` that was given too, which would not do what it says beside ``name``.
+
+    Args:
+        instead: what to do, where that is not plain.
+    """
     nothing = parser().parse_args(["study"])
     for other in others:
         if getattr(options, other) != getattr(nothing, other):
             said = "a choice of experiments" if other == "keys" else f"--{other}"
-            raise ValueError(f"{name} and {said} do not go together")
+            raise ValueError(f"{name} and {said} do not go together{instead and ': '}{instead}")
 
 
 def pack(target: str, megabytes: float) -> int:

@@ -25,6 +25,7 @@ def own_environment(monkeypatch):
         (["study", "--seeds", "0"], "from 1 on"),
         (["study", "--pack", "parcel.tar", "--megabytes", "0"], "--megabytes takes a number above 0"),
         (["study", "--ray", "auto", "--workers", "4"], "--ray and --workers do not go together"),
+        (["study", "--fresh", "--minutes", "5"], "do not go together: delete the results and checkpoints"),
         (["study", "--pack", "parcel.tar", "--minutes", "5"], "--pack and --minutes do not go together"),
         (["study", "gn-d", "--pack", "parcel.tar"], "--pack and a choice of experiments do not go together"),
     ],
