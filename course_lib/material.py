@@ -72,17 +72,27 @@ def first_weights(result: dict) -> str:
     return result.get("conditions", {}).get("initial_weights", FROM_SCRATCH)
 
 
-def check_origin(run: Run, result: dict) -> None:
-    """Raise CourseError where one of the run and its stored ``result`` is fine-tuned and the other is not.
+def weights_of_teachers(result: dict) -> dict[str, str]:
+    """The first weights of each teacher, by its run's name, as a stored result (or its row of the frame) tells them."""
+    told = result.get("conditions", {}).get("teachers", ())
+    return {teacher["run"]: teacher.get("initial_weights", FROM_SCRATCH) for teacher in told}
 
-    ``--pretrained`` is no part of a run's name, so one store holds EfficientNetV2-S in one of its two forms.
+
+def check_origin(run: Run, result: dict) -> None:
+    """Raise CourseError where the run and its stored ``result`` differ in what is fine-tuned: itself, or a teacher.
+
+    ``--pretrained`` is no part of a run's name, so one store holds EfficientNetV2-S and its students in one of the two
+    forms.
     """
-    stored = first_weights(result)
-    if (stored == IMAGENET) != is_fine_tuned(run):
-        raise CourseError(
-            f"{run.result} is of a network trained from {stored}, not from {initial_weights(run)}: "
-            f"{'leave out' if run.pretrained else 'add'} --pretrained, or delete it and {run.checkpoint}"
-        )
+    of_teachers = weights_of_teachers(result)
+    for network in (run, *run.teachers):
+        stored = first_weights(result) if network is run else of_teachers.get(network.name, FROM_SCRATCH)
+        if (stored == IMAGENET) != is_fine_tuned(network):
+            raise CourseError(
+                f"{run.result} is of a network {'' if network is run else f'whose teacher {network.key} was '}"
+                f"trained from {stored}, not from {initial_weights(network)}: "
+                f"{'leave out' if run.pretrained else 'add'} --pretrained, or delete it and {run.checkpoint}"
+            )
 
 
 def imagenet_weights() -> dict:

@@ -391,6 +391,19 @@ def test_a_teacher_of_the_other_first_weights_is_no_teacher(monkeypatch, pretrai
     assert ("ImageNet" in told["initial_weights"].replace("IMAGENET", "ImageNet")) == pretrained
 
 
+@pytest.mark.parametrize("pretrained", [True, False])
+def test_a_student_of_the_other_teacher_is_not_done(monkeypatch, pretrained):
+    monkeypatch.setattr(material, "imagenet_weights", dict)
+    key = "gn-s-2.8x<efficientnetv2_s"
+    before, now = (Run(key, TINY, pretrained=flag) for flag in (not pretrained, pretrained))
+    assert study.work([before]).failures == [] == study.work([before]).failures
+    seen, outcome = trained(monkeypatch), study.work([now])
+    [failure] = outcome.failures
+    advice = "leave out --pretrained" if pretrained else "add --pretrained"
+    assert "whose teacher efficientnetv2_s was trained from" in failure and advice in failure and "\n" not in failure
+    assert outcome.finished == [] == seen and study.listing([now])[-2].startswith("damaged")
+
+
 def test_a_torn_checkpoint_is_one_line_and_stops_only_its_own_run():
     [torn, _] = wanted = runs("gn-s-1.0x", "gn-s-1.3x")
     torn.checkpoint.parent.mkdir(parents=True)
