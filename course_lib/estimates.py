@@ -1,15 +1,19 @@
-"""How long a run will take: measured where one like it is in the store, else by a model of what its networks cost."""
+"""How long a run will take: by its own epochs where it is begun, else measured where one like it is in the store, else
+by a model of what its networks cost.
+"""
 
 import functools
 import statistics
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from course_lib.material import has_imagenet_weights
 from course_lib.plan import Run, settings_of
 from course_lib.profiles import Profile
-from course_lib.recipes import STUDENTS, fed_size
+from course_lib.recipes import BIG_PICTURE, STUDENTS, fed_size, teacher_sees_scraps
 
 
 class Speed(NamedTuple):
@@ -28,7 +32,9 @@ BACKWARD = 3.0  # forward and backward together, in forward passes
 
 
 class Estimate(NamedTuple):
-    """``epoch`` and ``run`` in seconds, evaluation included; ``source`` is ``measured on DEVICE`` or ``model``."""
+    """``epoch`` and ``run`` in seconds, evaluation included, and how they are known: ``source`` is ``its own epochs``,
+    ``measured on DEVICE`` or ``model``.
+    """
 
     epoch: float
     run: float
@@ -48,17 +54,29 @@ class Estimates:
     def __init__(self, profile: Profile, stored: pd.DataFrame, device: str):
         self.profile, self.device, self.kind = profile, device, device.split(",")[0]
         alike = stored[(stored["profile"] == profile.name) & (stored["device"] == device)]
-        # The lower quartile, not the mean: a laptop that slept or shared its cores says nothing of the next run.
-        epochs = alike["history"].map(lambda history: np.quantile([row["seconds"] for row in history], 0.25))
-        self.measured: dict[str, float] = epochs.astype(float).groupby(alike["key"]).median().to_dict()
+        epochs: dict[Run, list[float]] = {}
+        for row in alike.to_dict("records"):
+            work = _work(row["key"], profile, row["recipe"], has_imagenet_weights(row))
+            epochs.setdefault(work, []).append(_typical([epoch["seconds"] for epoch in row["history"]]))
+        self.measured = {work: statistics.median(seconds) for work, seconds in epochs.items()}
 
-    def of(self, run: Run) -> Estimate:
-        """Seconds for an epoch and for all epochs of ``run``."""
-        epochs = settings_of(run).epochs
-        if run.key in self.measured:
-            return Estimate(self.measured[run.key], epochs * self.measured[run.key], f"measured on {self.device}")
-        epoch = sum(self.corrections[part] * seconds for part, seconds in _parts(run, self.kind).items())
-        return Estimate(epoch, epochs * epoch, "model")
+    def of(self, run: Run, own: Sequence[float] = ()) -> Estimate:
+        """Seconds for an epoch and for all epochs of ``run``.
+
+        Args:
+            own: the seconds of the epochs that it has behind it already.
+        """
+        epoch, source = self._epoch(run, own)
+        return Estimate(epoch, settings_of(run).epochs * epoch, source)
+
+    def _epoch(self, run: Run, own: Sequence[float]) -> tuple[float, str]:
+        """Seconds of an epoch, and how they are known."""
+        if own:
+            return _typical(own), "its own epochs"
+        measured = self.measured.get(_work_of(run))
+        if measured is not None:
+            return measured, f"measured on {self.device}"
+        return sum(self.corrections[part] * seconds for part, seconds in _parts(run, self.kind).items()), "model"
 
     @functools.cached_property
     def corrections(self) -> dict[str, float]:
@@ -67,16 +85,29 @@ class Estimates:
         A kind of which nothing was measured alone gets what all measured runs say; 1 where there is none.
         """
         ratios: dict[str, list[float]] = {"ghost": [], "dense": [], "mixed": []}
-        for key, seconds in self.measured.items():
-            parts = _parts(Run(key, self.profile), self.kind)
+        for run, seconds in self.measured.items():
+            parts = _parts(run, self.kind)
             ratios[next(iter(parts)) if len(parts) == 1 else "mixed"].append(seconds / sum(parts.values()))
         every = [ratio for kind in ratios.values() for ratio in kind] or [1.0]
         return {part: statistics.median(ratios[part] or every) for part in ("ghost", "dense")}
 
 
-def model_seconds(run: Run, device: str) -> float:
-    """Seconds of one epoch by the networks' costs, on a ``cpu`` or ``cuda``."""
-    return sum(_parts(run, device).values())
+def _typical(seconds: Sequence[float]) -> float:
+    """The lower quartile, not the mean: a laptop that slept or shared its cores says nothing of the next epoch."""
+    return float(np.quantile(seconds, 0.25))
+
+
+def _work_of(run: Run) -> Run:
+    """The run that stands for all that do the same work as ``run``."""
+    networks = (run, *run.teachers)
+    is_fine_tuned = run.pretrained and any(network.experiment.student == BIG_PICTURE for network in networks)
+    return _work(run.key, run.profile, run.recipe, is_fine_tuned)
+
+
+def _work(key: str, profile: Profile, recipe: str, is_fine_tuned: bool) -> Run:
+    """Seeds do the same work, and so do recipes, but where the teacher is shown scraps: those are small pictures."""
+    recipe = "as_run" if teacher_sees_scraps(key, recipe) else "paper"
+    return Run(key, profile, recipe, pretrained=is_fine_tuned)
 
 
 def _parts(run: Run, device: str) -> dict[str, float]:

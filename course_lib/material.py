@@ -95,6 +95,11 @@ def check_origin(run: Run, result: dict) -> None:
             )
 
 
+def has_imagenet_weights(result: dict) -> bool:
+    """Whether the network of a stored result (or its row of the frame), or a teacher of it, was fine-tuned."""
+    return IMAGENET in (first_weights(result), *weights_of_teachers(result).values())
+
+
 def imagenet_weights() -> dict:
     """torchvision's weights of EfficientNetV2-S, downloaded once and checked against the SHA-256 in their name.
 
@@ -136,21 +141,26 @@ def is_trained(run: Run) -> bool:
 
 def epochs_done(run: Run) -> int:
     """How many epochs the run's checkpoint holds; 0 where there is none that can be read and is of its settings."""
+    return len(epoch_seconds(run))
+
+
+def epoch_seconds(run: Run) -> tuple[float, ...]:
+    """How long each epoch took that the run's checkpoint holds; () where there is none of its settings."""
     try:
-        recipe, epochs = _seen(run.checkpoint, run.checkpoint.stat().st_mtime_ns)
+        recipe, seconds = _seen(run.checkpoint, run.checkpoint.stat().st_mtime_ns)
     except OSError:
-        return 0
-    return epochs if recipe == dataclasses.asdict(settings_of(run)) else 0
+        return ()
+    return seconds if recipe == dataclasses.asdict(settings_of(run)) else ()
 
 
 @functools.lru_cache(maxsize=1024)
-def _seen(path: Path, changed: int) -> tuple[dict, int]:
-    """Settings and epochs of a checkpoint, read once as long as the file does not change; ({}, 0) where damaged."""
+def _seen(path: Path, changed: int) -> tuple[dict, tuple[float, ...]]:
+    """Settings and epochs' seconds of a checkpoint, read once as long as the file stays; ({}, ()) where damaged."""
     try:
         state = read_checkpoint(path)
     except CourseError:
-        return {}, 0
-    return state["recipe"], len(state["history"])
+        return {}, ()
+    return state["recipe"], tuple(row["seconds"] for row in state["history"])
 
 
 def load_teacher(run: Run, num_classes: int = 10) -> Teacher:

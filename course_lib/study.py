@@ -14,11 +14,12 @@ from torch import Tensor
 from course_lib import artefacts, plan, results
 from course_lib.engine import choose_engine
 from course_lib.errors import CourseError
-from course_lib.estimates import Estimates
+from course_lib.estimates import Estimate, Estimates
 from course_lib.files import check_writable, remove_leftovers, repo_path
 from course_lib.locks import Held, is_held, run_lock
 from course_lib.material import (
     check_origin,
+    epoch_seconds,
     epochs_done,
     initial_weights,
     is_trained,
@@ -157,7 +158,7 @@ class _Shift:
         """Whether the budget holds the run's next epoch; one that lacks nothing but its result needs none."""
         if self.budget.left == float("inf") or (run not in self.again and is_trained(run)):
             return True
-        return self.budget.holds(self.estimates[run.profile].of(run).epoch)
+        return self.budget.holds(self.estimates[run.profile].of(run, epoch_seconds(run)).epoch)
 
     def may_wait(self) -> bool:
         """Whether to look again in a moment: other processes work on teachers of what is left, or on runs of ours.
@@ -343,24 +344,29 @@ def listing(wanted: Iterable[Run]) -> list[str]:
     for run in wanted:
         state, result, problem = _state(run, run in todo)
         counts[state] = counts.get(state, 0) + 1
-        estimate, done = estimates[run.profile].of(run), epochs_done(run) if run in todo else 0
-        left = max(0.0, estimate.run - done * estimate.epoch)
+        own = epoch_seconds(run) if run in todo else ()
+        needed, left = _needed(run, estimates[run.profile].of(run, own), len(own))
         rest += left if run in todo else 0.0
-        needed = (
-            f"about {in_words(left)} ({estimate.source})" if done < settings_of(run).epochs else "only to be stored"
-        )
         words = f"{state:<8}{run}: {problem or needed}"
         if result:
             words = f"{state:<8}{run}: {result['last_accuracy']:.2f} % after {in_words(result['wall_seconds'])}"
             words += f"; its weights are gone, trained again in {needed}" if run in todo else ""
-        if done:
-            words += f", {counted(done, 'epoch')} done"
+        if own:
+            words += f", {counted(len(own), 'epoch')} done"
         if run.teachers:
             words += f"; needs {', '.join(str(teacher) for teacher in run.teachers)}"
         lines.append(words)
     numbers = ", ".join(f"{count} {state}" for state, count in counts.items())
     device = next(iter(estimates.values())).device
     return [*lines, f"{numbers}; about {in_words(rest)} left, one after another, on {device}"]
+
+
+def _needed(run: Run, estimate: Estimate, done: int) -> tuple[str, float]:
+    """What a run with ``done`` epochs behind it still needs, in words and in seconds."""
+    if done == settings_of(run).epochs:
+        return "only to be stored", 0.0
+    left = estimate.run - done * estimate.epoch
+    return f"about {in_words(left)} ({estimate.source})", left
 
 
 def _state(run: Run, is_to_run: bool) -> tuple[str, dict | None, str]:

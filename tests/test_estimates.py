@@ -2,18 +2,27 @@
 
 import io
 import os
+from dataclasses import replace
 
+import pandas as pd
 import pytest
 from fabricated import fake_result, fake_store
 
 from course_lib import results
-from course_lib.estimates import Estimates, model_seconds
+from course_lib.estimates import Estimates
+from course_lib.material import IMAGENET
 from course_lib.plan import Run
 from course_lib.profiles import PROFILES
 from course_lib.progress import LiveLine, counted, in_words
+from course_lib.recipes import RECIPES
 
 LAPTOP = PROFILES["laptop"]
 HERE = results.environment("cpu")["device"]
+
+
+def model_seconds(run: Run, device: str) -> float:
+    """Seconds of an epoch as nothing but the model says them."""
+    return Estimates(run.profile, pd.DataFrame(columns=list(results.COLUMNS)), device).of(run).epoch
 
 
 def test_without_a_measurement_the_model_speaks(tmp_path):
@@ -39,6 +48,34 @@ def test_a_measured_run_counts_and_corrects_the_others(tmp_path):
         assert elsewhere.measured == {} and elsewhere.of(other).source == "model"
         assert elsewhere.of(other).epoch == model_seconds(other, elsewhere.kind)
     assert Estimates(PROFILES["full"], results.load_results(tmp_path), HERE).measured == {}
+
+
+def test_runs_of_other_work_share_no_measurement(tmp_path):
+    """The teacher that is shown scraps sees 32 x 32 pixels; one from ImageNet weights is fed 224 x 224."""
+    scratch, tuned = (Run("efficientnetv2_s", LAPTOP, pretrained=flag) for flag in (False, True))
+    whole, scraps, softened = (Run("gn-s-2.8x<efficientnetv2_s", LAPTOP, recipe) for recipe in RECIPES)
+    of_tuned = replace(whole, pretrained=True)
+    told = {"initial_weights": IMAGENET}
+    taught = {"teachers": [{"run": tuned.name, **told}]}
+    measured = {scratch: (2.0, {}), whole: (3.0, {}), scraps: (5.0, {}), tuned: (70.0, told), of_tuned: (110.0, taught)}
+    for run, (seconds, conditions) in measured.items():
+        result = fake_result(run.key, profile=LAPTOP, recipe=run.recipe) | {"conditions": conditions}
+        for row in result["history"]:
+            row["seconds"] = seconds
+        name = "tuned" if run.pretrained else "scratch"
+        results.save_result(result, tmp_path / name)
+    stored = pd.concat([results.load_results(tmp_path / name) for name in ("tuned", "scratch")], ignore_index=True)
+    estimates = Estimates(LAPTOP, stored, HERE)
+    assert {run: estimates.of(run).epoch for run in measured} == {run: pair[0] for run, pair in measured.items()}
+    assert estimates.of(softened).epoch == 3.0  # `repaired` does the work of `paper`
+    assert estimates.of(Run("gn-s-2.8x", LAPTOP, pretrained=True)).source == "model"
+
+
+def test_a_begun_runs_own_epochs_come_first(tmp_path):
+    fake_store(tmp_path, {"gn-s-1.0x": {0: 50.0}}, profile=LAPTOP)
+    estimates, run = Estimates(LAPTOP, results.load_results(tmp_path), HERE), Run("gn-s-1.0x", LAPTOP, seed=1)
+    assert estimates.of(run, own=[8.0, 8.0, 900.0]) == (8.0, 12 * 8.0, "its own epochs")
+    assert estimates.of(run).epoch == 1.25
 
 
 def test_ghostnets_and_big_networks_are_corrected_apart(tmp_path):

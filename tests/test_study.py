@@ -222,7 +222,7 @@ class FixedEstimate:
     def __init__(self, seconds):
         self.seconds = seconds
 
-    def of(self, run):
+    def of(self, run, own=()):
         from course_lib.estimates import Estimate
 
         return Estimate(self.seconds, 2 * self.seconds, "model")
@@ -234,6 +234,18 @@ def test_a_run_whose_epoch_does_not_fit_is_not_begun(monkeypatch, capsys):
     outcome = study.work(wanted, Budget(1.0))
     assert outcome.left == wanted and not outcome.finished and not wanted[0].checkpoint.exists()
     assert "1 run could begin, but no epoch fits into the time left" in capsys.readouterr().out
+
+
+def test_a_begun_run_is_judged_by_its_own_epochs(monkeypatch):
+    [run] = runs("gn-s-1.0x", profile=TWO_EPOCHS)
+    study.work([run])
+    run.result.unlink()
+    state = torch.load(run.checkpoint, weights_only=True)
+    state["history"][0]["seconds"] = 7_200.0
+    torch.save(state | {"history": state["history"][:1]}, run.checkpoint)
+    assert "about 2.0 h (its own epochs), 1 epoch done" in study.listing([run])[1]
+    assert study.work([run], Budget(60)).left == [run]  # an epoch takes two hours, whatever the model says
+    assert study.work([run], Budget(150)).finished == [run]
 
 
 def test_a_wall_clock_that_jumps_changes_nothing(monkeypatch):
@@ -504,7 +516,7 @@ def test_listing_tells_done_running_begun_damaged_and_missing():
         "missing",
     ]
     assert lines[1].startswith(f"done    gn-s-1.0x, seed 0: {reached:.2f} % after ")
-    assert "1 epoch done" in lines[2] and "about" in lines[2]
+    assert "1 epoch done" in lines[2] and "about" in lines[2] and "(its own epochs)" in lines[2]
     assert "(measured on cpu, " in study.listing(runs("gn-s-1.0x", profile=TWO_EPOCHS, seed=1))[1]
     assert "(model)" in lines[3] and "needs vgg13, seed 0" in lines[-2]
     assert str(rows[3].result) in lines[4] and "about" not in lines[4]  # why it is damaged; a study leaves it alone
