@@ -60,7 +60,6 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--megabytes",
         type=float,
-        default=15.0,
         metavar="N",
         help="with --pack: how large the file may get (default 15)",
     )
@@ -114,18 +113,9 @@ def study(options: argparse.Namespace) -> int:
     from course_lib import study as runner
     from course_lib.progress import Budget, counted, in_words
 
-    if options.pack:
-        _refuse(options, "--pack", "keys", "only", "recipe", "seeds", "minutes", "ray", "pretrained", "list", "fresh")
-        return pack(options.pack, options.megabytes)
-    if options.ray:
-        _refuse(options, "--ray", "workers")
-    if options.fresh:  # each call would begin again what the last one had begun
-        advice = "delete the results and checkpoints that are to be made again, then run without --fresh"
-        _refuse(options, "--fresh", "minutes", instead=advice)
-    if options.keys and options.only:
-        raise ValueError("name experiments or --only TABLE, not both")
-    if options.workers < 1 or (options.seeds is not None and options.seeds < 1):
-        raise ValueError("--workers and --seeds take a number from 1 on")
+    _check(options)
+    if options.pack is not None:
+        return pack(options.pack, 15.0 if options.megabytes is None else options.megabytes)
     budget = Budget(options.minutes, started=STARTED)
     wanted = plan.queue(
         active_profile(),
@@ -157,6 +147,28 @@ def study(options: argparse.Namespace) -> int:
     finished = counted(len(outcome.finished), "run")
     print(f"{finished} finished in {spent}, {len(outcome.left)} left, {len(outcome.failures)} failed")
     return 1 if outcome.failures else 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Raise ValueError where options of ``study`` do not go together, or are none."""
+    if "" in (options.pack, options.ray):
+        raise ValueError("--pack takes the name of a file and --ray an address, not nothing")
+    if options.pack is not None:
+        choice = ("keys", "only", "recipe", "seeds", "pretrained")
+        _refuse(options, "--pack", *choice, "minutes", "workers", "ray", "list", "fresh")
+    elif options.megabytes is not None:
+        raise ValueError("--megabytes goes with --pack only")
+    if options.list:
+        _refuse(options, "--list", "fresh", "ray", "minutes", "workers")
+    if options.ray:
+        _refuse(options, "--ray", "workers")
+    if options.fresh:  # each call would begin again what the last one had begun
+        advice = "delete the results and checkpoints that are to be made again, then run without --fresh"
+        _refuse(options, "--fresh", "minutes", instead=advice)
+    if options.keys and options.only:
+        raise ValueError("name experiments or --only TABLE, not both")
+    if options.workers < 1 or (options.seeds is not None and options.seeds < 1):
+        raise ValueError("--workers and --seeds take a number from 1 on")
 
 
 def _refuse(options: argparse.Namespace, name: str, *others: str, instead: str = "") -> None:
