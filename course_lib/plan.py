@@ -158,7 +158,7 @@ def queue(
         pretrained: EfficientNetV2-S from ImageNet weights.
 
     Raises:
-        ValueError: a key, table or recipe is unknown.
+        ValueError: a key, table or recipe is unknown, or the recipes have no row for a key or for the table.
     """
     chosen = None if keys is None else [experiments.find(key).key for key in keys]
     if table is not None:
@@ -166,14 +166,23 @@ def queue(
     names, count = SCOPE.get(profile.name, SCOPE["quick"])
     names = names if recipes is None else tuple(check_recipe(name) for name in recipes)
     seeds = range(count) if seeds is None else seeds
-    wanted: dict[Run, None] = {}
-    for seed in seeds:
-        for recipe, group in GROUPS:
-            for key in _members(group, recipe, chosen, profile):
-                # A row that a recipe shares with `paper` is in the queue as paper's; as_run brings its control.
-                if _is_asked_for(key, recipe, names):
-                    wanted[Run(key, profile, recipe, seed, pretrained)] = None
-    return list(wanted)
+    choices = {key: [key] for key in chosen or ()} if table is None else {table: chosen}
+    for name, part in choices.items():
+        if part and not _rows_of(part, names, profile):  # only the control's rows are not for every network
+            raise ValueError(f"the recipe {CONTROL} has no row for {name}, only for {', '.join(control_keys())}")
+    pairs = _rows_of(chosen, names, profile)
+    return list(dict.fromkeys(Run(key, profile, recipe, seed, pretrained) for seed in seeds for key, recipe in pairs))
+
+
+def _rows_of(chosen: list[str] | None, names: Iterable[str], profile: Profile) -> list[tuple[str, str]]:
+    """Key and recipe of the rows of a choice, in order of value."""
+    return [
+        (key, recipe)
+        for recipe, group in GROUPS
+        for key in _members(group, recipe, chosen, profile)
+        # A row that a recipe shares with `paper` is in the queue as paper's; as_run brings its control.
+        if _is_asked_for(key, recipe, names)
+    ]
 
 
 def _is_asked_for(key: str, recipe: str, names: Iterable[str]) -> bool:

@@ -170,6 +170,20 @@ def test_a_choice_is_obeyed():
         queue(FULL, recipes=["mended"])
 
 
+@pytest.mark.parametrize(
+    "choice, name",
+    [
+        ({"keys": ["resnet18"]}, "resnet18"),
+        ({"keys": ["gn-d", "vgg13"]}, "vgg13"),
+        ({"table": "assistants"}, "assistants"),
+    ],
+)
+def test_a_choice_that_the_recipe_has_no_row_for_is_named(choice, name):
+    with pytest.raises(ValueError, match=f"unshuffled has no row for {name}, only for gn-s-1.0x, .* gn-d$"):
+        queue(LAPTOP, recipes=[CONTROL], **choice)
+    assert queue(LAPTOP, recipes=[CONTROL, "paper"], **choice) and queue(LAPTOP, recipes=["as_run"], **choice)
+
+
 def test_every_profile_runs_what_it_can_afford():
     assert len(with_teachers(queue(QUICK))) == 32
     laptop = queue(LAPTOP)
