@@ -28,6 +28,13 @@ class Budget:
         started = time.monotonic() if started is None else started
         self._end = None if minutes is None else started + 60 * minutes
 
+    @classmethod
+    def spent(cls) -> "Budget":
+        """One of which nothing is left."""
+        budget = cls()
+        budget._end = time.monotonic()
+        return budget
+
     @property
     def left(self) -> float:
         """Seconds left, never below 0; infinite without a limit."""

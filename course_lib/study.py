@@ -147,7 +147,7 @@ class _Shift:
             return False
         except OutOfTime as pause:
             self.live.say(str(pause))
-            self.budget = Budget(1e-9)  # nothing else may begin
+            self.budget = Budget.spent()  # nothing else may begin
         except Exception as error:  # whatever it is, the other runs go on
             self.failed[run] = in_one_line(error)
             self.todo.remove(run)

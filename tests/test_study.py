@@ -15,7 +15,7 @@ from course_lib.engine import Engine
 from course_lib.errors import CheckpointError, CourseError, TrainingError
 from course_lib.plan import Run
 from course_lib.profiles import PROFILES
-from course_lib.progress import Budget
+from course_lib.progress import Budget, OutOfTime
 
 TWO_EPOCHS = dataclasses.replace(TINY, student_epochs=2)
 
@@ -236,6 +236,18 @@ def test_a_run_whose_epoch_does_not_fit_is_not_begun(monkeypatch, capsys):
     assert "1 run could begin, but no epoch fits into the time left" in capsys.readouterr().out
 
 
+def test_after_a_run_that_ran_out_of_time_nothing_else_begins(monkeypatch):
+    begun = []
+
+    def run_one(run, *_, **__):
+        begun.append(run)
+        raise OutOfTime("out of time")
+
+    monkeypatch.setattr(study, "run_one", run_one)
+    wanted = runs("gn-s-1.0x", "gn-s-1.3x")
+    assert study.work(wanted).left == wanted and begun == wanted[:1]
+
+
 def test_a_begun_run_is_judged_by_its_own_epochs(monkeypatch):
     [run] = runs("gn-s-1.0x", profile=TWO_EPOCHS)
     study.work([run])
@@ -261,6 +273,7 @@ def test_a_budget_never_goes_below_zero(monkeypatch):
     assert Budget(None).left == float("inf") and Budget(None).holds(1e9)
     assert Budget(1, started=time.monotonic() - 3600).left == 0.0
     assert not Budget(1, started=time.monotonic() - 3600).holds(0.0)
+    assert Budget.spent().left == 0.0 and not Budget.spent().holds(0.0)
     with pytest.raises(ValueError, match="minutes must be above 0"):
         Budget(0)
 
