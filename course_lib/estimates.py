@@ -29,16 +29,25 @@ class Speed(NamedTuple):
 # Stored runs of the same profile on this very device correct the model, for each of the two kinds apart.
 SPEEDS = {"cpu": Speed(1.2e-11, 2.0e-9, 0.0), "cuda": Speed(2.5e-14, 3.0e-12, 1.0e-5)}
 BACKWARD = 3.0  # forward and backward together, in forward passes
+START = {"cpu": 0.0, "cuda": 180.0}  # seconds that a network is compiled before its first step, a guess for GN-S 1.0x
 
 
 class Estimate(NamedTuple):
-    """``epoch`` and ``run`` in seconds, evaluation included, and how they are known: ``source`` is ``its own epochs``,
-    ``measured on DEVICE`` or ``model``.
+    """Seconds of an ``epoch``, its evaluation included, and of what comes before the first one, the ``start``.
+
+    ``run`` is both for all epochs; ``source``, how they are known: ``its own epochs``, ``measured on DEVICE`` or
+    ``model``.
     """
 
+    start: float
     epoch: float
     run: float
     source: str
+
+    @property
+    def first(self) -> float:
+        """Until an epoch is in the checkpoint."""
+        return self.start + self.epoch
 
 
 class Estimates:
@@ -61,13 +70,13 @@ class Estimates:
         self.measured = {work: statistics.median(seconds) for work, seconds in epochs.items()}
 
     def of(self, run: Run, own: Sequence[float] = ()) -> Estimate:
-        """Seconds for an epoch and for all epochs of ``run``.
+        """What ``run`` takes.
 
         Args:
             own: the seconds of the epochs that it has behind it already.
         """
-        epoch, source = self._epoch(run, own)
-        return Estimate(epoch, settings_of(run).epochs * epoch, source)
+        start, (epoch, source) = START[self.kind], self._epoch(run, own)
+        return Estimate(start, epoch, start + settings_of(run).epochs * epoch, source)
 
     def _epoch(self, run: Run, own: Sequence[float]) -> tuple[float, str]:
         """Seconds of an epoch, and how they are known."""

@@ -61,6 +61,10 @@ class LiveLine:
         self._written = float("-inf")
         self._width = 0
 
+    def nothing_fits(self, runs: int) -> None:
+        """Say that ``runs`` are not begun for want of time."""
+        self.say(f"{counted(runs, 'run')} could begin, but no epoch fits into the time left")
+
     def epoch(self, run: str, row: dict, epochs: int, left: float) -> None:
         """Show the epoch just finished; ``row`` as ``train`` makes it, ``left`` the budget in seconds."""
         rest = (epochs - row["epoch"]) * row["seconds"]

@@ -23,7 +23,7 @@ from course_lib.locks import Held, run_lock
 from course_lib.material import is_trained, study_data
 from course_lib.plan import Run
 from course_lib.profiles import Profile
-from course_lib.progress import Budget, LiveLine, OutOfTime, counted
+from course_lib.progress import Budget, LiveLine, OutOfTime
 from course_lib.recipes import STUDENTS
 
 LIVES = 3  # how often a run is begun whose worker dies
@@ -81,7 +81,7 @@ class _Dispatch:
         for run in study.ready(self.todo, self.failed):
             if run in busy or (blocked and run.seed != blocked.seed):
                 continue
-            if left < float("inf") and self._estimates[run.profile].of(run).epoch > left:
+            if left < float("inf") and self._estimates[run.profile].of(run).first > left:
                 self.too_long.add(run)
             elif self._has_room(run):
                 self._begin(run, left)
@@ -172,8 +172,7 @@ class _Dispatch:
     def end(self) -> study.Outcome:
         """What it came to."""
         if self.too_long and self.budget.left > 0:
-            count = counted(len(self.too_long), "run")
-            self.live.say(f"{count} could begin, but no epoch fits into the time left")
+            self.live.nothing_fits(len(self.too_long))
         self.outcome.left = self.todo
         self.outcome.failures += [f"{run}: {reason}" for run, reason in self.failed.items()]
         return self.outcome

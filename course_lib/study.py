@@ -158,7 +158,7 @@ class _Shift:
         """Whether the budget holds the run's next epoch; one that lacks nothing but its result needs none."""
         if self.budget.left == float("inf") or (run not in self.again and is_trained(run)):
             return True
-        return self.budget.holds(self.estimates[run.profile].of(run, epoch_seconds(run)).epoch)
+        return self.budget.holds(self.estimates[run.profile].of(run, epoch_seconds(run)).first)
 
     def may_wait(self) -> bool:
         """Whether to look again in a moment: other processes work on teachers of what is left, or on runs of ours.
@@ -174,8 +174,7 @@ class _Shift:
     def end(self) -> Outcome:
         """What it came to."""
         if self.too_long and self.budget.left > 0:
-            count = counted(len(self.too_long), "run")
-            self.live.say(f"{count} could begin, but no epoch fits into the time left")
+            self.live.nothing_fits(len(self.too_long))
         self.outcome.left = self.todo
         self.outcome.held = [words for run, words in self.held.items() if run in self.todo]
         self.outcome.failures += [f"{run}: {reason}" for run, reason in self.failed.items()]

@@ -9,7 +9,7 @@ import pytest
 from fabricated import fake_result, fake_store
 
 from course_lib import results
-from course_lib.estimates import Estimates
+from course_lib.estimates import START, Estimates
 from course_lib.material import IMAGENET
 from course_lib.plan import Run
 from course_lib.profiles import PROFILES
@@ -34,11 +34,18 @@ def test_without_a_measurement_the_model_speaks(tmp_path):
     assert taught.epoch > small.epoch
 
 
+def test_on_a_gpu_a_run_is_compiled_before_its_first_epoch(tmp_path):
+    cpu, cuda = (Estimates(LAPTOP, results.load_results(tmp_path), kind).of(Run("gn-s-1.0x", LAPTOP)) for kind in START)
+    assert cpu.first == cpu.epoch
+    assert cuda.start > 0 and cuda.first == cuda.start + cuda.epoch
+    assert cuda.run == pytest.approx(cuda.start + 12 * cuda.epoch)
+
+
 def test_a_measured_run_counts_and_corrects_the_others(tmp_path):
     fake_store(tmp_path, {"gn-s-1.0x": {0: 50.0, 1: 50.0}}, profile=LAPTOP)  # 1.25 s an epoch
     estimates = Estimates(LAPTOP, results.load_results(tmp_path), HERE)
     measured = estimates.of(Run("gn-s-1.0x", LAPTOP, seed=4))
-    assert measured == (1.25, 12 * 1.25, f"measured on {HERE}")
+    assert measured == (0.0, 1.25, 12 * 1.25, f"measured on {HERE}")
     other = Run("gn-s-1.3x", LAPTOP)
     assert estimates.of(other).epoch == pytest.approx(
         model_seconds(other, "cpu") * 1.25 / model_seconds(Run("gn-s-1.0x", LAPTOP), "cpu")
@@ -74,7 +81,7 @@ def test_runs_of_other_work_share_no_measurement(tmp_path):
 def test_a_begun_runs_own_epochs_come_first(tmp_path):
     fake_store(tmp_path, {"gn-s-1.0x": {0: 50.0}}, profile=LAPTOP)
     estimates, run = Estimates(LAPTOP, results.load_results(tmp_path), HERE), Run("gn-s-1.0x", LAPTOP, seed=1)
-    assert estimates.of(run, own=[8.0, 8.0, 900.0]) == (8.0, 12 * 8.0, "its own epochs")
+    assert estimates.of(run, own=[8.0, 8.0, 900.0]) == (0.0, 8.0, 12 * 8.0, "its own epochs")
     assert estimates.of(run).epoch == 1.25
 
 

@@ -225,7 +225,7 @@ class FixedEstimate:
     def of(self, run, own=()):
         from course_lib.estimates import Estimate
 
-        return Estimate(self.seconds, 2 * self.seconds, "model")
+        return Estimate(0.0, self.seconds, 2 * self.seconds, "model")
 
 
 def test_a_run_whose_epoch_does_not_fit_is_not_begun(monkeypatch, capsys):
