@@ -115,7 +115,7 @@ def study(options: argparse.Namespace) -> int:
 
     _check(options)
     if options.pack is not None:
-        return pack(options.pack, 15.0 if options.megabytes is None else options.megabytes)
+        return pack(options.pack, options.megabytes)
     budget = Budget(options.minutes, started=STARTED)
     wanted = plan.queue(
         active_profile(),
@@ -184,10 +184,11 @@ def _refuse(options: argparse.Namespace, name: str, *others: str, instead: str =
             raise ValueError(f"{name} and {said} do not go together{instead and ': '}{instead}")
 
 
-def pack(target: str, megabytes: float) -> int:
+def pack(target: str, megabytes: float | None) -> int:
     """Write one file that carries the study to another machine."""
     from course_lib import artefacts
 
+    megabytes = artefacts.PARCEL_MEGABYTES if megabytes is None else megabytes
     if not megabytes > 0:
         raise ValueError(f"--megabytes takes a number above 0, not {megabytes:g}")
     left_out = artefacts.pack(Path(target), megabytes)

@@ -4,7 +4,6 @@ They are small on purpose and checked to be so: ``data/logits/<profile>/<run>.np
 ``data/weights/<profile>/<key>.safetensors`` (folded, float16). Checkpoints stay in ``data/cache``, out of git.
 """
 
-import hashlib
 import io
 import tarfile
 from collections.abc import Iterable
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from course_lib import plan, results
 from course_lib.errors import CheckpointError, CourseError, ResultError
-from course_lib.files import atomic_write, repo_path
+from course_lib.files import atomic_write, repo_path, sha256_of
 from course_lib.material import load_teacher
 from course_lib.models.ghostnet import fold
 from course_lib.plan import Run
@@ -29,6 +28,7 @@ LARGEST_FILE, LARGEST_ALL = 6_000_000, 40_000_000  # bytes
 SAME_ANSWERS = 0.9  # share of test images; float16 breaks ties, in a network that has hardly learned many of them
 NOT_KEPT = "not_kept"  # in a result's conditions
 UNFINISHED = "data/cache/checkpoints"
+PARCEL_MEGABYTES = 15.0  # unless asked for otherwise
 
 
 def keep(run: Run, logits: Tensor, labels: Tensor, about: dict) -> list[Path]:
@@ -145,7 +145,7 @@ def kept_files() -> list[Path]:
     return sorted(path for path in found if path.is_file() and not path.name.startswith("."))
 
 
-def pack(target: Path, megabytes: float = 15.0) -> list[str]:
+def pack(target: Path, megabytes: float = PARCEL_MEGABYTES) -> list[str]:
     """Write what is new and, as far as they fit, the checkpoints of runs without a result into one ``.tar``.
 
     A begun student takes its teachers' weights along: trained again elsewhere, they would be another teacher in the
@@ -210,12 +210,8 @@ def _size(paths: Iterable[Path]) -> int:
 def _new_files() -> list[Path]:
     """The results that were not accepted as they are, and their artefacts; nothing that no run of the study made."""
     kept, accepted = [path for path in kept_files() if path.parent.name in PROFILES], results.accepted()
-    known = {path.stem for path in kept if path.suffix == ".json" and accepted.get(path.stem) == _sha256(path)}
+    known = {path.stem for path in kept if path.suffix == ".json" and accepted.get(path.stem) == sha256_of(path)}
     return [path for path in kept if _run_of(path) not in known]
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _run_of(path: Path) -> str:

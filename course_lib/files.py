@@ -1,6 +1,7 @@
 """Where the course keeps its files, and how it writes them: aside first, then moved into place."""
 
 import glob
+import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -37,6 +38,11 @@ def atomic_write(path: Path, data: bytes) -> None:
             Path(aside).unlink(missing_ok=True)
         reason = error.strerror or error
         raise CourseError(f"cannot write {path}: {reason}; free some space or choose a writable folder") from error
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a small file's bytes, in hexadecimal digits."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def remove_leftovers(path: Path) -> None:

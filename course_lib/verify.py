@@ -6,7 +6,6 @@ the mean of each row lie where it should?
 """
 
 import csv
-import hashlib
 import io
 import math
 from functools import cache
@@ -20,7 +19,7 @@ from course_lib import artefacts, report, results
 from course_lib.artefacts import oversize
 from course_lib.errors import ResultError
 from course_lib.experiments import EXPERIMENTS, TABLES, baseline_of
-from course_lib.files import atomic_write
+from course_lib.files import atomic_write, sha256_of
 from course_lib.material import IMAGENET, first_weights
 from course_lib.plan import GROUPS, Run, settings_of
 from course_lib.profiles import PROFILES
@@ -78,7 +77,7 @@ def accept() -> list[str]:
     known, lines, rows = results.accepted(), [], _by_run(results.load_results(skip_damaged=True))
     for row in rows.values():
         if wrong_with(row, rows) is None:
-            digest = _sha256(Path(row["path"]))
+            digest = sha256_of(Path(row["path"]))
             if known.get(row["run"]) != digest:
                 lines.append(f"accepted {row['run']}")
             known[row["run"]] = digest
@@ -100,13 +99,9 @@ def _accepted(sound: pd.DataFrame) -> list[Line]:
         path = results.result_path(run, run.rsplit(".", 3)[1])
         if not path.exists():
             lines.append(Line(run, f"{path} is missing: restore it or run it again", True))
-        elif _sha256(path) != digest:
+        elif sha256_of(path) != digest:
             lines.append(Line(run, f"{path} is not the accepted one: restore it, or `verify --accept` the new", True))
     return lines
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 # --- one result -------------------------------------------------------------------------------------
