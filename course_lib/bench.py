@@ -151,7 +151,7 @@ def engine_run(task: Task, images: ImageSet, batch_size: int, device: torch.devi
     network = engine.for_training(train.Resized(create_model(task.student, width=task.width, seed=0), 32))
     optimizer = train.make_optimizer(network.parameters(), recipe, device)
     images = images.to(device)
-    engine.warm_up(network, train.normalise(images.images[:batch_size]))
+    engine.warm_up(network, images.images[:batch_size])
     teacher = None
     if task.teachers:
         teacher = RememberedTeacher(engine.for_answers(make_teacher(task.teachers).to(device)), len(images), 10, device)

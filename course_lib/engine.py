@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx.experimental.optimization import fuse
 
+from course_lib.augment import normalise
 from course_lib.distill import Teacher
 from course_lib.models.ghostnet import GhostNet, fold_inside, set_merging
 from course_lib.models.merging import cpu_loops
@@ -64,10 +65,10 @@ class Engine:
         return Compiled(network, strict=self.strict) if self.compiling else network
 
     def warm_up(self, forward: nn.Module, images: Tensor) -> None:
-        """Compile what :meth:`for_training` gave for batches like ``images``, so that no timed step has to."""
+        """Compile what :meth:`for_training` gave for batches like ``images`` (uint8), so that no timed step has to."""
         if isinstance(forward, Compiled):
             with self.autocast():
-                forward.rehearse(images)
+                forward.rehearse(normalise(images))
 
     def for_answers(self, network: nn.Module) -> nn.Module:
         """``network`` in the form that answers fastest in eval mode; its own parameters stay as they are.

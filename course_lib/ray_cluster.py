@@ -96,8 +96,7 @@ class _Dispatch:
     def _estimates(self) -> dict[Profile, Estimates]:
         """What a run takes on a worker: as measured on this machine where both train on the same kind of device."""
         kind, here = "cuda" if self.ray.cluster_resources().get("GPU") else "cpu", results.environment()["device"]
-        stored, device = results.load_results(skip_damaged=True), here if here.startswith(kind) else kind
-        return {profile: Estimates(profile, stored, device) for profile in {run.profile for run in self.todo}}
+        return study.estimates_for(self.todo, here if here.startswith(kind) else kind)
 
     def _has_room(self, run: Run) -> bool:
         """Whether the cluster has room for one more; counted here, as Ray's own count comes late."""

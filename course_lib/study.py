@@ -118,7 +118,7 @@ class _Shift:
         self.budget, self.live, self.outcome = budget, live, Outcome()
         self.again = set(wanted) if fresh else set()
         self.todo = to_do(wanted, self.again, self.outcome.failures)
-        self.count, self.estimates = len(self.todo), _estimates(self.todo)
+        self.count, self.estimates = len(self.todo), estimates_for(self.todo)
         self.failed: dict[Run, str] = {}
         self.held: dict[Run, str] = {}
         self.too_long: set[Run] = set()
@@ -232,9 +232,10 @@ def _is_over(run: Run, todo: list[Run]) -> bool:
     return run.result.exists() and (not is_teacher or is_trained(run))
 
 
-def _estimates(todo: list[Run]) -> dict[Profile, Estimates]:
-    stored, device = results.load_results(skip_damaged=True), results.environment(default_device())["device"]
-    return {profile: Estimates(profile, stored, device) for profile in {run.profile for run in todo}}
+def estimates_for(runs: Iterable[Run], device: str = "") -> dict[Profile, Estimates]:
+    """By profile, what ``runs`` take on ``device``, named as a result names it; default the one that trains here."""
+    stored, device = results.load_results(skip_damaged=True), device or results.environment(default_device())["device"]
+    return {profile: Estimates(profile, stored, device) for profile in {run.profile for run in runs}}
 
 
 def in_one_line(error: Exception) -> str:
@@ -339,7 +340,7 @@ def listing(wanted: Iterable[Run]) -> list[str]:
     if not wanted:
         return ["nothing to run: all rows of this choice are left out of the profile; name them to run them"]
     todo = set(to_do(asked))
-    estimates, counts, rest, lines = _estimates(wanted), {}, 0.0, [wanted[0].profile.label]
+    estimates, counts, rest, lines = estimates_for(wanted), {}, 0.0, [wanted[0].profile.label]
     for run in wanted:
         state, result, problem = _state(run, run in todo)
         counts[state] = counts.get(state, 0) + 1

@@ -158,7 +158,7 @@ def train(
     optimizer = make_optimizer(parameters(model), recipe, device)
     history = load_checkpoint(checkpoint, model, optimizer, recipe) if checkpoint else []
     if len(history) < recipe.epochs:
-        engine.warm_up(forward, normalise(dataset.train.images[: recipe.batch_size]))
+        engine.warm_up(forward, dataset.train.images[: recipe.batch_size])
     evaluation = None
     for epoch in range(len(history) + 1, recipe.epochs + 1):
         started = time.perf_counter()

@@ -207,7 +207,7 @@ class Clock:
 
 
 def test_when_the_time_is_up_the_epoch_is_saved_and_the_next_call_goes_on(monkeypatch, capsys):
-    monkeypatch.setattr(study, "_estimates", lambda todo: {TWO_EPOCHS: FixedEstimate(60.0)})
+    monkeypatch.setattr(study, "estimates_for", lambda todo: {TWO_EPOCHS: FixedEstimate(60.0)})
     Clock(monkeypatch, seconds=60.0)
     wanted = runs("gn-s-1.0x", "gn-s-1.3x", profile=TWO_EPOCHS)
     outcome = study.work(wanted, Budget(3.5))  # three epochs of a minute fit
@@ -229,7 +229,7 @@ class FixedEstimate:
 
 
 def test_a_run_whose_epoch_does_not_fit_is_not_begun(monkeypatch, capsys):
-    monkeypatch.setattr(study, "_estimates", lambda todo: {TINY: FixedEstimate(61.0)})
+    monkeypatch.setattr(study, "estimates_for", lambda todo: {TINY: FixedEstimate(61.0)})
     wanted = runs("gn-s-1.0x")
     outcome = study.work(wanted, Budget(1.0))
     assert outcome.left == wanted and not outcome.finished and not wanted[0].checkpoint.exists()
@@ -334,7 +334,7 @@ def test_a_trained_teacher_gets_its_result_though_its_student_is_done_and_no_epo
     study.run(["gn-s-1.0x<resnet18"], profile=TINY)
     teacher, student = plan.with_teachers(runs("gn-s-1.0x<resnet18"))
     teacher.result.unlink()
-    monkeypatch.setattr(study, "_estimates", lambda todo: {TINY: FixedEstimate(1e9)})
+    monkeypatch.setattr(study, "estimates_for", lambda todo: {TINY: FixedEstimate(1e9)})
     assert study.work([student], Budget(1.0)).finished == [teacher] and set(stored()) == {teacher.key, student.key}
     teacher.result.unlink()
     teacher.checkpoint.unlink()
