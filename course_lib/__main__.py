@@ -8,7 +8,7 @@ from pathlib import Path
 
 from course_lib.errors import CourseError
 from course_lib.profiles import PROFILES, active_profile
-from course_lib.recipes import WORDS
+from course_lib.study.protocols import WORDS
 
 STARTED = time.monotonic()  # loading torch and the data counts against --minutes
 
@@ -109,9 +109,9 @@ def data(options: argparse.Namespace) -> int:
 
 def study(options: argparse.Namespace) -> int:
     """Run the chosen rows until the time is up, list them, or pack what there is."""
-    from course_lib import plan
-    from course_lib import study as runner
-    from course_lib.progress import Budget, counted, in_words
+    from course_lib.study import plan
+    from course_lib.study import queue as runner
+    from course_lib.study.progress import Budget, counted, in_words
 
     _check(options)
     if options.pack is not None:
@@ -130,11 +130,11 @@ def study(options: argparse.Namespace) -> int:
             print(line)
         return 0
     if options.ray:
-        from course_lib.ray_cluster import work_on_cluster
+        from course_lib.study.ray_cluster import work_on_cluster
 
         outcome = work_on_cluster(wanted, budget, address=options.ray, fresh=options.fresh)
     elif options.workers > 1:
-        from course_lib.workers import work_together
+        from course_lib.study.workers import work_together
 
         outcome = work_together(wanted, budget, options.workers, fresh=options.fresh)
     else:
@@ -186,7 +186,7 @@ def _refuse(options: argparse.Namespace, name: str, *others: str, instead: str =
 
 def pack(target: str, megabytes: float | None) -> int:
     """Write one file that carries the study to another machine."""
-    from course_lib import artefacts
+    from course_lib.study import artefacts
 
     megabytes = artefacts.PARCEL_MEGABYTES if megabytes is None else megabytes
     if not megabytes > 0:
@@ -200,7 +200,7 @@ def pack(target: str, megabytes: float | None) -> int:
 
 def bench(options: argparse.Namespace) -> int:
     """Print images a second and peak memory of engine and plain reference."""
-    from course_lib import bench as benchmark
+    from tools import benchmark as benchmark
 
     if min(options.turns, options.steps or 1, options.batch_size or 1) < 1 or options.together < 0:
         raise ValueError("--turns, --steps and --batch-size take a number from 1 on, --together one from 0 on")
@@ -212,7 +212,7 @@ def bench(options: argparse.Namespace) -> int:
 
 def verify(options: argparse.Namespace) -> int:
     """Print a line a row; 1 where one is broken."""
-    from course_lib import verify as checks
+    from course_lib.study import verify as checks
 
     if options.accept:
         for line in checks.accept():
@@ -229,16 +229,16 @@ def verify(options: argparse.Namespace) -> int:
 def report(options: argparse.Namespace) -> int:
     """Rebuild figures and tables from the store."""
     from course_lib import report as reports
-    from course_lib import results
+    from course_lib.study import store
 
-    for path in reports.write_report(results.load_results()):
+    for path in reports.write_report(store.load_results()):
         print(path)
     return 0
 
 
 def course(options: argparse.Namespace) -> int:
     """From a fresh checkout to Fig. 1 and Tables I-IV: missing runs, lessons, report, summary."""
-    from course_lib.lessons import run_course
+    from course_lib.notebooks import run_course
 
     return run_course(active_profile(), fresh=options.fresh)
 

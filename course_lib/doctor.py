@@ -165,10 +165,11 @@ def full_set(profile: Profile) -> Finding:
 
 def store() -> list[Finding]:
     """The finished runs of each profile."""
-    from course_lib import report, results
+    from course_lib import report
+    from course_lib.study import store
 
     try:
-        lines = report.summary(results.load_results()).splitlines()
+        lines = report.summary(store.load_results()).splitlines()
     except CourseError as error:
         return [Finding("FAIL", f"results store: {error}")]
     return [Finding("OK", f"results store: {line}") for line in lines]
@@ -183,8 +184,8 @@ def minutes(measure: Callable[[], float] | None = None) -> list[Finding]:
     Args:
         measure: gives GN-S 1.0x's images a second; by default it is measured.
     """
-    from course_lib import results
-    from course_lib.experiments import EXPERIMENTS
+    from course_lib.study import store
+    from course_lib.study.experiments import EXPERIMENTS
 
     speed = (measure or images_per_second)()
     text = f"speed: GN-S 1.0x learns from {speed:,.0f} images a second (fastest of the steps of {MEASURED_S:.0f} s)"
@@ -193,7 +194,7 @@ def minutes(measure: Callable[[], float] | None = None) -> list[Finding]:
         return [Finding("WARN", f"{text}; {advice}")]
     findings = [Finding("OK", text)]
     try:
-        relative = relative_speeds(results.load_results())
+        relative = relative_speeds(store.load_results())
     except CourseError:
         relative = {}
     for profile in PROFILES.values():
@@ -208,7 +209,7 @@ def minutes(measure: Callable[[], float] | None = None) -> list[Finding]:
 
 def images_learned(profile: Profile, key: str) -> int:
     """Images that one run is shown, epochs counted."""
-    from course_lib.experiments import EXPERIMENTS
+    from course_lib.study.experiments import EXPERIMENTS
 
     student = EXPERIMENTS[key].student.startswith("gn-")
     return profile.train_images * (profile.student_epochs if student else profile.teacher_epochs)
@@ -232,10 +233,10 @@ def images_per_second() -> float:
     """
     import torch
 
-    from course_lib.augment import normalise
+    from course_lib.data.augment import normalise
     from course_lib.models import create_model
     from course_lib.models.cost import finish_pending_work
-    from course_lib.train import default_device
+    from course_lib.training.engine import default_device
 
     device = default_device()
     generator = torch.Generator().manual_seed(0)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from course_lib.errors import CourseError
-from course_lib.lessons import lessons
+from course_lib.notebooks import lessons
 
 LEVELS = ("warm-up", "core", "stretch")
 OPENING = re.compile(r"^(#{3,6} +|\*\*)(?:Exercise +)?(\d+)[.:)]? *(.*)$", re.IGNORECASE | re.MULTILINE)

@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 from course_lib.errors import CourseError  # noqa: E402  (also where the course is not installed)
 from course_lib.exercises import Exercise, exercises  # noqa: E402
-from course_lib.lessons import lessons  # noqa: E402
+from course_lib.notebooks import lessons  # noqa: E402
 
 PAGES = ("CONTRIBUTING.md", "LICENSE-TEXT.md", "data/README.md", "data/paper/PROTOCOL.md", "notebooks/README.md")
 LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")

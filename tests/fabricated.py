@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from course_lib import experiments, results
 from course_lib.profiles import PROFILES, Profile
+from course_lib.study import experiments, store
 
 
 def fake_result(
@@ -35,7 +35,7 @@ def fake_result(
         }
         for epoch, accuracy in enumerate(accuracies, start=1)
     ]
-    return results.make_result(
+    return store.make_result(
         experiment=experiment,
         profile=profile,
         recipe=recipe,
@@ -66,7 +66,7 @@ def fake_store(folder, accuracies: dict[str, dict[int, float]], **options) -> No
     for key, seeds in accuracies.items():
         for seed, last in seeds.items():
             result = fake_result(key, seed=seed, accuracies=(last - 10, last), **options)
-            results.save_result(result, folder)
+            store.save_result(result, folder)
 
 
 def resized(profile: str, **changes) -> Profile:

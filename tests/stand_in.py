@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from course_lib.archives import Arrays, Published
+from course_lib.data.archives import Arrays, Published
 
 
 @dataclass

@@ -2,13 +2,13 @@
 
 import torch
 
-from course_lib import results
 from course_lib.data import load_dataset
 from course_lib.files import repo_path
+from course_lib.study import store
 
 
 def test_stored_answers_are_of_the_samples_training_images_plain_then_mirrored():
-    stored = results.load_logits("resnet18-train", repo_path("data", "logits", "sample"))
+    stored = store.load_logits("resnet18-train", repo_path("data", "logits", "sample"))
     labels = load_dataset("cifar10", "sample").train.labels
     assert stored.logits.shape == (2 * len(labels), 10)
     assert torch.equal(stored.labels, torch.cat([labels, labels]))
@@ -19,4 +19,4 @@ def test_stored_answers_are_of_the_samples_training_images_plain_then_mirrored()
     same = (plain.argmax(dim=1) == mirrored.argmax(dim=1)).double().mean()
     shifted = (plain.argmax(dim=1) == mirrored.roll(1, 0).argmax(dim=1)).double().mean()
     assert same > 0.7 > 0.3 > shifted
-    assert stored.meta["recipe"] == results.load_logits("resnet18").meta["recipe"]
+    assert stored.meta["recipe"] == store.load_logits("resnet18").meta["recipe"]

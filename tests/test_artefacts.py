@@ -10,10 +10,11 @@ import pytest
 import torch
 from tiny import TINY, network, runs
 
-from course_lib import artefacts, material, results, study
 from course_lib.errors import CourseError
-from course_lib.plan import Run
-from course_lib.weights import load_weights
+from course_lib.models.weights import load_weights
+from course_lib.study import artefacts, material, store
+from course_lib.study import queue as study
+from course_lib.study.plan import Run
 
 KEPT = dataclasses.replace(TINY, name="laptop")
 
@@ -27,13 +28,13 @@ def home(tmp_path, monkeypatch):
 def test_a_run_leaves_its_logits_and_the_folded_student(home):
     assert study.work([Run("gn-s-1.0x", KEPT)]).failures == []
     name = "gn-s-1.0x.laptop.paper.seed0"
-    kept = results.load_logits(name, home / "data" / "logits" / "laptop")
-    row = results.load_results().iloc[0]
-    assert (kept.logits.argmax(dim=1).numpy() == results.predictions(row)).mean() > 0.9  # float16 may break ties
+    kept = store.load_logits(name, home / "data" / "logits" / "laptop")
+    row = store.load_results().iloc[0]
+    assert (kept.logits.argmax(dim=1).numpy() == store.predictions(row)).mean() > 0.9  # float16 may break ties
     assert kept.meta["run"] == name and kept.meta["epochs"] == 1 and kept.meta["profile"] == "laptop"
     model, about = load_weights("gn-s-1.0x", home / "data" / "weights" / "laptop")
     assert about["folded"] and about["accuracy"] == row.last_accuracy
-    from course_lib.material import load_teacher, study_data
+    from course_lib.study.material import load_teacher, study_data
 
     images = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     whole = load_teacher(Run("gn-s-1.0x", KEPT)).model
@@ -53,7 +54,7 @@ def test_numbers_too_large_for_float16_cost_the_artefact_and_not_the_result(home
     monkeypatch.setattr(material, "create_model", loud)
     run = Run("gn-s-1.3x", KEPT)
     assert study.work([run]).failures == []
-    [row] = results.load_results().to_dict("records")
+    [row] = store.load_results().to_dict("records")
     assert not (home / "data" / "logits").exists()
     assert artefacts.wrong_with(run, row) is None  # nor does `verify` ask for what was not kept on purpose
     assert "no logits at" in artefacts.wrong_with(run, row | {"conditions": {}})
@@ -68,7 +69,7 @@ def test_folded_weights_too_large_for_float16_are_not_asked_for_and_older_ones_g
     monkeypatch.setattr(material, "create_model", network)
     monkeypatch.setattr(artefacts, "fold", lambda model: loud)
     assert study.work([run]).failures == []
-    [row] = results.load_results().to_dict("records")
+    [row] = store.load_results().to_dict("records")
     assert artefacts.wrong_with(run, row) is None and not older.exists()
     assert "there are no weights" in artefacts.wrong_with(run, row | {"conditions": {}})
 
@@ -76,7 +77,7 @@ def test_folded_weights_too_large_for_float16_are_not_asked_for_and_older_ones_g
 def test_quick_runs_and_later_seeds_leave_none(home, monkeypatch):
     monkeypatch.setattr(material, "create_model", network)
     study.work([Run("gn-s-1.3x", KEPT, seed=1), *runs("gn-s-1.3x")])
-    assert len(results.load_results()) == 2
+    assert len(store.load_results()) == 2
     assert not (home / "data" / "logits").exists() and not (home / "data" / "weights").exists()
 
 
@@ -120,7 +121,7 @@ def test_a_pack_leaves_out_what_was_accepted(home, tmp_path, monkeypatch):
     study.work(wanted)
     digests = {known: hashlib.sha256(known.result.read_bytes()).hexdigest(), replaced: 64 * "0"}
     lines = "".join(f"{run.name},{digest}\n" for run, digest in digests.items())
-    results.accepted_path().write_text(f"run,sha256\n{lines}")
+    store.accepted_path().write_text(f"run,sha256\n{lines}")
     artefacts.pack(tmp_path / "parcel.tar")
     with tarfile.open(tmp_path / "parcel.tar") as archive:
         names = archive.getnames()

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torchvision.transforms import functional
 
-from course_lib.augment import MEAN, STD, crop_and_flip, draw_views, normalise
+from course_lib.data.augment import MEAN, STD, crop_and_flip, draw_views, normalise
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))]
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from course_lib.calibration import calibration_error, reliability
-from course_lib.checks import distillation
+from classroom.checks import distillation
+from course_lib.report.calibration import calibration_error, reliability
 
 SURE = np.array([[0.9, 0.1], [0.1, 0.9], [0.6, 0.4], [0.45, 0.55]])
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from course_lib.checks.verdict import checker, require
+from classroom.checks.verdict import checker, require
 
 
 @checker

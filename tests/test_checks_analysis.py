@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from course_lib.checks import analysis
+from classroom.checks import analysis
 
 Z = NormalDist().inv_cdf(0.975)
 

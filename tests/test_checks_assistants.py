@@ -7,8 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from course_lib.checks import assistants as checks
-from course_lib.distill import distillation_loss
+from classroom.checks import assistants as checks
+from course_lib.training.losses import distillation_loss
 
 # --- right answers ------------------------------------------------------------------------------------------------
 

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from course_lib.augment import MEAN, STD, crop_and_flip, draw_views, normalise
-from course_lib.checks import baselines
-from course_lib.train import learning_rate
+from classroom.checks import baselines
+from course_lib.data.augment import MEAN, STD, crop_and_flip, draw_views, normalise
+from course_lib.training.recipe import learning_rate
 
 MEAN_T, STD_T = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))
 

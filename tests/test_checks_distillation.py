@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from course_lib.checks import distillation as checks
-from course_lib.distill import distillation_loss
+from classroom.checks import distillation as checks
+from course_lib.training.losses import distillation_loss
 
 
 def log_soft(logits, T):

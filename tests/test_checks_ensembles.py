@@ -7,8 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from course_lib.augment import crop_and_flip, draw_views, normalise
-from course_lib.checks import ensembles
+from classroom.checks import ensembles
+from course_lib.data.augment import crop_and_flip, draw_views, normalise
 
 # --- right answers --------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from course_lib import checks
+from classroom import checks
 
 MODULES = [importlib.import_module(f"{checks.__name__}.{each.name}") for each in pkgutil.iter_modules(checks.__path__)]
 CHECKERS = [value for module in MODULES for name, value in vars(module).items() if name.startswith("check_")]

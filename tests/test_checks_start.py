@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from course_lib.augment import MEAN, STD, normalise
-from course_lib.checks import start
+from classroom.checks import start
+from course_lib.data.augment import MEAN, STD, normalise
 
 CHECKERS = (start.check_all_below, start.check_hours, start.check_normalise)
 MEANS, STDS = torch.tensor(MEAN).view(3, 1, 1), torch.tensor(STD).view(3, 1, 1)

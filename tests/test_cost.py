@@ -7,13 +7,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from course_lib.models.cost import (
-    block_costs,
-    count_activations,
-    count_macs,
-    count_parameters,
-    latency_ms,
-)
+from course_lib.models.cost import block_costs, count_activations, count_macs, count_parameters, latency_ms
 from course_lib.models.ghostnet import fold
 from course_lib.models.zoo import create_model
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from course_lib.archives import PUBLISHED
-from course_lib.data import CIFAR100_CLASSES, CLASSES, ImageSet, cut_sheet, lay_sheet, load_dataset
+from course_lib.data import CLASSES, ImageSet, load_dataset
+from course_lib.data.archives import PUBLISHED
+from course_lib.data.cifar import CIFAR100_CLASSES, cut_sheet, lay_sheet
 from course_lib.errors import DataError
 from course_lib.files import repo_path
 

@@ -7,9 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from course_lib.augment import VIEWS, crop_and_flip, draw_views, normalise, view_number
-from course_lib.distill import Ensemble, RememberedTeacher, Teacher, distillation_loss
+from course_lib.data.augment import VIEWS, crop_and_flip, draw_views, normalise, view_number
 from course_lib.models.zoo import create_model
+from course_lib.training.losses import distillation_loss
+from course_lib.training.teachers import Ensemble, RememberedTeacher, Teacher
 
 N, CLASSES = 6, 10
 

@@ -10,8 +10,8 @@ from packaging.requirements import Requirement
 from course_lib import doctor
 from course_lib.__main__ import main
 from course_lib.doctor import Finding
-from course_lib.experiments import EXPERIMENTS
 from course_lib.profiles import PROFILES
+from course_lib.study.experiments import EXPERIMENTS
 
 QUICK, LAPTOP, FULL = PROFILES["quick"], PROFILES["laptop"], PROFILES["full"]
 

@@ -7,8 +7,8 @@ import time
 import pytest
 from stand_in import serve
 
-from course_lib import download as module
-from course_lib.download import download
+from course_lib.data import download as module
+from course_lib.data.download import download
 from course_lib.errors import CourseError, DataError
 
 CONTENT = os.urandom(300_000)

@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from course_lib import engine, train
 from course_lib.data import load_dataset
-from course_lib.distill import Teacher
-from course_lib.engine import Compiled, Engine, choose_engine, folded_copy
 from course_lib.models import create_model
 from course_lib.models.ghostnet import BranchedConv, ConvBN
-from course_lib.train import Recipe
+from course_lib.training import engine, loop
+from course_lib.training.engine import Compiled, Engine, choose_engine, folded_copy
+from course_lib.training.recipe import Recipe
+from course_lib.training.teachers import Teacher
 
 CPU = torch.device("cpu")
 RECIPE = Recipe(epochs=2, batch_size=20, lr=0.01, seed=0)
@@ -57,7 +57,7 @@ def test_engine_and_plain_loop_train_the_same_network():
     histories, weights = [], []
     for chosen in (Engine(CPU), choose_engine(CPU)):
         model = create_model("gn-s", width=0.5, seed=0)
-        finished = train.train(model, small_data(), recipe, engine=chosen, device="cpu", progress=False)
+        finished = loop.train(model, small_data(), recipe, engine=chosen, device="cpu", progress=False)
         histories.append(finished.history)
         weights.append(torch.cat([parameter.detach().flatten() for parameter in model.parameters()]))
     assert (weights[0] - weights[1]).norm() < 0.05 * (weights[0] - start).norm()
@@ -78,14 +78,14 @@ def test_a_checkpoint_of_one_loop_resumes_in_the_other(tmp_path):
 
     plain = create_model("gn-s", width=0.5, seed=0)
     try:
-        train.train(
+        loop.train(
             plain, small_data(), RECIPE, engine=Engine(CPU), device="cpu", checkpoint=path, progress=False,
             after_epoch=stop,
         )  # fmt: skip
     except Stop:
         pass
     resumed = create_model("gn-s", width=0.5, seed=5)
-    finished = train.train(resumed, small_data(), RECIPE, device="cpu", checkpoint=path, progress=False)
+    finished = loop.train(resumed, small_data(), RECIPE, device="cpu", checkpoint=path, progress=False)
     assert half["seen"] == 1 and [row["epoch"] for row in finished.history] == [1, 2]
 
 
@@ -101,7 +101,7 @@ def test_bfloat16_learns_as_float32_does():
     ):
         recipe = Recipe(epochs=2, batch_size=20, lr=0.01, seed=seed)
         model = create_model("gn-s", width=0.5, seed=seed)
-        finished = train.train(model, dataset, recipe, engine=chosen, device="cpu", progress=False)
+        finished = loop.train(model, dataset, recipe, engine=chosen, device="cpu", progress=False)
         losses[name] = finished.history[-1]["train_loss"]
     noise = abs(losses["float32"] - losses["another seed"])
     assert abs(losses["float32"] - losses["bfloat16"]) < max(noise, 0.05)
@@ -190,7 +190,7 @@ def test_compiled_training_is_the_same_training(dtype, monkeypatch):
     for compiling in (False, True):
         network = small_network()
         chosen = Engine(CPU, dtype=dtype, compiling=compiling, strict=True)
-        finished = train.train(network, data, RECIPE, engine=chosen, device="cpu", progress=False)
+        finished = loop.train(network, data, RECIPE, engine=chosen, device="cpu", progress=False)
         losses.append([row["train_loss"] for row in finished.history])
         weights.append(torch.cat([parameter.detach().flatten() for parameter in network.parameters()]))
     tolerance = 1e-5 if dtype is None else 2e-2
@@ -202,7 +202,7 @@ def test_a_run_that_is_over_is_not_compiled_again(tmp_path, monkeypatch):
     path, rehearsed = tmp_path / "run.pt", []
     monkeypatch.setattr(Engine, "warm_up", lambda self, forward, images: rehearsed.append(len(images)))
     for _ in range(2):
-        train.train(small_network(), small_data(), RECIPE, device="cpu", checkpoint=path, progress=False)
+        loop.train(small_network(), small_data(), RECIPE, device="cpu", checkpoint=path, progress=False)
     assert rehearsed == [RECIPE.batch_size]
 
 

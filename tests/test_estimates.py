@@ -8,25 +8,25 @@ import pandas as pd
 import pytest
 from fabricated import fake_result, fake_store
 
-from course_lib import results
-from course_lib.estimates import START, Estimates
-from course_lib.material import IMAGENET
-from course_lib.plan import Run
 from course_lib.profiles import PROFILES
-from course_lib.progress import LiveLine, counted, in_words
-from course_lib.recipes import RECIPES
+from course_lib.study import store
+from course_lib.study.estimates import START, Estimates
+from course_lib.study.material import IMAGENET
+from course_lib.study.plan import Run
+from course_lib.study.progress import LiveLine, counted, in_words
+from course_lib.study.protocols import RECIPES
 
 LAPTOP = PROFILES["laptop"]
-HERE = results.environment("cpu")["device"]
+HERE = store.environment("cpu")["device"]
 
 
 def model_seconds(run: Run, device: str) -> float:
     """Seconds of an epoch as nothing but the model says them."""
-    return Estimates(run.profile, pd.DataFrame(columns=list(results.COLUMNS)), device).of(run).epoch
+    return Estimates(run.profile, pd.DataFrame(columns=list(store.COLUMNS)), device).of(run).epoch
 
 
 def test_without_a_measurement_the_model_speaks(tmp_path):
-    estimates = Estimates(LAPTOP, results.load_results(tmp_path), "cpu")
+    estimates = Estimates(LAPTOP, store.load_results(tmp_path), "cpu")
     small, large = (estimates.of(Run(key, LAPTOP)) for key in ("gn-s-1.0x", "gn-s-1.6x"))
     assert small.source == "model" and small.run == pytest.approx(12 * small.epoch)
     assert 0 < small.epoch < large.epoch
@@ -35,7 +35,7 @@ def test_without_a_measurement_the_model_speaks(tmp_path):
 
 
 def test_on_a_gpu_a_run_is_compiled_before_its_first_epoch(tmp_path):
-    cpu, cuda = (Estimates(LAPTOP, results.load_results(tmp_path), kind).of(Run("gn-s-1.0x", LAPTOP)) for kind in START)
+    cpu, cuda = (Estimates(LAPTOP, store.load_results(tmp_path), kind).of(Run("gn-s-1.0x", LAPTOP)) for kind in START)
     assert cpu.first == cpu.epoch
     assert cuda.start > 0 and cuda.first == cuda.start + cuda.epoch
     assert cuda.run == pytest.approx(cuda.start + 12 * cuda.epoch)
@@ -43,7 +43,7 @@ def test_on_a_gpu_a_run_is_compiled_before_its_first_epoch(tmp_path):
 
 def test_a_measured_run_counts_and_corrects_the_others(tmp_path):
     fake_store(tmp_path, {"gn-s-1.0x": {0: 50.0, 1: 50.0}}, profile=LAPTOP)  # 1.25 s an epoch
-    estimates = Estimates(LAPTOP, results.load_results(tmp_path), HERE)
+    estimates = Estimates(LAPTOP, store.load_results(tmp_path), HERE)
     measured = estimates.of(Run("gn-s-1.0x", LAPTOP, seed=4))
     assert measured == (0.0, 1.25, 12 * 1.25, f"measured on {HERE}")
     other = Run("gn-s-1.3x", LAPTOP)
@@ -51,10 +51,10 @@ def test_a_measured_run_counts_and_corrects_the_others(tmp_path):
         model_seconds(other, "cpu") * 1.25 / model_seconds(Run("gn-s-1.0x", LAPTOP), "cpu")
     )
     for device in ("cuda, NVIDIA H200", "cpu, 77 threads"):
-        elsewhere = Estimates(LAPTOP, results.load_results(tmp_path), device)
+        elsewhere = Estimates(LAPTOP, store.load_results(tmp_path), device)
         assert elsewhere.measured == {} and elsewhere.of(other).source == "model"
         assert elsewhere.of(other).epoch == model_seconds(other, elsewhere.kind)
-    assert Estimates(PROFILES["full"], results.load_results(tmp_path), HERE).measured == {}
+    assert Estimates(PROFILES["full"], store.load_results(tmp_path), HERE).measured == {}
 
 
 def test_runs_of_other_work_share_no_measurement(tmp_path):
@@ -70,8 +70,8 @@ def test_runs_of_other_work_share_no_measurement(tmp_path):
         for row in result["history"]:
             row["seconds"] = seconds
         name = "tuned" if run.pretrained else "scratch"
-        results.save_result(result, tmp_path / name)
-    stored = pd.concat([results.load_results(tmp_path / name) for name in ("tuned", "scratch")], ignore_index=True)
+        store.save_result(result, tmp_path / name)
+    stored = pd.concat([store.load_results(tmp_path / name) for name in ("tuned", "scratch")], ignore_index=True)
     estimates = Estimates(LAPTOP, stored, HERE)
     assert {run: estimates.of(run).epoch for run in measured} == {run: pair[0] for run, pair in measured.items()}
     assert estimates.of(softened).epoch == 3.0  # `repaired` does the work of `paper`
@@ -80,7 +80,7 @@ def test_runs_of_other_work_share_no_measurement(tmp_path):
 
 def test_a_begun_runs_own_epochs_come_first(tmp_path):
     fake_store(tmp_path, {"gn-s-1.0x": {0: 50.0}}, profile=LAPTOP)
-    estimates, run = Estimates(LAPTOP, results.load_results(tmp_path), HERE), Run("gn-s-1.0x", LAPTOP, seed=1)
+    estimates, run = Estimates(LAPTOP, store.load_results(tmp_path), HERE), Run("gn-s-1.0x", LAPTOP, seed=1)
     assert estimates.of(run, own=[8.0, 8.0, 900.0]) == (0.0, 8.0, 12 * 8.0, "its own epochs")
     assert estimates.of(run).epoch == 1.25
 
@@ -91,8 +91,8 @@ def test_ghostnets_and_big_networks_are_corrected_apart(tmp_path):
         result = fake_result(key, profile=LAPTOP)
         for row in result["history"]:
             row["seconds"] = factor * model_seconds(Run(key, LAPTOP), "cpu")
-        results.save_result(result, tmp_path)
-    estimates = Estimates(LAPTOP, results.load_results(tmp_path), HERE)
+        store.save_result(result, tmp_path)
+    estimates = Estimates(LAPTOP, store.load_results(tmp_path), HERE)
     for key, factor in (("gn-s-1.6x", 2.0), ("gn-s-1.0x<gn-s-2.8x", 2.0), ("vgg13", 5.0)):
         run = Run(key, LAPTOP)
         assert estimates.of(run).epoch == pytest.approx(factor * model_seconds(run, "cpu"))
@@ -103,7 +103,7 @@ def test_ghostnets_and_big_networks_are_corrected_apart(tmp_path):
 
 def test_the_laptop_profile_fits_a_night():
     """By the model alone less than twelve hours on two cores, and each row but the ensemble's less than 90 minutes."""
-    from course_lib.plan import queue, with_teachers
+    from course_lib.study.plan import queue, with_teachers
 
     minutes = {run.key: 12 * model_seconds(run, "cpu") / 60 for run in with_teachers(queue(LAPTOP))}
     assert sum(minutes.values()) < 12 * 60
@@ -114,8 +114,8 @@ def test_epochs_in_which_the_laptop_slept_or_had_other_work_do_not_count(tmp_pat
     result = fake_result(profile=LAPTOP, accuracies=(20.0, 30.0, 40.0, 50.0, 60.0))
     for row in result["history"][:3]:
         row["seconds"] = 3_600.0
-    results.save_result(result, tmp_path)
-    assert Estimates(LAPTOP, results.load_results(tmp_path), HERE).of(Run("gn-s-1.0x", LAPTOP)).epoch == 1.25
+    store.save_result(result, tmp_path)
+    assert Estimates(LAPTOP, store.load_results(tmp_path), HERE).of(Run("gn-s-1.0x", LAPTOP)).epoch == 1.25
 
 
 ROW = {"epoch": 3, "test_accuracy": 45.678, "images_per_second": 1234.5, "seconds": 60.0}

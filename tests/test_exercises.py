@@ -10,9 +10,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from course_lib import checks
+from classroom import checks
 from course_lib.exercises import LEVELS, Exercise, exercises
-from course_lib.lessons import execute, lessons
+from course_lib.notebooks import execute, lessons
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "docs" / "template.ipynb"

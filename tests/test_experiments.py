@@ -5,15 +5,7 @@ from collections import Counter
 
 import pytest
 
-from course_lib.experiments import (
-    EXPERIMENTS,
-    Experiment,
-    baseline_of,
-    find,
-    in_order,
-    run_id,
-    table_rows,
-)
+from course_lib.study.experiments import EXPERIMENTS, Experiment, baseline_of, find, in_order, run_id, table_rows
 
 
 def test_every_table_has_the_papers_number_of_rows():

@@ -6,14 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from course_lib.models.ghostnet import (
-    GN_D_STAGES,
-    BranchedConv,
-    ConvBN,
-    GhostNet,
-    fold,
-    round_channels,
-)
+from course_lib.models.ghostnet import GN_D_STAGES, BranchedConv, ConvBN, GhostNet, fold, round_channels
 from course_lib.models.zoo import PAPER_WIDTHS, create_model, initialise
 
 TOLERANCE = 1e-4

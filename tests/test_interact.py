@@ -19,16 +19,17 @@ from PIL import Image
 from scipy.special import softmax
 from scipy.stats import entropy
 
-from course_lib import interact, report
+from classroom import sliders
+from classroom.sliders import entropy_bits, kl_divergence, loss_terms, softened
+from course_lib import look
 from course_lib.data import CLASSES, load_dataset, sample_test_rows
-from course_lib.distill import distillation_loss
 from course_lib.errors import DataError
 from course_lib.files import repo_path
-from course_lib.interact import entropy_bits, kl_divergence, loss_terms, softened
 from course_lib.models import PAPER_WIDTHS, create_model, fold
 from course_lib.models.cost import count_activations, count_macs, count_parameters
 from course_lib.profiles import PROFILES
-from course_lib.results import Logits, load_logits, load_results
+from course_lib.study.store import Logits, load_logits, load_results
+from course_lib.training.losses import distillation_loss
 
 LIMIT_MS = 500  # of processor time for a redraw; loose, for slow machines
 
@@ -111,15 +112,15 @@ def test_alpha_outside_0_to_1_is_refused_in_one_line(alpha):
 
 @pytest.mark.parametrize(("width", "parameters"), [(1.0, 483_554), (2.8, 2_426_850)])
 def test_kept_costs_are_what_counting_gives_today(width, parameters):
-    kept = interact.width_costs(width)
-    pd.testing.assert_frame_equal(kept, interact.measure_costs(width), check_dtype=False)
+    kept = sliders.width_costs(width)
+    pd.testing.assert_frame_equal(kept, sliders.measure_costs(width), check_dtype=False)
     assert kept["parameters"].sum() == parameters
 
 
 def test_costs_add_up_to_those_of_the_whole_network():
     with torch.device("meta"):
         model = create_model("gn-s", width=1.3)
-    totals = interact.width_costs(1.3).sum(numeric_only=True)
+    totals = sliders.width_costs(1.3).sum(numeric_only=True)
     for network, prefix in ((model, ""), (fold(model), "folded_")):
         assert totals[f"{prefix}parameters"] == count_parameters(network)
         assert totals[f"{prefix}macs"] == count_macs(network)
@@ -127,25 +128,25 @@ def test_costs_add_up_to_those_of_the_whole_network():
 
 
 def test_every_position_of_the_width_slider_is_kept():
-    kept = interact.costs._stored_costs(interact.costs._costs_path())
-    assert tuple(kept) == interact.SLIDER_WIDTHS
+    kept = sliders.costs._stored_costs(sliders.costs._costs_path())
+    assert tuple(kept) == sliders.SLIDER_WIDTHS
     assert set(PAPER_WIDTHS) < set(kept)
     assert all((costs["channels"].iloc[:-1] % 4 == 0).all() for costs in kept.values())
 
 
 def test_costs_can_be_written_and_read_back(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_HOME", str(tmp_path))
-    measured = interact.measure_costs(1.0)
-    assert interact.write_costs([1.0]) == tmp_path / "data" / "costs" / "gn-s.csv"
-    pd.testing.assert_frame_equal(interact.width_costs(1.0), measured, check_dtype=False)
+    measured = sliders.measure_costs(1.0)
+    assert sliders.write_costs([1.0]) == tmp_path / "data" / "costs" / "gn-s.csv"
+    pd.testing.assert_frame_equal(sliders.width_costs(1.0), measured, check_dtype=False)
 
 
 @pytest.mark.parametrize("damage", [lambda text: text[: len(text) // 2], lambda text: "", lambda text: "a,b\n1,2\n"])
 def test_damaged_costs_are_refused_in_one_line(damage, tmp_path):
     broken = tmp_path / "gn-s.csv"
-    broken.write_text(damage(interact.costs._costs_path().read_text()))
+    broken.write_text(damage(sliders.costs._costs_path().read_text()))
     with pytest.raises(DataError, match=r"^[^\n]*gn-s\.csv is damaged[^\n]*$"):
-        interact.costs._stored_costs(broken)
+        sliders.costs._stored_costs(broken)
 
 
 # --- the explorers ------------------------------------------------------------------------------------------------
@@ -183,12 +184,12 @@ def networks():
 
 @pytest.fixture(scope="module")
 def width_box(some_runs):
-    return interact.width_explorer(some_runs)
+    return sliders.width_explorer(some_runs)
 
 
 @pytest.fixture(scope="module")
 def temperature_box(networks):
-    return interact.temperature_explorer(**networks)
+    return sliders.temperature_explorer(**networks)
 
 
 def part(box, name):
@@ -261,13 +262,13 @@ def test_the_picture_keeps_its_size(width_box):
 def test_redraws_reuse_one_figure(no_runs, monkeypatch):
     made = []
 
-    class CountedFigure(interact.width.Figure):
+    class CountedFigure(sliders.width.Figure):
         def __init__(self, *arguments, **options):
             made.append(self)
             super().__init__(*arguments, **options)
 
-    monkeypatch.setattr(interact.width, "Figure", CountedFigure)
-    box = interact.width_explorer(no_runs)
+    monkeypatch.setattr(sliders.width, "Figure", CountedFigure)
+    box = sliders.width_explorer(no_runs)
     artists = len(made[0].findobj())
     for value in (0.5, 4.0, 2.2):
         part(box, "width").value = value
@@ -278,16 +279,16 @@ def test_redraws_reuse_one_figure(no_runs, monkeypatch):
 @pytest.mark.parametrize("kind", ["width", "temperature"])
 def test_slider_and_still_figure_are_one_drawing(kind, width_box, temperature_box, some_runs, networks):
     if kind == "width":
-        box, figure = width_box, interact.width_figure(1.0, some_runs)
+        box, figure = width_box, sliders.width_figure(1.0, some_runs)
     else:
-        box, figure = temperature_box, interact.temperature_figure(**networks)
+        box, figure = temperature_box, sliders.temperature_figure(**networks)
     file = io.BytesIO()
     figure.savefig(file, format="png")
     still = np.asarray(Image.open(file).convert("RGB"), dtype=int)
     difference = np.abs(still - np.asarray(pixels(box), dtype=int)).max(axis=2)
     # The slider's picture has 256 colours, which leaves small differences, mostly in the photo and at edges.
     assert (difference > 60).mean() < 0.003
-    assert report.alt_text(figure) == seen(box)[1]
+    assert look.alt_text(figure) == seen(box)[1]
 
 
 def test_words_are_announced(width_box):
@@ -315,18 +316,18 @@ def test_no_accuracy_is_made_up_between_measured_widths(width_box):
 
 
 def test_the_width_explorer_works_with_an_empty_store(no_runs):
-    words = seen(interact.width_explorer(no_runs, start=3.4))[2]
+    words = seen(sliders.width_explorer(no_runs, start=3.4))[2]
     assert "93.61 % (paper" in words and "ours" not in words
 
 
 def test_start_must_be_a_position(no_runs):
     with pytest.raises(ValueError, match="^start=9 is no position of the slider[^\n]*$"):
-        interact.width_explorer(no_runs, start=9)
+        sliders.width_explorer(no_runs, start=9)
 
 
 def test_an_impossible_width_is_refused(no_runs):
     with pytest.raises(ValueError, match="width 99 is not possible"):
-        interact.width_figure(99, no_runs)
+        sliders.width_figure(99, no_runs)
 
 
 def test_temperature_words_give_the_numbers_of_eq_1(temperature_box, networks):
@@ -346,7 +347,7 @@ def test_temperature_words_give_the_numbers_of_eq_1(temperature_box, networks):
 
 
 def test_pictures_are_the_images_of_their_rows_even_over_the_classes_and_sorted_by_doubt(networks):
-    gallery = interact.gallery.choose(**networks)
+    gallery = sliders.gallery.choose(**networks)
     assert np.bincount(gallery.labels).tolist() == [4] * 10
     in_sample = np.searchsorted(networks["rows"], gallery.places)
     np.testing.assert_array_equal(networks["rows"][in_sample], gallery.places)
@@ -358,8 +359,8 @@ def test_pictures_are_the_images_of_their_rows_even_over_the_classes_and_sorted_
 def test_the_figure_names_the_networks_with_their_measured_accuracy(networks):
     teacher = networks["teacher"]
     right = 100 * (teacher.logits.argmax(dim=1) == teacher.labels).double().mean()
-    assert interact.gallery.network_name(teacher) == f"ResNet-18 (7 epochs, {right:.1f} % right)"
-    assert interact.gallery.network_name(networks["student"]).startswith("GN-S 1.0x (")
+    assert sliders.gallery.network_name(teacher) == f"ResNet-18 (7 epochs, {right:.1f} % right)"
+    assert sliders.gallery.network_name(networks["student"]).startswith("GN-S 1.0x (")
 
 
 def test_sample_rows_point_to_the_samples_labels_in_the_shipped_logits():
@@ -374,8 +375,8 @@ def test_sample_rows_point_to_the_samples_labels_in_the_shipped_logits():
 def test_saturated_equal_networks_have_a_loss_of_zero():
     logits = Logits(100 * torch.eye(10), torch.arange(10), {})
     images = torch.zeros(10, 3, 32, 32, dtype=torch.uint8)
-    figure = interact.temperature_figure(logits, logits, images, CLASSES, temperature=0.5)
-    assert "hard loss 0.00, T²·KL 0.00" in report.alt_text(figure)
+    figure = sliders.temperature_figure(logits, logits, images, CLASSES, temperature=0.5)
+    assert "hard loss 0.00, T²·KL 0.00" in look.alt_text(figure)
 
 
 @pytest.mark.parametrize(
@@ -393,18 +394,18 @@ def test_saturated_equal_networks_have_a_loss_of_zero():
 )
 def test_what_does_not_fit_is_refused_in_one_line(change, complaint, networks):
     with pytest.raises(ValueError, match=rf"^[^\n]*{complaint}[^\n]*$"):
-        interact.temperature_figure(**(networks | change))
+        sliders.temperature_figure(**(networks | change))
 
 
 @pytest.mark.parametrize("change", [{"temperature": 0.1}, {"temperature": 30}, {"alpha": -0.1}, {"picture": -1}])
 def test_the_explorer_refuses_positions_that_its_sliders_lack(change, networks):
     with pytest.raises(ValueError):
-        interact.temperature_explorer(**(networks | change))
+        sliders.temperature_explorer(**(networks | change))
 
 
 def test_importing_and_drawing_needs_no_ipywidgets():
     code = (
-        "import sys; from course_lib import interact; interact.width_figure(1.0); "
+        "import sys; from course_lib import interact; sliders.width_figure(1.0); "
         "print([name for name in ('ipywidgets', 'IPython', 'torchvision', 'matplotlib.pyplot') if name in sys.modules])"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

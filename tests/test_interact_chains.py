@@ -12,17 +12,18 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from course_lib import interact, report
+from classroom import sliders
+from classroom.sliders import chains
+from course_lib import look
 from course_lib.errors import DataError
 from course_lib.files import repo_path
-from course_lib.interact import chains
 
 LIMIT_MS = 500  # of processor time for a redraw; loose, for slow machines
 
 
 @pytest.fixture(scope="module")
 def box():
-    return interact.chain_explorer()
+    return sliders.chain_explorer()
 
 
 def part(box, name):
@@ -81,7 +82,7 @@ def test_words_tell_the_numbers_of_the_store(box):
 
 
 def test_the_store_holds_every_chain_with_twenty_seeds():
-    frame = interact.chain_results()
+    frame = sliders.chain_results()
     students = {chains.chain_name(chain) for chain in chains.ALL_CHAINS}
     assert len(students) == 16
     for _, rows in frame.groupby("points"):
@@ -93,7 +94,7 @@ def test_the_store_holds_every_chain_with_twenty_seeds():
 
 
 def test_the_disagreements_of_a_chain_add_up_at_most():
-    at = interact.chain_results().set_index(["points", "chain", "seed"]).sort_index()
+    at = sliders.chain_results().set_index(["points", "chain", "seed"]).sort_index()
     for points in chains.POINTS:
         for chain in chains.ALL_CHAINS:
             names = [chains.chain_name(chain[: end + 1]) for end in range(1, len(chain))]
@@ -104,8 +105,8 @@ def test_the_disagreements_of_a_chain_add_up_at_most():
 def test_slider_and_still_figure_are_one_drawing(box):
     set_chain(box, (64, 8))
     part(box, "points").value = 30
-    figure = interact.chain_figure((64, 8), 30)
-    assert report.alt_text(figure) == seen(box)[1]
+    figure = sliders.chain_figure((64, 8), 30)
+    assert look.alt_text(figure) == seen(box)[1]
     file = io.BytesIO()
     figure.savefig(file, format="png")
     still = np.asarray(Image.open(file).convert("RGB"))
@@ -122,9 +123,9 @@ def test_maps_are_white_outside_of_the_disc_and_pure_where_certain():
 
 def test_what_is_not_there_is_refused_in_one_line():
     with pytest.raises(ValueError, match="^there is no assistant with 7 hidden units[^\n]*$"):
-        interact.chain_figure((7,))
+        sliders.chain_figure((7,))
     with pytest.raises(ValueError, match="^no chain was trained on 50 points[^\n]*$"):
-        interact.chain_explorer((32,), 50)
+        sliders.chain_explorer((32,), 50)
 
 
 @pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n"])
@@ -132,7 +133,7 @@ def test_damaged_results_are_refused_in_one_line(content, tmp_path):
     broken = tmp_path / "chains.csv"
     broken.write_bytes(content)
     with pytest.raises(DataError, match=r"^[^\n]*chains\.csv is damaged[^\n]*$"):
-        interact.chain_results(broken)
+        sliders.chain_results(broken)
     (tmp_path / "maps.npz").write_bytes(content)
     with pytest.raises(DataError, match=r"^[^\n]*maps\.npz is damaged[^\n]*$"):
         chains._stored_maps(tmp_path / "maps.npz")

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from course_lib import interact, report
-from course_lib.interact import detectable_difference, difference_variance
+from classroom import sliders
+from classroom.sliders import detectable_difference, difference_variance
+from course_lib import look, report
 
 LIMIT_MS = 500  # of processor time for a redraw; loose, for slow machines
 
@@ -30,7 +31,7 @@ def seen(box) -> tuple[str, str, str]:
 
 @pytest.fixture(scope="module")
 def box():
-    return interact.detectable_explorer()
+    return sliders.detectable_explorer()
 
 
 def test_one_perfectly_steady_seed_leaves_the_test_images():
@@ -93,7 +94,7 @@ def test_power_and_level_are_probabilities(change):
 @pytest.mark.parametrize("change", [{"seeds": 0}, {"seeds": 31}, {"images": 1234}, {"spread": 0.6}])
 def test_the_explorer_refuses_positions_that_its_sliders_lack(change):
     with pytest.raises(ValueError, match="no position of the sliders"):
-        interact.detectable_explorer(**change)
+        sliders.detectable_explorer(**change)
 
 
 @pytest.mark.parametrize(("name", "other"), [("seeds", 9), ("images", 50_000), ("spread", 0.3)])
@@ -119,7 +120,7 @@ def test_ends_of_the_sliders_can_be_drawn_without_a_warning(recwarn):
     for seeds in (1, 30):
         for images in (500, 100_000):
             for spread in (0.0, 0.5):
-                alt = report.alt_text(interact.detectable_figure(seeds, images, spread))
+                alt = look.alt_text(sliders.detectable_figure(seeds, images, spread))
                 assert f"{images:,} test images" in alt
     assert not recwarn.list
 
@@ -136,7 +137,7 @@ def test_a_redraw_is_fast(box):
 
 def test_drawing_needs_no_ipywidgets():
     code = (
-        "import sys; from course_lib import interact; interact.detectable_figure(); "
+        "import sys; from course_lib import interact; sliders.detectable_figure(); "
         "print([name for name in ('ipywidgets', 'IPython', 'matplotlib.pyplot', 'scipy') if name in sys.modules])"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -14,10 +14,11 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from course_lib import interact, report
+from classroom import sliders
+from classroom.sliders.ensemble import HOWS, MOST_CHOICES, PICTURES, Pool
+from course_lib import look
 from course_lib.data import CLASSES, load_dataset, sample_test_rows
-from course_lib.interact.ensemble import HOWS, MOST_CHOICES, PICTURES, Pool
-from course_lib.results import Logits, save_logits
+from course_lib.study.store import Logits, save_logits
 
 LIMIT_MS = 500  # of processor time for a redraw; loose, for slow machines
 SPREADS = {"quiet": 0.5, "loud": 3.0, "weak": 1.0}
@@ -48,7 +49,7 @@ def pictures():
 
 @pytest.fixture(scope="module")
 def box(members, pictures):
-    return interact.ensemble_explorer(members, **pictures)
+    return sliders.ensemble_explorer(members, **pictures)
 
 
 def part(box, name):
@@ -168,12 +169,12 @@ def test_words_name_members_mean_and_numbers(box, members):
 
 
 def test_slider_and_still_figure_are_one_drawing(box, members, pictures):
-    figure, file = interact.ensemble_figure(members, **pictures), io.BytesIO()
+    figure, file = sliders.ensemble_figure(members, **pictures), io.BytesIO()
     figure.savefig(file, format="png")
     still = np.asarray(Image.open(file).convert("RGB"), dtype=int)
     moved = np.asarray(Image.open(io.BytesIO(base64.b64decode(seen(box)[0]))).convert("RGB"), dtype=int)
     assert (np.abs(still - moved).max(axis=2) > 60).mean() < 0.003
-    assert report.alt_text(figure) == seen(box)[1]
+    assert look.alt_text(figure) == seen(box)[1]
 
 
 def test_every_check_box_and_slider_has_a_name(box, members):
@@ -194,7 +195,7 @@ def test_every_check_box_and_slider_has_a_name(box, members):
         ({"members": {}}, "1 to 12 members to choose from, not 0"),
     ],
 )
-@pytest.mark.parametrize("make", [interact.ensemble_figure, interact.ensemble_explorer])
+@pytest.mark.parametrize("make", [sliders.ensemble_figure, sliders.ensemble_explorer])
 def test_what_does_not_fit_is_refused_in_one_line(make, change, complaint, members, pictures):
     with pytest.raises(ValueError, match=rf"^[^\n]*{complaint}[^\n]*$"):
         make(**({"members": members} | pictures | change))
@@ -203,7 +204,7 @@ def test_what_does_not_fit_is_refused_in_one_line(make, change, complaint, membe
 def test_logits_of_other_images_are_refused(members, pictures):
     odd = Logits(members["loud"].logits, members["loud"].labels.roll(1), {})
     with pytest.raises(ValueError, match="the logits of odd are not of the same images"):
-        interact.ensemble_figure(members | {"odd": odd}, **pictures)
+        sliders.ensemble_figure(members | {"odd": odd}, **pictures)
 
 
 # --- what ships -----------------------------------------------------------------------------------
@@ -217,13 +218,13 @@ def test_all_that_lies_there_becomes_a_member_with_a_name_for_people(tmp_path, m
     save_logits("gn-s-other", networks[2].logits, networks[0].labels, {"model": "gn-s", "width": 1.0}, folder)
     save_logits("plain-7", networks[1].logits, networks[0].labels, {"model": "plain"}, folder / "members")
     save_logits("foreign", networks[1].logits[:50], networks[0].labels[:50], {"model": "plain"}, folder / "members")
-    assert list(interact.stored_members()) == ["GN-S 1.0x", "GN-S 1.0x (gn-s-other)", "plain-7"]
+    assert list(sliders.stored_members()) == ["GN-S 1.0x", "GN-S 1.0x (gn-s-other)", "plain-7"]
 
 
 def test_of_a_profile_the_best_networks_without_a_teacher_are_members(tmp_path, monkeypatch, members):
     monkeypatch.setenv("COURSE_HOME", str(tmp_path))
     folder = tmp_path / "data" / "logits" / "full"
-    assert interact.stored_members("full") == {}
+    assert sliders.stored_members("full") == {}
     runs = {
         "resnet50.full.paper.seed0": {"model": "resnet50", "key": "resnet50", "recipe_name": "paper"},
         "resnet50.full.repaired.seed0": {"model": "resnet50", "key": "resnet50", "recipe_name": "repaired"},
@@ -231,15 +232,15 @@ def test_of_a_profile_the_best_networks_without_a_teacher_are_members(tmp_path, 
     }
     for run, meta in runs.items():
         save_logits(run, members["loud"].logits[:50], members["loud"].labels[:50], meta, folder)
-    assert list(interact.stored_members("full")) == ["ResNet-50"]
+    assert list(sliders.stored_members("full")) == ["ResNet-50"]
     for k in range(13):
         z = members["loud"].logits[:50] + k
         save_logits(f"n{k}", z, members["loud"].labels[:50], {"key": f"n{k}"}, folder)
-    assert len(interact.stored_members("full")) == 12
+    assert len(sliders.stored_members("full")) == 12
 
 
 def test_the_shipped_members_fit_the_slider(pictures):
-    shipped = interact.stored_members()
+    shipped = sliders.stored_members()
     assert {"ResNet-18", "GN-S 1.0x", "plain-0", "plain-1", "plain-2"} <= set(shipped)
     assert all("epochs" in network.meta and "train_images" in network.meta for network in shipped.values())
-    assert report.alt_text(interact.ensemble_figure(shipped, **pictures))
+    assert look.alt_text(sliders.ensemble_figure(shipped, **pictures))

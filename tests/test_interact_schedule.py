@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from course_lib import report
-from course_lib.interact import expected_losses, schedule, schedule_explorer, schedule_figure, shrinking
-from course_lib.train import Recipe, learning_rate
+from classroom.sliders import expected_losses, schedule, schedule_explorer, schedule_figure, shrinking
+from course_lib import look
+from course_lib.training.recipe import Recipe, learning_rate
 
 LIMIT_MS = 500  # of processor time for a redraw; loose, for slow machines
 
@@ -59,7 +59,7 @@ def test_shrinking_is_about_what_decay_alone_leaves():
 
 @pytest.mark.parametrize(("warmup", "peak"), [(0.0, 0.001), (0.3, 0.01), (0.9, 0.05)])
 def test_the_figure_says_what_it_shows(warmup, peak):
-    words = report.alt_text(schedule_figure(warmup, peak))
+    words = look.alt_text(schedule_figure(warmup, peak))
     assert f"{100 * warmup:.0f} % of 400 steps" in words and f"{peak:.4f}" in words
     assert ("diverges" in words) == (peak == 0.05)
 

@@ -10,11 +10,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from course_lib import interact, report
+from classroom import sliders
+from classroom.sliders import surface
+from course_lib import look
 from course_lib.data import CLASSES, load_dataset, sample_test_rows
-from course_lib.distill import distillation_loss
-from course_lib.interact import surface
-from course_lib.results import load_logits
+from course_lib.study.store import load_logits
+from course_lib.training.losses import distillation_loss
 
 LIMIT_MS = 500  # of processor time for a redraw; loose, for slow machines. The promise is 100
 
@@ -35,7 +36,7 @@ def parts():
 
 @pytest.fixture(scope="module")
 def box(parts):
-    return interact.surface_explorer(**parts)
+    return sliders.surface_explorer(**parts)
 
 
 def part(box, name):
@@ -59,19 +60,19 @@ def autograd(temperature: float, alpha: float, label: int) -> tuple[float, np.nd
 @pytest.mark.parametrize("temperature", [0.5, 1, 4, 20])
 @pytest.mark.parametrize("label", [0, 7])
 def test_gradient_terms_are_those_of_training(temperature, label):
-    hard, soft = interact.gradient_terms(TEACHER, STUDENT, label, temperature)
+    hard, soft = sliders.gradient_terms(TEACHER, STUDENT, label, temperature)
     for alpha in (0.0, 0.3, 1.0):
         np.testing.assert_allclose(alpha * hard + (1 - alpha) * soft, autograd(temperature, alpha, label)[1], atol=1e-9)
 
 
 def test_the_soft_gradient_becomes_that_of_copying_logits():
-    _, soft = interact.gradient_terms(TEACHER, STUDENT, 0, 1e5)
+    _, soft = sliders.gradient_terms(TEACHER, STUDENT, 0, 1e5)
     difference = STUDENT - TEACHER
     np.testing.assert_allclose(soft, (difference - difference.mean()) / 10, atol=1e-4)
 
 
 def test_the_surfaces_hold_eq_1_and_its_gradients_size():
-    losses, sizes = interact.loss_surface(TEACHER, STUDENT, 3)
+    losses, sizes = sliders.loss_surface(TEACHER, STUDENT, 3)
     assert losses.shape == sizes.shape == (len(surface.ALPHAS), len(surface.TEMPERATURES))
     for row, column in ((0, 0), (-1, 0), (20, 50), (0, -1)):
         total, gradient = autograd(surface.TEMPERATURES[column], surface.ALPHAS[row], 3)
@@ -107,12 +108,12 @@ def test_a_way_back_shows_what_was_shown_before(box):
 
 
 def test_slider_and_still_figure_say_the_same(box, parts):
-    assert report.alt_text(interact.surface_figure(**parts)) == seen(box)[1]
+    assert look.alt_text(sliders.surface_figure(**parts)) == seen(box)[1]
     assert 'aria-live="polite"' in part(box, "text").value
 
 
 def test_words_give_eq_1_the_gradient_and_its_parts(parts):
-    words = report.alt_text(interact.surface_figure(**parts, temperature=2.0, alpha=0.25, picture=30))
+    words = look.alt_text(sliders.surface_figure(**parts, temperature=2.0, alpha=0.25, picture=30))
     row = int(re.search(r"test image (\d+) ", words).group(1))
     label = parts["teacher"].labels[row]
     v, z = (parts[role].logits[row].double() for role in ("teacher", "student"))
@@ -137,13 +138,13 @@ def test_words_give_eq_1_the_gradient_and_its_parts(parts):
 )
 def test_what_does_not_fit_is_refused_in_one_line(change, complaint, parts):
     with pytest.raises(ValueError, match=rf"^[^\n]*{complaint}[^\n]*$"):
-        interact.surface_figure(**(parts | change))
+        sliders.surface_figure(**(parts | change))
 
 
 @pytest.mark.parametrize("change", [{"temperature": 0.1}, {"temperature": 30}, {"alpha": -0.1}, {"picture": -1}])
 def test_the_explorer_refuses_positions_that_its_sliders_lack(change, parts):
     with pytest.raises(ValueError):
-        interact.surface_explorer(**(parts | change))
+        sliders.surface_explorer(**(parts | change))
 
 
 @pytest.mark.parametrize(("size", "end"), [(0.0, 0.01), (0.09, 0.1), (0.21, 0.5), (1.01, 2), (20, 20), (1e9, 1e9)])

@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from course_lib import results
+from course_lib.study import store
 
 DRIVER = """
     import json, os, random, shutil, signal, sys, time
     import torch
-    from course_lib import material, study
+    from course_lib.study import material
+    from course_lib.study import queue as study
     from tiny import TINY, network
     import dataclasses
 
@@ -74,11 +75,11 @@ def test_ten_kills_change_nothing(tmp_path):
     )
     assert answer.returncode == 0, answer.stderr
     assert json.loads(answer.stdout)["kills"] == 10
-    store = results.load_results(killed / "data" / "results")
-    assert sorted(store["key"]) == ["gn-s-1.0x<gn-s-2.8x", "gn-s-1.0x<vgg13", "gn-s-1.3x", "gn-s-2.8x", "vgg13"]
-    expected = results.load_results(calm / "data" / "results")
+    found = store.load_results(killed / "data" / "results")
+    assert sorted(found["key"]) == ["gn-s-1.0x<gn-s-2.8x", "gn-s-1.0x<vgg13", "gn-s-1.3x", "gn-s-2.8x", "vgg13"]
+    expected = store.load_results(calm / "data" / "results")
     for column in ("predictions", "last_accuracy", "parameters"):
-        assert list(store[column]) == list(expected[column])
+        assert list(found[column]) == list(expected[column])
     for path in sorted((calm / "data/cache/checkpoints").glob("*.pt")):
         calm_state, killed_state = (
             torch.load(home / "data/cache/checkpoints" / path.name, weights_only=True)["model"]

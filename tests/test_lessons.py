@@ -20,10 +20,12 @@ import pytest
 from bs4 import BeautifulSoup
 from fabricated import fake_store
 
-from course_lib import lessons, report, results, study
+from course_lib import notebooks, report
 from course_lib.errors import CourseError
 from course_lib.profiles import PROFILES
-from course_lib.recipes import origin
+from course_lib.study import queue as study
+from course_lib.study import store
+from course_lib.study.protocols import origin
 
 ROOT = Path(__file__).resolve().parent.parent
 NUMBERS = [f"{number:02}" for number in range(7)]
@@ -44,14 +46,14 @@ def fresh_checkout(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module", params=NUMBERS)
 def executed(request, fresh_checkout) -> nbformat.NotebookNode:
     """Lesson NN, executed without a network."""
-    (path,) = lessons.find_lessons([request.param])
+    (path,) = notebooks.find_lessons([request.param])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COURSE_HOME", str(fresh_checkout))
         for name in ("http_proxy", "https_proxy", "all_proxy"):
             patch.setenv(name, CLOSED_DOOR)
             patch.setenv(name.upper(), CLOSED_DOOR)
         started = time.monotonic()
-        notebook = lessons.execute(path, timeout_s=2 * NOMINAL_S, profile="quick")
+        notebook = notebooks.execute(path, timeout_s=2 * NOMINAL_S, profile="quick")
     print(f"lesson {path.stem}: {time.monotonic() - started:.0f} s")
     notebook.metadata["lesson"] = request.param
     return notebook
@@ -72,12 +74,12 @@ def test_a_lesson_shows_the_store(executed):
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_the_committed_lesson_shows_the_store(number):
-    (path,) = lessons.find_lessons([number])
+    (path,) = notebooks.find_lessons([number])
     check_tables(nbformat.read(path, as_version=4), number, ROOT / "data")
 
 
 def test_lesson_02_shows_figure_1_in_words():
-    (path,) = lessons.find_lessons(["02"])
+    (path,) = notebooks.find_lessons(["02"])
     html = "".join(htmls(nbformat.read(path, as_version=4)))
     alts = [image.get("alt", "") for image in BeautifulSoup(html, "html.parser").find_all("img")]
     assert any(alt.startswith("Accuracy against the width of GN-S") for alt in alts)
@@ -176,7 +178,7 @@ def test_the_check_finds_a_number_that_is_not_the_stores(tmp_path):
     shutil.copytree(ROOT / "data" / "paper", tmp_path / "paper")
     accuracies = {"gn-s-1.0x": {0: 40.0, 1: 44.0}, "gn-s-1.0x<resnet50": {0: 39.0, 1: 41.5}}
     fake_store(tmp_path / "results", accuracies)
-    frame = results.load_results(tmp_path / "results")
+    frame = store.load_results(tmp_path / "results")
     notebook = nbformat.v4.new_notebook()
     for number in (1, 2):
         html = report.show_table(number, frame, "quick")._repr_html_()
@@ -197,7 +199,7 @@ def test_the_check_reads_the_recipe_of_a_table(tmp_path):
     shutil.copytree(ROOT / "data" / "paper", tmp_path / "paper")
     fake_store(tmp_path / "results", {"gn-s-1.0x": {0: 40.0}, "gn-s-1.0x<ta": {0: 41.0}})
     fake_store(tmp_path / "results", {"gn-s-1.0x<ta": {0: 37.0}}, recipe="as_run")
-    frame = results.load_results(tmp_path / "results")
+    frame = store.load_results(tmp_path / "results")
     notebook = nbformat.v4.new_notebook()
     for recipe in ("paper", "as_run"):
         html = report.show_table(3, frame, "quick", recipe)._repr_html_()
@@ -223,7 +225,7 @@ def make_notebook(folder: Path, *cells: str) -> Path:
 
 def test_the_kernel_is_this_interpreter_in_the_notebooks_folder_and_profile(tmp_path):
     path = make_notebook(tmp_path, "import os, sys\nprint(sys.executable, os.getcwd(), os.environ['COURSE_PROFILE'])")
-    done = lessons.execute(path, profile="laptop")
+    done = notebooks.execute(path, profile="laptop")
     assert done.cells[0].outputs[0].text.split() == [sys.executable, str(path.parent.resolve()), "laptop"]
 
 
@@ -232,44 +234,44 @@ def test_a_failing_cell_is_named_in_one_line_and_the_notebook_left_alone(tmp_pat
     path = make_notebook(tmp_path, "1", "raise ValueError('no such width\\nsecond line')", "3")
     before = path.read_bytes()
     with pytest.raises(CourseError) as caught:
-        lessons.run_lessons(in_place=True)
+        notebooks.run_lessons(in_place=True)
     assert str(caught.value) == "lesson 00_tiny stopped at code cell 2 of 3: ValueError: no such width"
     assert path.read_bytes() == before
     with pytest.raises(CourseError):
-        lessons.run_lessons()
+        notebooks.run_lessons()
     copy = nbformat.read(tmp_path / "build" / "course" / "00_tiny.ipynb", as_version=4)
     assert copy.cells[1].outputs[0].ename == "ValueError"
 
 
 def test_a_lesson_that_hangs_or_dies_is_stopped_and_named(tmp_path):
     with pytest.raises(CourseError, match="00_tiny was stopped at code cell 1 of 1: it had 3 s"):
-        lessons.execute(make_notebook(tmp_path, "import time; time.sleep(60)"), timeout_s=3)
+        notebooks.execute(make_notebook(tmp_path, "import time; time.sleep(60)"), timeout_s=3)
     with pytest.raises(CourseError, match="the kernel died at code cell 1 of 1"):
-        lessons.execute(make_notebook(tmp_path, "import os; os.kill(os.getpid(), 9)"))
+        notebooks.execute(make_notebook(tmp_path, "import os; os.kill(os.getpid(), 9)"))
 
 
 def test_in_place_leaves_counts_and_words_but_no_widget_and_no_timing(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_HOME", str(tmp_path))
     path = make_notebook(tmp_path, "import ipywidgets\nipywidgets.IntSlider()", "print('end')")
-    ((name, seconds),) = lessons.run_lessons(in_place=True, names=["00"])
+    ((name, seconds),) = notebooks.run_lessons(in_place=True, names=["00"])
     assert name == "00_tiny" and seconds > 0
     written = nbformat.read(path, as_version=4)
     assert [cell.execution_count for cell in written.cells] == [1, 2]
-    assert dict(written.cells[0].outputs[0].data) == {"text/plain": lessons.WIDGET_NOTE}
+    assert dict(written.cells[0].outputs[0].data) == {"text/plain": notebooks.WIDGET_NOTE}
     assert "widgets" not in written.metadata and not any(cell.metadata for cell in written.cells)
 
 
 def test_a_folder_without_lessons_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_HOME", str(tmp_path))
     with pytest.raises(CourseError, match="there are no lessons in .*notebooks; unset COURSE_HOME"):
-        lessons.lessons()
+        notebooks.lessons()
 
 
 def test_an_unknown_lesson_is_answered_with_the_known_ones(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_HOME", str(tmp_path))
     make_notebook(tmp_path, "1")
     with pytest.raises(CourseError, match="no lesson '07': it is one of 00_tiny"):
-        lessons.find_lessons(["07"])
+        notebooks.find_lessons(["07"])
 
 
 def test_the_course_runs_what_is_missing_then_the_lessons_and_says_where_the_tables_are(tmp_path, monkeypatch, capsys):
@@ -284,14 +286,14 @@ def test_the_course_runs_what_is_missing_then_the_lessons_and_says_where_the_tab
         return ["gn-d, seed 0: the loss became nan"] if fresh else []
 
     monkeypatch.setattr(study, "run", stand_in_for_study)
-    assert lessons.run_course(PROFILES["quick"]) == 0
+    assert notebooks.run_course(PROFILES["quick"]) == 0
     said = capsys.readouterr().out
     for path in ("build/course/00_tiny.ipynb", "figures/quick/fig1.png", "figures/quick/table4.md"):
         assert path in said and (tmp_path / path).exists()
     assert PROFILES["quick"].label in said
-    assert lessons.run_course(PROFILES["full"]) == 0, "hours of training are not started unasked"
+    assert notebooks.run_course(PROFILES["full"]) == 0, "hours of training are not started unasked"
     assert asked == [("quick", False)]
-    assert lessons.run_course(PROFILES["quick"], fresh=True) == 1
+    assert notebooks.run_course(PROFILES["quick"], fresh=True) == 1
     assert asked[1:] == [("quick", True)] and "FAILED gn-d, seed 0" in capsys.readouterr().err
 
 
@@ -301,7 +303,7 @@ def test_progress_is_rewritten_on_a_terminal_and_plain_elsewhere():
             return True
 
     for stream, rewritten in ((Terminal(), True), (io.StringIO(), False)):
-        with lessons.ProgressLine("00_tiny", 2, stream) as progress:
+        with notebooks.ProgressLine("00_tiny", 2, stream) as progress:
             progress.advance()
             progress.advance()
         text = stream.getvalue()

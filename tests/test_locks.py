@@ -10,13 +10,13 @@ import textwrap
 
 import pytest
 
-from course_lib import locks
 from course_lib.errors import CourseError
-from course_lib.locks import Held, run_lock
+from course_lib.study import locks
+from course_lib.study.locks import Held, run_lock
 
 HOLDER = """
     import sys, time
-    from course_lib.locks import run_lock
+    from course_lib.study.locks import run_lock
     with run_lock("a-run"):
         print("held", flush=True)
         time.sleep(60)

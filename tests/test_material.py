@@ -8,15 +8,16 @@ import torch.nn.functional as F
 from tiny import TINY, runs
 from torch import nn
 
-from course_lib import material
-from course_lib.augment import normalise
 from course_lib.data import load_dataset
-from course_lib.distill import Teacher
+from course_lib.data.augment import normalise
 from course_lib.errors import CourseError
-from course_lib.plan import Run
 from course_lib.profiles import PROFILES
-from course_lib.scraps import ScrapTeacher, pieces
-from course_lib.train import Recipe, train
+from course_lib.study import material
+from course_lib.study.plan import Run
+from course_lib.training.loop import train
+from course_lib.training.recipe import Recipe
+from course_lib.training.scraps import ScrapTeacher, pieces
+from course_lib.training.teachers import Teacher
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,10 @@ import pandas as pd
 import pytest
 import torch
 
-from course_lib.experiments import find, table_rows
 from course_lib.files import repo_path
 from course_lib.models import create_model, fold
 from course_lib.models.cost import count_macs, count_parameters
+from course_lib.study.experiments import find, table_rows
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from course_lib.augment import normalise
+from classroom.plain import KINDS, PlainNet, halve, load_plain
 from course_lib.data import load_dataset, sample_test_rows
+from course_lib.data.augment import normalise
 from course_lib.errors import CheckpointError
 from course_lib.files import repo_path
-from course_lib.models.plain import KINDS, PlainNet, halve, load_plain
-from course_lib.results import load_logits
+from course_lib.study.store import load_logits
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -2,11 +2,11 @@
 
 import pytest
 
-from course_lib import plan
-from course_lib.experiments import EXPERIMENTS, find
-from course_lib.plan import Run, queue, with_teachers
 from course_lib.profiles import PROFILES
-from course_lib.recipes import (
+from course_lib.study import plan
+from course_lib.study.experiments import EXPERIMENTS, find
+from course_lib.study.plan import Run, queue, with_teachers
+from course_lib.study.protocols import (
     CONTROL,
     RECIPES,
     check_recipe,

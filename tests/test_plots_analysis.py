@@ -4,15 +4,16 @@ import numpy as np
 import pandas as pd
 from fabricated import fake_store
 
-from course_lib import report, results
-from course_lib.plots import analysis as plots
+from classroom.figures import analysis as plots
+from course_lib import look, report
+from course_lib.study import store
 
 STORE = {"gn-s-1.0x": {0: 40.0}, "gn-s-1.0x<resnet50": {0: 39.0}, "gn-s-1.0x<ta": {0: 41.0}}
 
 
 def stored(folder, accuracies=STORE) -> pd.DataFrame:
     fake_store(folder, accuracies)
-    return results.load_results(folder)
+    return store.load_results(folder)
 
 
 def points(axes, label: str) -> list[float]:
@@ -37,14 +38,14 @@ def test_every_row_stands_at_its_accuracy_on_its_networks_line(tmp_path):
     (alone,) = [line for line in ours.lines if line.get_label() == "alone"]
     heights = np.asarray(alone.get_ydata())[np.isfinite(np.asarray(alone.get_xdata(), dtype=float))]
     assert [names[round(height)] for height in heights] == ["gn-s-1.0x"]
-    words = report.alt_text(figure)
+    words = look.alt_text(figure)
     assert "in the paper 15 of 15 taught students" in words and words.endswith("1 of 2 taught students.")
     assert report.words_for(stored(tmp_path), "quick") in words
 
 
 def test_a_store_without_students_says_so(tmp_path):
     figure = plots.rows_figure(stored(tmp_path, {"gn-s-1.0x": {0: 40.0}}), "quick")
-    assert report.alt_text(figure).endswith("no taught student has been run.")
+    assert look.alt_text(figure).endswith("no taught student has been run.")
 
 
 # --- fronts -----------------------------------------------------------------------------------------
@@ -67,7 +68,7 @@ def test_the_front_is_the_staircase_and_its_networks_have_names_apart():
     figure.draw_without_rendering()
     boxes = [text.get_window_extent() for text in texts.values()]
     assert not any(one.overlaps(other) for one, other in zip(boxes, boxes[1:], strict=False))
-    assert "size (M): gn-s-1.0x, gn-s-1.3x, gn-s-1.6x" in report.alt_text(figure)
+    assert "size (M): gn-s-1.0x, gn-s-1.3x, gn-s-1.6x" in look.alt_text(figure)
 
 
 def test_an_empty_front_draws_the_networks_alone():
@@ -82,7 +83,7 @@ def test_every_difference_is_counted_once():
     figure = plots.differences_figure({100: np.array([-1.0, 0.0, 0.0, 1.0]), 400: np.zeros(3)}, 0.8)
     assert [sum(bar.get_height() for bar in axes.patches) for axes in figure.axes] == [4, 3]
     assert [line.get_xdata()[0] for line in figure.axes[0].lines] == [-0.8, 0.8]
-    assert "100 images: sd 0.71; 400 images: sd 0.00. Dashed: 0.8." in report.alt_text(figure)
+    assert "100 images: sd 0.71; 400 images: sd 0.00. Dashed: 0.8." in look.alt_text(figure)
 
 
 def intervals(deltas: dict[str, float], half: float, **options):
@@ -100,11 +101,11 @@ def test_intervals_are_as_long_as_said_and_the_clear_ones_named():
     squares = [line for line in axes.lines if line.get_marker() == "s"]
     assert [line.get_xdata().tolist() for line in squares] == [[0.9]]
     assert axes.get_xlabel() == "delta (points), paired 95 % interval"
-    assert report.alt_text(figure) == "Ours: 3 deltas, paired 95 % interval. 2 leave zero out (a, c)."
+    assert look.alt_text(figure) == "Ours: 3 deltas, paired 95 % interval. 2 leave zero out (a, c)."
 
 
 def test_no_deltas_are_said_to_be_none():
-    assert report.alt_text(intervals({}, 1.0)) == "Ours: 0 deltas, paired 95 % interval. 0 leave zero out."
+    assert look.alt_text(intervals({}, 1.0)) == "Ours: 0 deltas, paired 95 % interval. 0 leave zero out."
 
 
 # --- what stands beside them ------------------------------------------------------------------------

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from course_lib import report
-from course_lib.plots import architecture as plots
+from classroom.figures import architecture as plots
+from course_lib import look
 
 R = np.array([[1.0, -0.95, 0.2, 0.1], [-0.95, 1.0, 0.3, 0.0], [0.2, 0.3, 1.0, 0.5], [0.1, 0.0, 0.5, 1.0]])
 PHOTO = np.zeros((4, 4, 3)), "a frog"
@@ -33,7 +33,7 @@ def test_the_correlations_are_drawn_and_the_alike_are_counted():
     figure = plots.correlations(R, [0, 1, 5, 7])
     np.testing.assert_array_equal(shown(figure)[0][0], R)
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["0", "1", "5", "7"]
-    assert "2 of 4 maps have a partner" in report.alt_text(figure)
+    assert "2 of 4 maps have a partner" in look.alt_text(figure)
 
 
 def test_the_most_alike_come_first_and_no_map_comes_twice():
@@ -42,7 +42,7 @@ def test_the_most_alike_come_first_and_no_map_comes_twice():
     titles = [title for _, title in shown(figure)]
     assert titles == ["a frog", "map 0, r = -0.95", "map 1, r = -0.95", "map 5, r = 0.50", "map 7, r = 0.50"]
     np.testing.assert_array_equal(shown(figure)[3][0], maps[2])
-    assert "r = -0.95, 0.50" in report.alt_text(figure)
+    assert "r = -0.95, 0.50" in look.alt_text(figure)
 
 
 def test_directions_stand_beside_the_channels():
@@ -50,7 +50,7 @@ def test_directions_stand_beside_the_channels():
     (axes,) = figure.axes
     assert [bar.get_height() for bar in axes.patches] == [16, 32]
     assert [list(line.get_ydata()) for line in axes.get_lines()] == [[5, 9], [6, 4]]
-    assert "32 channels, 9 directions (trained), 4 directions (fresh)" in report.alt_text(figure)
+    assert "32 channels, 9 directions (trained), 4 directions (fresh)" in look.alt_text(figure)
 
 
 def test_kernels_share_their_colours_and_show_their_numbers():
@@ -60,7 +60,7 @@ def test_kernels_share_their_colours_and_show_their_numbers():
     assert [image.get_clim() for axes in figure.axes for image in axes.images] == [(-2, 2)] * 3
     numbers = [text.get_text() for text in figure.axes[2].texts]
     assert numbers == ["-0.50"] * 4 + ["1.50"] + ["-0.50"] * 4
-    assert "middle of their sum is 1.50" in report.alt_text(figure)
+    assert "middle of their sum is 1.50" in look.alt_text(figure)
 
 
 def test_bars_are_the_shares_and_a_side_without_parameters_has_none():
@@ -69,4 +69,4 @@ def test_bars_are_the_shares_and_a_side_without_parameters_has_none():
     first, second = figure.axes[0].containers
     assert [bar.get_height() for bar in first] == [10, 0, 50, 0, 0, 40]
     assert [bar.get_height() for bar in second] == [0, 0, 0, 0, 64, 36]
-    assert "50 % of GN-S's at 8 x 8, 64 % of GN-D's at 2 x 2" in report.alt_text(figure)
+    assert "50 % of GN-S's at 8 x 8, 64 % of GN-D's at 2 x 2" in look.alt_text(figure)

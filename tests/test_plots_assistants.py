@@ -6,10 +6,11 @@ import pytest
 import torch
 from matplotlib.colors import to_rgba
 
-from course_lib import report, toy
+from classroom import toy
+from classroom.figures import assistants as plots
+from classroom.sliders.chains import CLASS_COLOURS, GRID, grid_points
+from course_lib import look
 from course_lib.files import repo_path
-from course_lib.interact.chains import CLASS_COLOURS, GRID, grid_points
-from course_lib.plots import assistants as plots
 
 
 @pytest.fixture(scope="module")
@@ -23,12 +24,12 @@ def test_polynomials_are_the_given_curves_and_the_words_tell_their_distance():
     drawn = [line.get_ydata() for line in figure.axes[0].get_lines()]
     for line, given in zip(drawn, (0 * x, x, 0 * x + 0.5, 0 * x + 0.5), strict=True):
         np.testing.assert_array_equal(line, given)
-    assert "one and the same curve" in report.alt_text(figure) and "0.250 from" in report.alt_text(figure)
+    assert "one and the same curve" in look.alt_text(figure) and "0.250 from" in look.alt_text(figure)
 
 
 def test_polynomials_that_differ_are_not_called_the_same():
     x = np.linspace(-1, 1, 5)
-    words = report.alt_text(plots.polynomials(x, x, x, x, x + 0.125))
+    words = look.alt_text(plots.polynomials(x, x, x, x, x + 0.125))
     assert "same curve" not in words and "up to 0.125 apart" in words
 
 
@@ -38,7 +39,7 @@ def test_a_map_of_one_class_is_of_its_colour_inside_of_the_disc_and_white_outsid
     (image,) = figure.axes[0].get_images()
     np.testing.assert_allclose(image.get_array()[GRID // 2, GRID // 2], CLASS_COLOURS[2])
     np.testing.assert_allclose(image.get_array()[0, 0], 1.0)
-    assert "green: 0%, 0%, 100%." in report.alt_text(figure)
+    assert "green: 0%, 0%, 100%." in look.alt_text(figure)
 
 
 def test_points_are_drawn_in_the_colours_of_their_labels_beside_a_map():
@@ -49,7 +50,7 @@ def test_points_are_drawn_in_the_colours_of_their_labels_beside_a_map():
     np.testing.assert_array_equal(dots.get_offsets(), [[0.5, 0.0], [0.0, 0.5]])
     np.testing.assert_allclose(dots.get_facecolors(), [to_rgba(CLASS_COLOURS[k]) for k in (1, 0)])
     assert [axes.get_title() for axes in figure.axes] == ["the truth", "two points"]
-    assert "two points: 50%, 50%, 0%." in report.alt_text(figure)
+    assert "two points: 50%, 50%, 0%." in look.alt_text(figure)
 
 
 def test_no_map_at_all_is_refused():
@@ -63,7 +64,7 @@ def test_the_gap_is_drawn_from_the_means_of_the_seeds(gap):
     for axes, column in zip(figure.axes, plots.GAP_PANELS, strict=True):
         of_six = axes.containers[1].lines[0]
         assert of_six.get_ydata()[-1] == pytest.approx(expected[column])
-    words = report.alt_text(figure)
+    words = look.alt_text(figure)
     assert f"{expected['kl']:.2f} from one of 128" in words
     assert f"{expected['accuracy']:.1f} %" in words
     alone = gap.loc[(gap["teacher"] == 0) & (gap["student"] == 6), "accuracy"].mean()
@@ -82,7 +83,7 @@ def test_the_accuracy_panel_shows_teachers_and_students_without_one(gap):
 
 def test_without_baselines_the_gap_claims_none(gap):
     taught = gap[gap["teacher"] > 0]
-    assert "without a teacher" not in report.alt_text(plots.gap_figure(taught))
+    assert "without a teacher" not in look.alt_text(plots.gap_figure(taught))
 
 
 def test_a_student_that_was_not_taught_is_refused(gap):

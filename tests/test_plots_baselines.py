@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 import torch
 
-from course_lib import report
-from course_lib.plots import baselines as plots
+from classroom.figures import baselines as plots
+from course_lib import look, report
 
 
 def written(axes) -> set[str]:
@@ -27,16 +27,16 @@ def test_a_gallery_names_its_columns_and_rows():
     (axes,) = figure.axes
     assert [label.get_text() for label in axes.get_xticklabels()] == ["a", "b", "c"]
     assert list(axes.get_yticks()) == [16, 50]
-    assert report.alt_text(figure) == "six black images"
+    assert look.alt_text(figure) == "six black images"
     assert list(plots.gallery(images, "no names").axes[0].get_xticks()) == []
 
 
 def test_the_valley_says_where_each_descent_ends():
     paths = {"plain": torch.tensor([[-4.0, 1.5], [-2.0, 0.0]]), "fast": torch.tensor([[-4.0, 1.5], [0.0, 0.2]])}
     figure = plots.valley(paths, torch.tensor([1.0, 25.0]))
-    assert "after 1 steps: plain 2.000, fast 0.500" in report.alt_text(figure)
+    assert "after 1 steps: plain 2.000, fast 0.500" in look.alt_text(figure)
     assert [list(line.get_xdata()) for line in figure.axes[0].lines] == [[-4, -2], [-4, 0]]
-    assert report.alt_text(plots.valley({}, torch.tensor([1.0, 25.0]))).endswith("none")
+    assert look.alt_text(plots.valley({}, torch.tensor([1.0, 25.0]))).endswith("none")
 
 
 def test_live_curves_stand_beside_guessing():
@@ -49,8 +49,8 @@ def test_live_curves_stand_beside_guessing():
     assert list(accuracy.lines[1].get_ydata()) == [20.0, 33.0]
     assert accuracy.get_ylabel() == "accuracy (%)" and loss.get_ylabel() == "loss"
     assert loss.lines[2].get_ydata()[0] == pytest.approx(np.log(10))
-    assert "epoch 2 of 5" in report.alt_text(figure) and "test loss 1.80, accuracy 33.0 %" in report.alt_text(figure)
-    assert "no epoch yet" in report.alt_text(plots.live_curves([], epochs=5))
+    assert "epoch 2 of 5" in look.alt_text(figure) and "test loss 1.80, accuracy 33.0 %" in look.alt_text(figure)
+    assert "no epoch yet" in look.alt_text(plots.live_curves([], epochs=5))
 
 
 def test_small_runs_have_a_panel_each():
@@ -58,7 +58,7 @@ def test_small_runs_have_a_panel_each():
     figure = plots.small_runs({"0": run, "0.03": run / 2})
     assert [axes.get_title() for axes in figure.axes] == ["weight decay 0", "weight decay 0.03"]
     assert list(figure.axes[1].lines[0].get_ydata()) == [20.0, 49.5]
-    assert "weight decay 0: fit 99 %, validation 35 %, test 34 %" in report.alt_text(figure)
+    assert "weight decay 0: fit 99 %, validation 35 %, test 34 %" in look.alt_text(figure)
     assert len(plots.small_runs({"0": run}).axes) == 1
 
 
@@ -67,10 +67,10 @@ def test_chosen_epochs_marks_the_best_and_counts_the_flattery():
     figure = plots.chosen_epochs(measured, np.array([80.0, 90.0, 91.0]))
     (place,), (height,) = figure.axes[0].lines[2].get_data()
     assert (place, height) == (2, 92.0)
-    assert "2 of them report: the best epoch lies 0.50 points above the last" in report.alt_text(figure)
+    assert "2 of them report: the best epoch lies 0.50 points above the last" in look.alt_text(figure)
     assert figure.axes[1].get_title() == "2 simulated runs"
     single = plots.chosen_epochs(measured[:, -1:], np.array([91.0]))
-    assert "0.00 points above" in report.alt_text(single)
+    assert "0.00 points above" in look.alt_text(single)
 
 
 def price_table(*keys: str) -> tuple[pd.DataFrame, pd.Series, dict]:
@@ -87,7 +87,7 @@ def test_prices_name_every_network_and_draw_the_fronts():
         front = axes.lines[2]
         assert list(front.get_xdata()) == [10, 90], "in the order of the price"
     assert "made up" in figure.get_supxlabel() and "1 ResNet-34" in figure.get_supxlabel()
-    assert "by MACs efficientnetv2_s, gn-s-1.0x" in report.alt_text(figure)
+    assert "by MACs efficientnetv2_s, gn-s-1.0x" in look.alt_text(figure)
 
 
 def test_prices_of_a_single_network():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from course_lib import report
-from course_lib.plots import distillation as plots
+from classroom.figures import distillation as plots
+from course_lib import look
 
 CLASSES = ("cat", "dog", "truck")
 P = np.array([[0.7, 0.2, 0.1], [0.3, 0.6, 0.1]])
@@ -13,7 +13,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint
 
 
 def words(figure: Figure) -> str:
-    return report.alt_text(figure)
+    return look.alt_text(figure)
 
 
 def lengths(axes) -> list[float]:

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from course_lib import report
-from course_lib.calibration import reliability
-from course_lib.plots import ensembles as plots
+from classroom.figures import ensembles as plots
+from course_lib import look
+from course_lib.report.calibration import reliability
 
 
 def lines(axes) -> list[tuple[list, list]]:
@@ -21,7 +21,7 @@ def test_error_of_means_draws_a_line_and_its_points_for_each_correlation():
     figure = plots.error_of_means([1, 2], {0.0: [1.0, 0.5], 0.5: [1.0, 0.75]}, {0.0: {2: 0.51}, 0.5: {1: 0.98}})
     drawn = lines(figure.axes[0])
     assert drawn == [([1, 2], [1.0, 0.5]), ([2], [0.51]), ([1, 2], [1.0, 0.75]), ([1], [0.98])]
-    assert "correlation 0.5: 1.00 for K = 1, 0.75 for K = 2" in report.alt_text(figure)
+    assert "correlation 0.5: 1.00 for K = 1, 0.75 for K = 2" in look.alt_text(figure)
 
 
 def test_soft_targets_show_each_opinion_and_name_its_first_choice():
@@ -29,7 +29,7 @@ def test_soft_targets_show_each_opinion_and_name_its_first_choice():
     figure = plots.soft_targets(np.zeros((4, 4, 3)), "cat", targets, ("cat", "dog"))
     assert [[bar.get_width() for bar in axes.patches] for axes in figure.axes[1:]] == [[0.7, 0.3], [0.2, 0.8]]
     assert figure.axes[1].patches[0].get_facecolor() != figure.axes[2].patches[0].get_facecolor()
-    assert "labelled cat. A: cat 0.70; mean of logits: dog 0.80." in report.alt_text(figure)
+    assert "labelled cat. A: cat 0.70; mean of logits: dog 0.80." in look.alt_text(figure)
 
 
 def test_without_targets_the_picture_stands_alone():
@@ -41,7 +41,7 @@ def test_jensen_puts_the_loss_of_the_mean_below_the_mean_of_the_losses():
     figure = plots.jensen(0.9, 0.1)
     (_, (chord,)), (_, (loss,)) = lines(figure.axes[0])[-2:]
     assert chord == pytest.approx(-np.log(0.9 * 0.1) / 2) and loss == pytest.approx(-np.log(0.5)) and loss < chord
-    assert "1.20" in report.alt_text(figure) and "0.69" in report.alt_text(figure)
+    assert "1.20" in look.alt_text(figure) and "0.69" in look.alt_text(figure)
 
 
 def test_jensen_of_two_members_who_agree_gains_nothing():
@@ -54,7 +54,7 @@ def test_accuracies_tell_networks_and_ensembles_apart():
     figure = plots.accuracies(frame, 10_000)
     assert lines(figure.axes[0])[1] == ([60.0], [0]) and lines(figure.axes[0])[2] == ([64.5, 66.5], [1, 1])
     assert [line.get_marker() for line in figure.axes[0].get_lines()] == ["None", "o", "None", "s"]
-    assert "10,000" in report.alt_text(figure) and "two: mean 65.50" in report.alt_text(figure)
+    assert "10,000" in look.alt_text(figure) and "two: mean 65.50" in look.alt_text(figure)
 
 
 def test_likeness_writes_each_pair_once_and_names_the_ends():
@@ -62,7 +62,7 @@ def test_likeness_writes_each_pair_once_and_names_the_ends():
     figure = plots.likeness(q, ["A", "B", "C"])
     written = {text.get_position(): text.get_text() for text in figure.axes[0].texts}
     assert written == {(0, 1): "0.90", (0, 2): "0.50", (1, 2): "0.70"}
-    assert "Most alike: A and B (0.90); least: A and C (0.50)." in report.alt_text(figure)
+    assert "Most alike: A and B (0.90); least: A and C (0.50)." in look.alt_text(figure)
     with pytest.raises(ValueError, match="two networks"):
         plots.likeness({}, ["A"])
 
@@ -70,7 +70,7 @@ def test_likeness_writes_each_pair_once_and_names_the_ends():
 def test_juries_end_in_words():
     figure = plots.juries([1, 3], {"p = 0.7": [70.0, 78.4], "p = 0.4": [40.0, 35.2]})
     assert named(figure.axes[0]) == {"p = 0.7": [70.0, 78.4], "p = 0.4": [40.0, 35.2]}
-    assert "With 3 voters, p = 0.7: 78 %; p = 0.4: 35 %." in report.alt_text(figure)
+    assert "With 3 voters, p = 0.7: 78 %; p = 0.4: 35 %." in look.alt_text(figure)
 
 
 def test_loudness_shows_the_members_alone():
@@ -80,7 +80,7 @@ def test_loudness_shows_the_members_alone():
     assert named(left) == {"as weak": same["weak"], "as strong": same["strong"]}
     assert named(right) == {"mean of logits": [66.0, 58.0], "weak alone": [50.3] * 2, "strong alone": [67.2] * 2}
     assert left.get_xlabel() == "factor on the logits of weak"
-    assert "66.0 % at 0.5, 58.0 % at 2; alone, weak is right in 50.3 %" in report.alt_text(figure)
+    assert "66.0 % at 0.5, 58.0 % at 2; alone, weak is right in 50.3 %" in look.alt_text(figure)
 
 
 def test_softness_and_honesty_say_how_far_off_each_answer_is():
@@ -91,7 +91,7 @@ def test_softness_and_honesty_say_how_far_off_each_answer_is():
     left, right = figure.axes
     assert named(left) == softer
     assert named(right)["one"] == [0.5] and named(right)["z"] == [1.0]
-    words = report.alt_text(figure)
+    words = look.alt_text(figure)
     assert "one: 40.0 points off; z: 50.0 points off" in words
     assert "mean of probabilities at most 0.40 bits (T = 1)" in words
 
@@ -103,4 +103,4 @@ def test_scraps_stand_below_their_pictures():
     assert [image.shape[0] for image in shown] == [8, 8, 4, 4]
     assert [axes.get_title() for axes in figure.axes] == ["cat", "dog", "", ""]
     assert shown[2].max() == 1, "clipped to what can be shown"
-    assert "2 test pictures (cat, dog)" in report.alt_text(figure)
+    assert "2 test pictures (cat, dog)" in look.alt_text(figure)

@@ -8,8 +8,8 @@ from collections import Counter
 import pytest
 from tiny import TINY, runs, stored
 
-from course_lib import plan, progress, ray_cluster, results
 from course_lib.errors import CourseError
+from course_lib.study import plan, progress, ray_cluster, store
 
 ray = pytest.importorskip("ray")
 FEW = dataclasses.replace(TINY, student_epochs=2)
@@ -43,7 +43,7 @@ def written_down(log, stuck: str):
 
         import ray
 
-        from course_lib import ray_cluster
+        from course_lib.study import ray_cluster
 
         with open(log, "a+") as file:
             file.seek(0)
@@ -67,14 +67,14 @@ def kill_the_machine_of(stuck: str, log, cluster) -> None:
 
 def test_a_machine_that_dies_costs_no_run_and_doubles_none(cluster, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(progress, "QUIET_SECONDS", 0.0)
-    saved, original = Counter(), results.save_result
+    saved, original = Counter(), store.save_result
     log, stuck = tmp_path / "log", "gn-s-1.3x.tiny.paper.seed0"
 
     def save_result(result, *rest):
         saved[result["run"]] += 1
         return original(result, *rest)
 
-    monkeypatch.setattr(results, "save_result", save_result)
+    monkeypatch.setattr(store, "save_result", save_result)
     monkeypatch.setattr(ray_cluster, "_train_there", written_down(log, stuck))
     wanted = runs(*KEYS, profile=FEW)
     killer = threading.Thread(target=kill_the_machine_of, args=(stuck, log, cluster), daemon=True)

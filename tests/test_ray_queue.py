@@ -8,12 +8,12 @@ from types import SimpleNamespace
 import pytest
 from tiny import runs
 
-from course_lib import plan, ray_cluster
 from course_lib.errors import CourseError
-from course_lib.locks import Held
-from course_lib.plan import Run
 from course_lib.profiles import PROFILES
-from course_lib.progress import Budget
+from course_lib.study import plan, ray_cluster
+from course_lib.study.locks import Held
+from course_lib.study.plan import Run
+from course_lib.study.progress import Budget
 
 
 class Cluster:

@@ -11,17 +11,18 @@ import pandas as pd
 import pytest
 from fabricated import fake_result, fake_store, resized
 
-from course_lib import report, results
+from course_lib import look, report
 from course_lib.errors import ResultError
-from course_lib.experiments import EXPERIMENTS, table_rows
 from course_lib.profiles import PROFILES
+from course_lib.study import store
+from course_lib.study.experiments import EXPERIMENTS, table_rows
 
 QUICK = PROFILES["quick"]
 
 
 @pytest.fixture
 def empty(tmp_path) -> pd.DataFrame:
-    return results.load_results(tmp_path / "nothing")
+    return store.load_results(tmp_path / "nothing")
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def small(tmp_path_factory) -> pd.DataFrame:
             "gn-d<ensemble": {0: 24.5},
         },
     )
-    return results.load_results(folder)
+    return store.load_results(folder)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def every_row(tmp_path_factory) -> pd.DataFrame:
     fake_store(folder, {key: {0: round(30 + rng.random(), 1)} for key in EXPERIMENTS})
     seeds = {key: {seed: round(91 + rng.random(), 2) for seed in range(3)} for key in EXPERIMENTS}
     fake_store(folder, seeds, profile=PROFILES["full"], test_images=10_000)
-    return results.load_results(folder)
+    return store.load_results(folder)
 
 
 # --- the paper's numbers ----------------------------------------------------------------------------
@@ -141,18 +142,18 @@ def test_one_seed_has_no_spread(small):
 
 
 def test_best_and_last_epoch_are_kept_apart(tmp_path):
-    results.save_result(fake_result("gn-d", accuracies=(40.0, 30.0)), tmp_path)
-    results.save_result(fake_result("gn-d", accuracies=(44.0, 30.0), seed=1), tmp_path)
-    results.save_result(fake_result("gn-d<vgg13", accuracies=(30.0, 35.0)), tmp_path)
-    frame = results.load_results(tmp_path)
+    store.save_result(fake_result("gn-d", accuracies=(40.0, 30.0)), tmp_path)
+    store.save_result(fake_result("gn-d", accuracies=(44.0, 30.0), seed=1), tmp_path)
+    store.save_result(fake_result("gn-d<vgg13", accuracies=(30.0, 35.0)), tmp_path)
+    frame = store.load_results(tmp_path)
     baseline = report.table(1, frame, "quick").loc["gn-d"]
     assert (baseline[report.OUR_BEST], baseline[report.OUR_ACCURACY], baseline[report.OUR_SD]) == (42.0, 30.0, 0.0)
     assert report.table(2, frame, "quick").loc["gn-d<vgg13", report.OUR_DELTA] == 5.0
 
 
 def test_a_delta_needs_the_baseline(tmp_path):
-    results.save_result(fake_result("gn-d<vgg13"), tmp_path)
-    row = report.table(2, results.load_results(tmp_path), "quick").loc["gn-d<vgg13"]
+    store.save_result(fake_result("gn-d<vgg13"), tmp_path)
+    row = report.table(2, store.load_results(tmp_path), "quick").loc["gn-d<vgg13"]
     assert (row["n"], row["pairs"]) == (1, 0)
     assert np.isnan(row[report.OUR_DELTA])
 
@@ -170,7 +171,7 @@ def test_profiles_and_recipes_never_mix(tmp_path):
     fake_store(tmp_path, {"gn-d": {0: 25.0}, "gn-d<ta": {0: 24.0}})
     fake_store(tmp_path, {"gn-d": {0: 91.0}}, profile=PROFILES["full"])
     fake_store(tmp_path, {"gn-d<ta": {0: 60.0}}, recipe="repaired")
-    frame = results.load_results(tmp_path)
+    frame = store.load_results(tmp_path)
 
     def ours(n, key, *arguments):
         return report.table(n, frame, *arguments).loc[key, report.OUR_ACCURACY]
@@ -185,7 +186,7 @@ def test_profiles_and_recipes_never_mix(tmp_path):
 def test_what_two_recipes_train_alike_is_shown_under_both(tmp_path):
     fake_store(tmp_path, {"gn-d": {0: 25.0}, "gn-d<vgg13": {0: 26.0}})
     fake_store(tmp_path, {"gn-d<ta": {0: 20.0}}, recipe="as_run")
-    frame = results.load_results(tmp_path)
+    frame = store.load_results(tmp_path)
     assert report.table(2, frame, "quick", "as_run").loc["gn-d<vgg13", report.OUR_DELTA] == 1.0
     chain = report.table(3, frame, "quick", "as_run")
     assert chain.loc["gn-d<ta", report.OUR_DELTA] == -5.0  # against the shuffled baseline, as in the paper
@@ -197,9 +198,9 @@ def test_an_older_result_without_a_setting_stands_beside_a_newer_one(tmp_path):
     """Results name their profile's settings; one that came later is at its default in the older."""
     older = fake_result("gn-d")
     del older["profile"]["test_images"]
-    results.save_result(older, tmp_path)
-    results.save_result(fake_result("gn-d<vgg13"), tmp_path)
-    assert report.table(2, results.load_results(tmp_path), "quick").loc["gn-d<vgg13", "pairs"] == 1
+    store.save_result(older, tmp_path)
+    store.save_result(fake_result("gn-d<vgg13"), tmp_path)
+    assert report.table(2, store.load_results(tmp_path), "quick").loc["gn-d<vgg13", "pairs"] == 1
 
 
 # --- verdicts -----------------------------------------------------------------------------------------
@@ -222,7 +223,7 @@ def test_unshuffled_rows_are_judged_against_both_baselines(tmp_path, empty):
     fake_store(tmp_path, {"gn-s-1.0x": {0: 91.0}}, profile=PROFILES["full"], test_images=10_000)
     fake_store(tmp_path, {"gn-s-1.0x": {0: 91.0}}, profile=PROFILES["full"], test_images=10_000, recipe="unshuffled")
     fake_store(tmp_path, {"gn-s-1.0x<ta": {0: 90.0}}, profile=PROFILES["full"], test_images=10_000, recipe="as_run")
-    lines = verdict_lines(results.load_results(tmp_path), "full", "as_run")
+    lines = verdict_lines(store.load_results(tmp_path), "full", "as_run")
     assert len(lines) == 15 + 8  # EfficientNetV2's row, four of Table III and three of Table IV stand twice
     chain = [line for line in lines if line.startswith("| gn-s-1.0x<ta |")]
     assert [line.split(" | ")[1] for line in chain] == ["shuffled", "unshuffled"]
@@ -243,19 +244,19 @@ def test_unshuffled_rows_are_judged_against_both_baselines(tmp_path, empty):
     ],
 )
 def test_runs_that_were_not_trained_alike_are_not_set_side_by_side(tmp_path, options, words):
-    results.save_result(fake_result("gn-d"), tmp_path)
-    results.save_result(fake_result("gn-d<vgg13", **options), tmp_path)
+    store.save_result(fake_result("gn-d"), tmp_path)
+    store.save_result(fake_result("gn-d<vgg13", **options), tmp_path)
     with pytest.raises(ResultError) as caught:
-        report.table(2, results.load_results(tmp_path), "quick")
+        report.table(2, store.load_results(tmp_path), "quick")
     assert words in str(caught.value)
     assert "gn-d_from_vgg13.quick.paper.seed0" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_big_networks_may_train_for_epochs_of_their_own(tmp_path):
-    results.save_result(fake_result("gn-d"), tmp_path)
-    results.save_result(fake_result("resnet50", accuracies=(20.0,)), tmp_path)
-    frame = report.table(1, results.load_results(tmp_path), "quick")
+    store.save_result(fake_result("gn-d"), tmp_path)
+    store.save_result(fake_result("resnet50", accuracies=(20.0,)), tmp_path)
+    frame = report.table(1, store.load_results(tmp_path), "quick")
     assert frame.loc["gn-d", "epochs"] == 2
     assert frame.loc["resnet50", "epochs"] == 1
 
@@ -263,7 +264,7 @@ def test_big_networks_may_train_for_epochs_of_their_own(tmp_path):
 def test_the_caption_says_what_really_ran(tmp_path):
     shrunk = resized("quick", train_images=1234)
     fake_store(tmp_path, {"gn-d": {0: 25.0}}, profile=shrunk, dataset="synthetic")
-    caption = report.table(1, results.load_results(tmp_path), "quick").attrs["caption"]
+    caption = report.table(1, store.load_results(tmp_path), "quick").attrs["caption"]
     assert "1,234 training images" in caption
     assert "not a reproduction" in caption
     assert "SYNTHETIC" in caption
@@ -403,15 +404,15 @@ def test_learning_curves_show_means_and_what_is_missing(every_row, small):
 def test_a_curve_and_its_name_end_at_its_own_last_epoch(tmp_path):
     fake_store(tmp_path, {"gn-s-1.0x": {0: 40.0}})
     short = fake_result("resnet18", accuracies=(35.0,))
-    results.save_result(short, tmp_path)
-    figure = report.learning_curves(results.load_results(tmp_path), ["gn-s-1.0x", "resnet18"], "quick")
+    store.save_result(short, tmp_path)
+    figure = report.learning_curves(store.load_results(tmp_path), ["gn-s-1.0x", "resnet18"], "quick")
     (axes,) = figure.axes
     names = {text.get_text(): text for text in axes.texts if text.get_text()}
     assert names["resnet18 35.00 (n = 1)"].xy == (1, 35.0)
     assert names["gn-s-1.0x 40.00 (n = 1)"].get_position()[0] == 1.06, "in the column at the right edge"
     arrows = [text for text in axes.texts if not text.get_text()]
     assert [arrow.xy[1] for arrow in arrows] == [40.0], "no line leads from the short curve to the edge"
-    assert "resnet18 35.00" in report.alt_text(figure)
+    assert "resnet18 35.00" in look.alt_text(figure)
 
 
 def test_names_at_the_curves_ends_do_not_overlap():
@@ -438,52 +439,52 @@ def test_figures_of_an_empty_store_say_that_nothing_ran(empty):
     for figure in draw_all(empty, "quick"):
         assert "not run yet" in written(figure.axes[-1])
         assert "none of these rows has been run" in figure.get_supxlabel()
-    assert report._png(figure)
+    assert look.png(figure)
 
 
 def test_every_figure_has_words_and_its_profile_and_stays_small(every_row):
     for profile in ("quick", "full"):
         for figure in draw_all(every_row, profile):
             assert PROFILES[profile].label in figure.get_supxlabel()
-            assert PROFILES[profile].label in report.alt_text(figure)
-            assert profile == "quick" or len(report._png(figure)) < 60_000  # full has the error bars
+            assert PROFILES[profile].label in look.alt_text(figure)
+            assert profile == "quick" or len(look.png(figure)) < 60_000  # full has the error bars
 
 
 def test_alt_text_holds_the_key_numbers(every_row):
-    words = report.alt_text(report.figure_1(every_row, "quick"))
+    words = look.alt_text(report.figure_1(every_row, "quick"))
     assert "highest 93.94 % at 2.8; GN-D 91.23 %" in words
     ours = report.table(1, every_row, "quick").loc["gn-s-3.4x", report.OUR_ACCURACY]
     assert f"{ours:.2f} % at 3.4" in words
-    words = report.alt_text(report.deltas_figure(every_row, "quick"))
+    words = look.alt_text(report.deltas_figure(every_row, "quick"))
     assert "Paper: 15 of 15 below zero, from -1.78 (GN-S (2.8x) from EfficientNetV2)" in words
 
 
 def test_a_single_width_is_no_curve(small):
-    words = report.alt_text(report.figure_1(small, "quick"))
+    words = look.alt_text(report.figure_1(small, "quick"))
     assert "only width 1.0 run: 32.00 %; GN-D 25.00 %" in words
     assert "32.00 % at width 1.0" not in words
 
 
 def test_show_gives_a_figure_with_alt_and_caption():
     figure = report.Figure(figsize=(1, 1), label="GN-D 91.23 %")
-    text = report.show(figure, alt='a "small" <figure>', caption="See the peak").data
+    text = look.show(figure, alt='a "small" <figure>', caption="See the peak").data
     assert 'alt="a &quot;small&quot; &lt;figure&gt;"' in text
     assert "<figcaption>See the peak</figcaption>" in text
     assert re.match(r"<figure[^>]*><img ", text)
     png = base64.b64decode(re.search(r"base64,([^\"]+)", text)[1])
     assert png.startswith(b"\x89PNG")
-    text = report.show(figure).data
+    text = look.show(figure).data
     assert 'alt="GN-D 91.23 %"' in text and "<figcaption>GN-D 91.23 %</figcaption>" in text
 
 
 def test_a_figure_without_words_is_refused():
     with pytest.raises(ValueError, match="alt text"):
-        report.show(report.Figure())
+        look.show(report.Figure())
 
 
 def test_saved_figures_are_repeatable_and_hold_no_metadata(every_row, tmp_path):
-    first = report.save_figure(report.figure_1(every_row, "quick"), "quick/fig1", tmp_path)
-    second = report.save_figure(report.figure_1(every_row, "quick"), "again", tmp_path)
+    first = look.save_figure(report.figure_1(every_row, "quick"), "quick/fig1", tmp_path)
+    second = look.save_figure(report.figure_1(every_row, "quick"), "again", tmp_path)
     assert first == tmp_path / "quick" / "fig1.png"
     assert first.read_bytes() == second.read_bytes()
     assert chunks(first.read_bytes()).isdisjoint({b"tEXt", b"iTXt", b"zTXt", b"tIME", b"eXIf"})
@@ -501,7 +502,7 @@ def chunks(png: bytes) -> set[bytes]:
 @pytest.mark.parametrize("name", ["../fig1", "/fig1", "fig 1", "", "fig1.png"])
 def test_a_figure_needs_a_plain_name(tmp_path, name):
     with pytest.raises(ValueError, match="cannot name a figure"):
-        report.save_figure(report.Figure(), name, tmp_path)
+        look.save_figure(report.Figure(), name, tmp_path)
 
 
 # --- the whole report ---------------------------------------------------------------------------------
@@ -533,17 +534,17 @@ def test_write_report_with_nothing_to_report_says_so(empty, tmp_path):
 
 
 def test_write_report_writes_nothing_where_a_table_cannot_be_drawn(tmp_path):
-    results.save_result(fake_result("gn-d"), tmp_path / "store")
-    results.save_result(fake_result("gn-d<ensemble", test_images=7), tmp_path / "store")
+    store.save_result(fake_result("gn-d"), tmp_path / "store")
+    store.save_result(fake_result("gn-d<ensemble", test_images=7), tmp_path / "store")
     with pytest.raises(ResultError, match="cannot be drawn"):
-        report.write_report(results.load_results(tmp_path / "store"), tmp_path / "figures")
+        report.write_report(store.load_results(tmp_path / "store"), tmp_path / "figures")
     assert not (tmp_path / "figures").exists()
 
 
 def test_the_control_is_reported_with_its_own_rows(tmp_path):
     fake_store(tmp_path / "store", {"gn-d": {0: 80.0, 1: 82.0}, "resnet18": {0: 90.0}})
     fake_store(tmp_path / "store", {"gn-d": {0: 77.5}}, recipe="unshuffled")
-    frame = results.load_results(tmp_path / "store")
+    frame = store.load_results(tmp_path / "store")
     assert "recipe 'unshuffled': 1 of 5 table rows run, 1 seed" in report.summary(frame)
     report.write_report(frame, tmp_path / "figures")
     text = (tmp_path / "figures" / "quick" / "unshuffled.md").read_text()
@@ -578,7 +579,7 @@ def test_what_is_available_is_in_order_and_paper_comes_first(every_row, empty, t
     fake_store(tmp_path, {"gn-d<ta": {0: 59.0}}, profile=laptop, recipe="repaired")
     fake_store(tmp_path, {"gn-d<ta": {0: 24.0}, "gn-s-2.8x<efficientnetv2_s": {0: 20.0}}, recipe="as_run")
     fake_store(tmp_path, {"gn-d": {0: 22.0}}, recipe="unshuffled")  # a control is no set of its own
-    frame = results.load_results(tmp_path)
+    frame = store.load_results(tmp_path)
     ours = [("laptop", "paper"), ("quick", "paper")]
     repeated, repaired = ("quick", "as_run"), ("laptop", "repaired")
     assert report.available(frame) == [*ours, repeated, repaired]

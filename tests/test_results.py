@@ -11,9 +11,9 @@ import pytest
 import torch
 from fabricated import fake_result
 
-from course_lib import results
 from course_lib.errors import CourseError, ResultError
 from course_lib.profiles import PROFILES
+from course_lib.study import store
 
 
 def one_line(caught) -> str:
@@ -24,22 +24,22 @@ def one_line(caught) -> str:
 
 @pytest.fixture
 def stored(tmp_path) -> Path:
-    return results.save_result(fake_result(), tmp_path)
+    return store.save_result(fake_result(), tmp_path)
 
 
 def test_what_is_saved_is_read_back(tmp_path):
     result = fake_result("gn-s-1.0x<resnet50", seed=2)
-    path = results.save_result(result, tmp_path)
+    path = store.save_result(result, tmp_path)
     assert path == tmp_path / "quick" / "gn-s-1.0x_from_resnet50.quick.paper.seed2.json"
-    assert path == results.result_path(result["run"], "quick", tmp_path)
-    assert results.read_result(path) == result
+    assert path == store.result_path(result["run"], "quick", tmp_path)
+    assert store.read_result(path) == result
 
 
 def test_the_store_is_in_the_courses_folder_by_default(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_HOME", str(tmp_path))
-    path = results.save_result(fake_result())
+    path = store.save_result(fake_result())
     assert path.parent == tmp_path / "data" / "results" / "quick"
-    assert len(results.load_results()) == 1
+    assert len(store.load_results()) == 1
 
 
 def test_a_result_follows_from_its_history():
@@ -57,47 +57,47 @@ def test_two_hundred_epochs_stay_small_and_stand_one_a_line(tmp_path):
     profile = PROFILES["full"]
     accuracies = tuple(float(value) for value in np.random.default_rng(0).integers(1000, 9999, 200) / 100)
     result = fake_result(profile=profile, accuracies=accuracies, test_images=10_000)
-    path = results.save_result(result, tmp_path)
+    path = store.save_result(result, tmp_path)
     assert path.stat().st_size < 40_000
     changed = fake_result(profile=profile, accuracies=(5.0, *accuracies[1:]), test_images=10_000)
     changed |= {"finished": result["finished"]}
-    other = results.save_result(changed, tmp_path / "other")
+    other = store.save_result(changed, tmp_path / "other")
     pairs = zip(path.read_text().splitlines(), other.read_text().splitlines(), strict=True)
     assert sum(a != b for a, b in pairs) == 2  # the first epoch and the digest
 
 
 def test_predictions_survive_packing(tmp_path):
     classes = np.array([0, 9, 255, 3, 3, 3], dtype=np.uint8)
-    packed = results.pack_predictions(classes) | {"run": "r"}
+    packed = store.pack_predictions(classes) | {"run": "r"}
     assert packed["test_images"] == 6
-    np.testing.assert_array_equal(results.predictions(packed), classes)
-    results.save_result(fake_result(seed=4), tmp_path)
-    row = results.load_results(tmp_path).iloc[0]
+    np.testing.assert_array_equal(store.predictions(packed), classes)
+    store.save_result(fake_result(seed=4), tmp_path)
+    row = store.load_results(tmp_path).iloc[0]
     expected = np.random.default_rng(4).integers(0, 10, 1000)
-    np.testing.assert_array_equal(results.predictions(row), expected)
+    np.testing.assert_array_equal(store.predictions(row), expected)
 
 
 def test_stored_answers_are_of_the_first_seed_and_of_what_was_run(tmp_path):
     for seed in (1, 0):
-        results.save_result(fake_result("resnet50", seed=seed), tmp_path)
-    frame = results.load_results(tmp_path)
-    answers = results.stored_answers(frame, ("vgg13", "resnet50"), "quick")
+        store.save_result(fake_result("resnet50", seed=seed), tmp_path)
+    frame = store.load_results(tmp_path)
+    answers = store.stored_answers(frame, ("vgg13", "resnet50"), "quick")
     assert list(answers) == ["resnet50"] and answers["resnet50"].dtype == np.int64
     np.testing.assert_array_equal(answers["resnet50"], np.random.default_rng(0).integers(0, 10, 1000))
-    assert results.stored_answers(frame, ("resnet50",), "laptop") == {}
+    assert store.stored_answers(frame, ("resnet50",), "laptop") == {}
 
 
 @pytest.mark.parametrize("bad", [[], [-1], [256], [0.5], [[1, 2]]])
 def test_predictions_must_be_class_numbers(bad):
     with pytest.raises(ValueError, match="class numbers"):
-        results.pack_predictions(np.array(bad))
+        store.pack_predictions(np.array(bad))
 
 
 def test_the_frame_has_a_row_a_run_and_flat_columns(tmp_path):
-    results.save_result(fake_result("gn-s-1.3x<ta"), tmp_path)
-    results.save_result(fake_result("gn-s-1.3x", seed=1), tmp_path)
-    frame = results.load_results(tmp_path)
-    assert tuple(frame.columns) == results.COLUMNS
+    store.save_result(fake_result("gn-s-1.3x<ta"), tmp_path)
+    store.save_result(fake_result("gn-s-1.3x", seed=1), tmp_path)
+    frame = store.load_results(tmp_path)
+    assert tuple(frame.columns) == store.COLUMNS
     row = frame.set_index("key").loc["gn-s-1.3x<ta"]
     assert (row["student"], row["width"], row["teachers"]) == ("gn-s", 1.3, ("resnet18<ta",))
     assert (row["profile"], row["recipe"], row["seed"], row["epochs"]) == ("quick", "paper", 0, 2)
@@ -109,9 +109,9 @@ def test_the_frame_has_a_row_a_run_and_flat_columns(tmp_path):
 
 @pytest.mark.parametrize("folder", ["", "missing"])
 def test_an_empty_store_gives_an_empty_frame(tmp_path, folder):
-    frame = results.load_results(tmp_path / folder)
+    frame = store.load_results(tmp_path / folder)
     assert frame.empty
-    assert tuple(frame.columns) == results.COLUMNS
+    assert tuple(frame.columns) == store.COLUMNS
 
 
 # --- damage -----------------------------------------------------------------------------------------
@@ -138,7 +138,7 @@ DAMAGE = {
     "edited everywhere": lambda path: edit(path, raise_accuracy),
     "edited seed": lambda path: edit(path, lambda c: c.update(seed=1)),
     "wrong hash": lambda path: edit(path, lambda c: c.update(predictions_sha256="0" * 64)),
-    "other predictions": lambda path: edit(path, lambda c: c.update(results.pack_predictions([1]))),
+    "other predictions": lambda path: edit(path, lambda c: c.update(store.pack_predictions([1]))),
     "no digest": lambda path: edit(path, lambda c: c.pop("content_sha256")),
     "unknown format": lambda path: edit(path, lambda c: c.update(format=99)),
     "ragged history": lambda path: edit(path, lambda c: c["history"]["rows"][0].pop()),
@@ -150,17 +150,17 @@ DAMAGE = {
 def test_a_damaged_file_is_refused_by_name(stored, damage):
     DAMAGE[damage](stored)
     with pytest.raises(ResultError) as caught:
-        results.read_result(stored)
+        store.read_result(stored)
     assert str(stored) in one_line(caught)
     with pytest.raises(ResultError):
-        results.load_results(stored.parent.parent)
+        store.load_results(stored.parent.parent)
 
 
 def test_an_untouched_file_in_another_layout_is_still_sound(stored):
-    before, layout = results.read_result(stored), stored.read_text()
+    before, layout = store.read_result(stored), stored.read_text()
     edit(stored, lambda content: None)
     assert stored.read_text() != layout
-    assert results.read_result(stored) == before
+    assert store.read_result(stored) == before
 
 
 @pytest.mark.parametrize("place", ["quick/gn-d.quick.paper.seed0.json", "full/{name}"])
@@ -169,21 +169,21 @@ def test_a_file_under_another_name_is_refused(stored, place):
     moved.parent.mkdir(exist_ok=True)
     stored.rename(moved)
     with pytest.raises(ResultError) as caught:
-        results.read_result(moved)
+        store.read_result(moved)
     assert str(moved) in one_line(caught)
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ResultError, match="gone.json"):
-        results.read_result(tmp_path / "gone.json")
+        store.read_result(tmp_path / "gone.json")
 
 
 def test_check_store_lists_every_problem(tmp_path):
-    paths = [results.save_result(fake_result(seed=seed), tmp_path) for seed in range(3)]
-    assert results.check_store(tmp_path) == []
+    paths = [store.save_result(fake_result(seed=seed), tmp_path) for seed in range(3)]
+    assert store.check_store(tmp_path) == []
     for path in paths[1:]:
         DAMAGE["torn last byte"](path)
-    problems = results.check_store(tmp_path)
+    problems = store.check_store(tmp_path)
     assert [path for path, _ in problems] == paths[1:]
     assert all(str(path) in problem for path, problem in problems)
 
@@ -219,7 +219,7 @@ def test_an_unsound_result_is_not_saved(tmp_path, words):
     result = fake_result()
     UNSOUND[words](result)
     with pytest.raises(ResultError) as caught:
-        results.save_result(result, tmp_path)
+        store.save_result(result, tmp_path)
     assert words in one_line(caught)
     assert list(tmp_path.iterdir()) == []
 
@@ -227,14 +227,14 @@ def test_an_unsound_result_is_not_saved(tmp_path, words):
 def test_a_refused_result_leaves_the_older_file_alone(stored):
     before = stored.read_bytes()
     with pytest.raises(ResultError):
-        results.save_result(fake_result() | {"last_accuracy": 95.0}, stored.parent.parent)
+        store.save_result(fake_result() | {"last_accuracy": 95.0}, stored.parent.parent)
     assert stored.read_bytes() == before
 
 
 def test_a_folder_that_cannot_be_written_is_answered_in_one_line(tmp_path):
     (tmp_path / "quick").write_text("a file where the folder should be")
     with pytest.raises(CourseError) as caught:
-        results.save_result(fake_result(), tmp_path)
+        store.save_result(fake_result(), tmp_path)
     assert str(tmp_path) in one_line(caught)
 
 
@@ -244,8 +244,8 @@ def test_a_folder_that_cannot_be_written_is_answered_in_one_line(tmp_path):
 def test_logits_survive_storing(tmp_path):
     logits = torch.randn(50, 10, generator=torch.Generator().manual_seed(0)) * 8
     labels = torch.arange(50) % 10
-    results.save_logits("gn-s-1.0x", logits, labels, {"epochs": 3, "accuracy": 61.2}, tmp_path)
-    back = results.load_logits("gn-s-1.0x", tmp_path)
+    store.save_logits("gn-s-1.0x", logits, labels, {"epochs": 3, "accuracy": 61.2}, tmp_path)
+    back = store.load_logits("gn-s-1.0x", tmp_path)
     assert (back.logits.dtype, back.labels.dtype) == (torch.float32, torch.int64)
     torch.testing.assert_close(back.logits, logits, rtol=1e-3, atol=1e-3)
     assert torch.equal(back.labels, labels)
@@ -254,8 +254,8 @@ def test_logits_survive_storing(tmp_path):
 
 def test_logits_files_are_repeatable(tmp_path):
     arguments = (np.ones((4, 10), np.float32), np.zeros(4, np.int64), {"epochs": 1})
-    first = results.save_logits("a", *arguments, tmp_path).read_bytes()
-    assert first == results.save_logits("b", *arguments, tmp_path).read_bytes()
+    first = store.save_logits("a", *arguments, tmp_path).read_bytes()
+    assert first == store.save_logits("b", *arguments, tmp_path).read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -271,32 +271,32 @@ def test_logits_files_are_repeatable(tmp_path):
 )
 def test_bad_logits_are_refused(tmp_path, name, logits, labels):
     with pytest.raises(ValueError):
-        results.save_logits(name, logits, labels, {}, tmp_path)
+        store.save_logits(name, logits, labels, {}, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_missing_logits_are_answered_with_what_there_is(tmp_path):
-    results.save_logits("resnet18", np.ones((1, 10)), np.zeros(1), {}, tmp_path)
+    store.save_logits("resnet18", np.ones((1, 10)), np.zeros(1), {}, tmp_path)
     with pytest.raises(ResultError, match="stored are: resnet18"):
-        results.load_logits("resnet50", tmp_path)
+        store.load_logits("resnet50", tmp_path)
 
 
 @pytest.mark.parametrize("keep", [0, 30, -1])
 def test_torn_logits_are_refused_by_name(tmp_path, keep):
-    path = results.save_logits("a", np.ones((100, 10)), np.zeros(100), {}, tmp_path)
+    path = store.save_logits("a", np.ones((100, 10)), np.zeros(100), {}, tmp_path)
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(ResultError) as caught:
-        results.load_logits("a", tmp_path)
+        store.load_logits("a", tmp_path)
     assert str(path) in one_line(caught)
 
 
 def test_damaged_logits_are_refused_by_name(tmp_path):
-    path = results.save_logits("a", np.random.default_rng(0).normal(size=(100, 10)), np.zeros(100), {}, tmp_path)
+    path = store.save_logits("a", np.random.default_rng(0).normal(size=(100, 10)), np.zeros(100), {}, tmp_path)
     content = bytearray(path.read_bytes())
     content[200] ^= 0xFF  # inside the logits' compressed bytes
     path.write_bytes(content)
     with pytest.raises(ResultError) as caught:
-        results.load_logits("a", tmp_path)
+        store.load_logits("a", tmp_path)
     assert str(path) in one_line(caught)
 
 
@@ -304,18 +304,18 @@ def test_damaged_logits_are_refused_by_name(tmp_path):
 
 
 def test_the_environment_says_what_numbers_depend_on():
-    found = results.environment("cpu")
+    found = store.environment("cpu")
     assert found["device"].startswith("cpu, ")
     assert found["versions"]["torch"].startswith(torch.__version__.split("+")[0])
-    assert found["revision"] == results.code_revision()
+    assert found["revision"] == store.code_revision()
 
 
 # code_revision remembers its answer; __wrapped__ asks git each time.
 def test_the_revision_is_unknown_without_git(monkeypatch):
     monkeypatch.setenv("PATH", os.devnull)
-    assert results.code_revision.__wrapped__() == "unknown"
+    assert store.code_revision.__wrapped__() == "unknown"
     monkeypatch.setenv("COURSE_REVISION", "0abc123")
-    assert results.code_revision.__wrapped__() == "0abc123 (stated)"
+    assert store.code_revision.__wrapped__() == "0abc123 (stated)"
 
 
 def test_the_revision_marks_changed_code(tmp_path, monkeypatch):
@@ -324,12 +324,12 @@ def test_the_revision_marks_changed_code(tmp_path, monkeypatch):
     (code / "results.py").write_text("")
     for command in ("init", "add .", "-c user.name=t -c user.email=t@t commit -m x"):
         subprocess.run(["git", *command.split()], cwd=tmp_path, check=True, capture_output=True)
-    monkeypatch.setattr(results, "__file__", str(code / "results.py"))
-    clean = results.code_revision.__wrapped__()
+    monkeypatch.setattr(store, "__file__", str(code / "results.py"))
+    clean = store.code_revision.__wrapped__()
     (tmp_path / "a-result.json").write_text("{}")  # results are not code
-    assert results.code_revision.__wrapped__() == clean != "unknown"
+    assert store.code_revision.__wrapped__() == clean != "unknown"
     (code / "results.py").write_text("changed")
-    assert results.code_revision.__wrapped__() == f"{clean}-dirty"
+    assert store.code_revision.__wrapped__() == f"{clean}-dirty"
 
 
 def test_the_store_and_the_report_do_without_torch():

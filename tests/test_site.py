@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 import nbformat
 import pytest
 
-from course_lib.lessons import WIDGET_NOTE, lessons
+from course_lib.notebooks import WIDGET_NOTE, lessons
 
 ROOT = Path(__file__).resolve().parent.parent
 build = pytest.importorskip("build", reason="the site's packages are not installed: pip install -e '.[site]'")

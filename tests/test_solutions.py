@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from course_lib import lessons
+from course_lib import notebooks
 from course_lib.exercises import exercises
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks" / "solutions"
@@ -36,12 +36,12 @@ def name(path: Path) -> str:
 
 
 def test_every_lesson_has_its_solutions():
-    assert [path.name[:2] for path in SOLUTIONS] == [path.name[:2] for path in lessons.lessons()]
+    assert [path.name[:2] for path in SOLUTIONS] == [path.name[:2] for path in notebooks.lessons()]
 
 
 @pytest.mark.parametrize("path", SOLUTIONS, ids=name)
 def test_every_exercise_of_the_lesson_is_solved(path):
-    (lesson,) = lessons.find_lessons([path.name[:2]])
+    (lesson,) = notebooks.find_lessons([path.name[:2]])
     asked = [exercise.checker for exercise in exercises([lesson])]
     solved = set(checkers_called(nbformat.read(path, as_version=4)))
     assert set(asked) - solved == set(), "exercises without a solution"
@@ -57,7 +57,7 @@ def test_solutions_run_and_are_right(path, tmp_path, monkeypatch):
     for variable in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.setenv(variable, CLOSED_DOOR)
         monkeypatch.setenv(variable.upper(), CLOSED_DOOR)
-    executed = lessons.execute(path, timeout_s=240, profile="quick")
+    executed = notebooks.execute(path, timeout_s=240, profile="quick")
     said = verdicts(executed)
     assert set(said) == {"✔ Right"}, said
     assert len(said) >= len(set(checkers_called(executed))), "each verdict is shown"

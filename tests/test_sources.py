@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from stand_in import miniature, serve
 
-from course_lib import archives, sources
-from course_lib.data import load_dataset
+from course_lib.data import archives, load_dataset, sources
 from course_lib.errors import CourseError, DataError
 
 NOWHERE = "http://127.0.0.1:9"  # the discard port: refused at once

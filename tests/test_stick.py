@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from course_lib import stick
 from course_lib.errors import CourseError
+from tools import stick
 
 
 def options(*arguments: str):

@@ -10,12 +10,13 @@ import pytest
 import torch
 from tiny import TINY, network, runs, stored
 
-from course_lib import experiments, locks, material, plan, results, study
-from course_lib.engine import Engine
 from course_lib.errors import CheckpointError, CourseError, TrainingError
-from course_lib.plan import Run
 from course_lib.profiles import PROFILES
-from course_lib.progress import Budget, OutOfTime
+from course_lib.study import experiments, locks, material, plan, store
+from course_lib.study import queue as study
+from course_lib.study.plan import Run
+from course_lib.study.progress import Budget, OutOfTime
+from course_lib.training.engine import Engine
 
 TWO_EPOCHS = dataclasses.replace(TINY, student_epochs=2)
 
@@ -64,10 +65,10 @@ def test_an_ensemble_learns_from_the_mean_of_its_teachers(monkeypatch):
 
 def test_the_result_holds_what_the_run_did():
     study.run(["gn-s-1.3x"], profile=TINY, seeds=(0, 1))
-    frame = results.load_results().sort_values("seed")
+    frame = store.load_results().sort_values("seed")
     assert list(frame.seed) == [0, 1] and set(frame.profile) == {"tiny"} and set(frame.train_images) == {20}
     for row in frame.itertuples():
-        predictions = results.predictions(row._asdict())
+        predictions = store.predictions(row._asdict())
         labels = material.study_data(TINY).test.labels.numpy()
         assert 100 * (predictions == labels).mean() == pytest.approx(row.last_accuracy)
     assert len(set(frame.predictions)) == 2  # two seeds, two networks
@@ -101,7 +102,7 @@ def test_recipes_differ_in_what_they_train_and_share_what_they_do_not(monkeypatc
     for recipe in ("paper", "as_run", "repaired"):
         assert study.run(["gn-s-2.8x<efficientnetv2_s"], profile=TINY, recipe=recipe) == []
     assert seen == ["efficientnetv2_s"] + ["gn-s-2.8x<efficientnetv2_s"] * 3
-    rows = {row.recipe: row for row in results.load_results().itertuples() if row.teachers}
+    rows = {row.recipe: row for row in store.load_results().itertuples() if row.teachers}
     assert {name: row.training["shuffle"] for name, row in rows.items()} == {
         "paper": True,
         "as_run": False,
@@ -172,7 +173,7 @@ def test_a_misspelt_recipe_is_named_and_nothing_is_trained(monkeypatch):
     seen = trained(monkeypatch)
     with pytest.raises(ValueError, match="unknown recipe 'as-run': choose one of paper, as_run"):
         study.run(["gn-s-1.0x<ta"], profile=TINY, recipe="as-run")
-    assert seen == [] and results.load_results().empty
+    assert seen == [] and store.load_results().empty
 
 
 def test_what_the_machine_lacks_is_said_once(monkeypatch, capsys):
@@ -223,7 +224,7 @@ class FixedEstimate:
         self.seconds = seconds
 
     def of(self, run, own=()):
-        from course_lib.estimates import Estimate
+        from course_lib.study.estimates import Estimate
 
         return Estimate(0.0, self.seconds, 2 * self.seconds, "model")
 
@@ -297,18 +298,18 @@ def test_a_store_that_cannot_be_written_is_one_line_before_anything_is_trained(m
 
 def test_a_disk_that_fills_up_loses_nothing_that_was_finished(monkeypatch):
     study.run(["gn-s-1.3x"], profile=TINY)
-    original = results.atomic_write
+    original = store.atomic_write
 
     def full(path, data):
         raise CourseError(f"cannot write {path}: No space left on device")
 
-    monkeypatch.setattr(results, "atomic_write", full)
+    monkeypatch.setattr(store, "atomic_write", full)
     [failure] = study.run(["gn-s-1.0x", "gn-s-1.3x"], profile=TINY)
     assert "No space left on device" in failure and "\n" not in failure
-    monkeypatch.setattr(results, "atomic_write", original)
+    monkeypatch.setattr(store, "atomic_write", original)
     assert set(stored()) == {"gn-s-1.3x"}
     steps = []
-    monkeypatch.setattr("course_lib.train.train_epoch", lambda *_: steps.append(1))
+    monkeypatch.setattr("course_lib.training.loop.train_epoch", lambda *_: steps.append(1))
     assert study.run(["gn-s-1.0x"], profile=TINY) == []  # from its checkpoint: no epoch is trained again
     assert set(stored()) == {"gn-s-1.0x", "gn-s-1.3x"} and steps == []
 
@@ -320,7 +321,7 @@ def test_a_trained_teacher_whose_result_was_not_stored_gets_it(monkeypatch):
         raise CourseError("No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(results, "save_result", full)
+        patch.setattr(store, "save_result", full)
         assert study.work([student]).finished == []
     assert material.is_trained(teacher) and study.to_do([student]) == [teacher, student]
     line, _, total = study.listing([student])[1:]
@@ -343,7 +344,7 @@ def test_a_trained_teacher_gets_its_result_though_its_student_is_done_and_no_epo
 
 def count_epochs(monkeypatch) -> list:
     """Gets an entry for each epoch that is trained from now on."""
-    import course_lib.train as training
+    import course_lib.training.loop as training
 
     seen, original = [], training.train_epoch
     monkeypatch.setattr(training, "train_epoch", lambda *args, **rest: seen.append(1) or original(*args, **rest))
@@ -356,7 +357,7 @@ def test_a_torn_result_is_named_and_left_as_it_is(monkeypatch):
     torn.result.write_bytes(torn.result.read_bytes()[:500])
     [failure] = study.run(["gn-s-1.0x", "gn-s-1.3x"], profile=TINY)
     assert str(torn.result) in failure and "delete it and run it again" in failure and "\n" not in failure
-    assert torn.result.stat().st_size == 500 and len(results.load_results(skip_damaged=True)) == 1
+    assert torn.result.stat().st_size == 500 and len(store.load_results(skip_damaged=True)) == 1
     torn.result.unlink()
     assert study.run(["gn-s-1.0x"], profile=TINY) == []
 
@@ -568,7 +569,7 @@ def test_a_listing_takes_no_lock_that_a_study_may_want(monkeypatch):
 
 
 def test_every_student_of_a_profile_gets_equal_epochs():
-    from course_lib.recipes import STUDENTS, training_recipe
+    from course_lib.study.protocols import STUDENTS, training_recipe
 
     for profile in PROFILES.values():
         rows = [row for row in experiments.EXPERIMENTS.values() if row.student in STUDENTS]

@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from course_lib import toy
-from course_lib.distill import distillation_loss
+from classroom import toy
+from course_lib.training.losses import distillation_loss
 
 
 def test_points_lie_in_the_disc_and_follow_their_seed():

@@ -13,13 +13,14 @@ import pytest
 import torch
 from torch import nn
 
-from course_lib import train as training
 from course_lib.data import load_dataset
-from course_lib.distill import RememberedTeacher, Teacher
-from course_lib.engine import Engine
 from course_lib.errors import CheckpointError, CourseError, TrainingError
 from course_lib.models.zoo import create_model
-from course_lib.train import Recipe, draw_epoch, evaluate, learning_rate, train
+from course_lib.training import loop as training
+from course_lib.training.engine import Engine
+from course_lib.training.loop import draw_epoch, evaluate, train
+from course_lib.training.recipe import Recipe, learning_rate
+from course_lib.training.teachers import RememberedTeacher, Teacher
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +211,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(datase
 
 KILLED = """
     import dataclasses, os, signal, sys
-    from course_lib import train as training
+    from course_lib.training import loop as training
     from course_lib.data import load_dataset
     from course_lib.models.zoo import create_model
 

@@ -7,10 +7,11 @@ import pytest
 from fabricated import fake_result
 from scipy import stats
 
-from course_lib import results, verdicts
 from course_lib.errors import ResultError
 from course_lib.profiles import PROFILES
-from course_lib.verdicts import mcnemar, paired_verdict, t_quantile, t_tail, verdict_of
+from course_lib.report import verdicts
+from course_lib.report.verdicts import mcnemar, paired_verdict, t_quantile, t_tail, verdict_of
+from course_lib.study import store
 
 
 def answers(rng, seeds=5, images=2000, accuracy=0.9):
@@ -127,7 +128,7 @@ def test_mcnemar_is_the_binomial_test():
 def store_of(folder, runs, profile="full"):
     """Save runs {(key, recipe): {seed: share of right answers}} with real labels; returns the frame."""
     size = 10_000 if profile == "full" else 1000
-    labels = results.known_test_labels(size)
+    labels = store.known_test_labels(size)
     for (key, recipe), seeds in runs.items():
         for seed, share in seeds.items():
             rng = np.random.default_rng([seed, *key.encode()])
@@ -136,8 +137,8 @@ def store_of(folder, runs, profile="full"):
             result = fake_result(
                 key, profile=PROFILES[profile], recipe=recipe, seed=seed, accuracies=(10.0,), test_images=size
             )
-            results.save_result(result | results.pack_predictions(given), folder)
-    return results.load_results(folder)
+            store.save_result(result | store.pack_predictions(given), folder)
+    return store.load_results(folder)
 
 
 def test_a_row_is_judged_by_the_seeds_both_have(tmp_path):
@@ -166,9 +167,9 @@ def test_each_seed_of_a_row_is_tested_against_its_own_baseline(tmp_path):
     frame = store_of(tmp_path, runs)
     tests = verdicts.paired_tests(frame, "full", "as_run")
     assert list(zip(tests["student"], tests["seed"], strict=True)) == [("gn-s-1.0x<ta", 1)]
-    labels = results.known_test_labels(10_000)
+    labels = store.known_test_labels(10_000)
     own, alone = (
-        results.predictions(frame[(frame["key"] == key) & (frame["seed"] == 1)].iloc[0]) == labels
+        store.predictions(frame[(frame["key"] == key) & (frame["seed"] == 1)].iloc[0]) == labels
         for key in ("gn-s-1.0x<ta", "gn-s-1.0x")
     )
     row = tests.iloc[0]
@@ -203,7 +204,7 @@ def test_the_quick_profile_judges_nothing(tmp_path):
 
 def test_a_baseline_is_no_row_to_judge(tmp_path):
     with pytest.raises(ValueError, match="has no teacher"):
-        verdict_of(results.load_results(tmp_path), "gn-d")
+        verdict_of(store.load_results(tmp_path), "gn-d")
 
 
 # --- the labels it needs ----------------------------------------------------------------------------
@@ -212,16 +213,16 @@ def test_a_baseline_is_no_row_to_judge(tmp_path):
 def test_known_labels_are_the_data_sets():
     from course_lib.data import load_dataset
 
-    assert (results.known_test_labels(1000) == load_dataset("cifar10", "sample").test.labels.numpy()).all()
-    assert np.bincount(results.known_test_labels(10_000)).tolist() == [1000] * 10
+    assert (store.known_test_labels(1000) == load_dataset("cifar10", "sample").test.labels.numpy()).all()
+    assert np.bincount(store.known_test_labels(10_000)).tolist() == [1000] * 10
 
 
 def test_unknown_missing_and_edited_labels_are_one_line(tmp_path, monkeypatch):
     with pytest.raises(ResultError, match="not of 77"):
-        results.known_test_labels(77)
+        store.known_test_labels(77)
     monkeypatch.setenv("COURSE_HOME", str(tmp_path))
     with pytest.raises(ResultError, match="sample.json"):
-        results.known_test_labels(1000)
-    results.save_logits("resnet18", np.zeros((10_000, 10)), np.zeros(10_000, dtype=int), {})
+        store.known_test_labels(1000)
+    store.save_logits("resnet18", np.zeros((10_000, 10)), np.zeros(10_000, dtype=int), {})
     with pytest.raises(ResultError, match="does not hold the labels"):
-        results.known_test_labels(10_000)
+        store.known_test_labels(10_000)

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from fabricated import fake_result
 
-from course_lib import artefacts, material, results, verify
 from course_lib.__main__ import main
-from course_lib.experiments import EXPERIMENTS, find
-from course_lib.plan import Run
 from course_lib.profiles import PROFILES
-from course_lib.recipes import control_keys, origin, training_recipe
+from course_lib.study import artefacts, material, store, verify
+from course_lib.study.experiments import EXPERIMENTS, find
+from course_lib.study.plan import Run
+from course_lib.study.protocols import control_keys, origin, training_recipe
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -25,14 +25,14 @@ def test_the_stored_results_are_sound_and_all_accepted(capsys):
     assert printed.err == "" and "quick, paper, gn-s-1.0x<ensemble: " in printed.out
     listing = subprocess.run(["git", "ls-files", "data/results"], cwd=ROOT, capture_output=True, text=True)
     committed = {Path(name).stem for name in listing.stdout.split() if name.endswith(".json")}
-    assert committed <= set(results.accepted())
+    assert committed <= set(store.accepted())
 
 
 def sound(key="gn-s-1.0x", share=0.3, profile="quick", recipe="paper", seed=0, **changes) -> dict:
     """A result whose every number fits: settings, counts, predictions and accuracy."""
     experiment, size = find(key), PROFILES[profile]
     count = size.test_images or (1000 if profile == "quick" else 10_000)
-    labels = results.known_test_labels(count)
+    labels = store.known_test_labels(count)
     right = np.arange(count) < share * count
     training = training_recipe(experiment, size, seed, recipe)
     result = fake_result(key, profile=size, recipe=recipe, seed=seed, accuracies=(100 * right.mean(),))
@@ -40,7 +40,7 @@ def sound(key="gn-s-1.0x", share=0.3, profile="quick", recipe="paper", seed=0, *
     result["history"] = [row | {"epoch": epoch} for epoch in range(1, training.epochs + 1)]
     result["training"] = vars(training) | changes.pop("training", {})
     result["parameters"] = verify.parameter_count(experiment.student, experiment.width)
-    result |= results.pack_predictions(np.where(right, labels, (labels + 1) % 10))
+    result |= store.pack_predictions(np.where(right, labels, (labels + 1) % 10))
     return result | changes
 
 
@@ -61,13 +61,13 @@ def broken() -> dict[str, str]:
 
 def save(result: dict, *, accepted: bool = True) -> dict:
     """Put a result into the store as a run does, with the artefacts it is kept for; returns it."""
-    results.save_result(result)
+    store.save_result(result)
     if result["profile"]["name"] in artefacts.KEEPING and result["seed"] == 0:
         count = result["test_images"]
-        labels, logits = results.known_test_labels(count), np.eye(10)[results.predictions(result)]
+        labels, logits = store.known_test_labels(count), np.eye(10)[store.predictions(result)]
         meta = {"run": result["run"], "accuracy": result["last_accuracy"]}
-        folder = results.repo_path("data", "logits", result["profile"]["name"])
-        results.save_logits(result["run"], logits, labels, meta, folder)
+        folder = store.repo_path("data", "logits", result["profile"]["name"])
+        store.save_logits(result["run"], logits, labels, meta, folder)
     if accepted:
         verify.accept()
     return result
@@ -76,7 +76,7 @@ def save(result: dict, *, accepted: bool = True) -> dict:
 def taught(key: str, profile="quick", recipe="paper", share=0.3, **conditions) -> dict:
     """A sound result of a student that says of its teachers what the store has of them."""
     run = Run(key, PROFILES[profile], recipe)
-    stored = {teacher.name: results.read_result(teacher.result) for teacher in run.teachers}
+    stored = {teacher.name: store.read_result(teacher.result) for teacher in run.teachers}
     told = [
         {"run": name, "epochs": len(result["history"]), "last_accuracy": result["last_accuracy"]}
         for name, result in stored.items()
@@ -91,7 +91,7 @@ def test_a_store_that_is_gone_is_broken_and_one_that_begins_anew_is_accepted_emp
     assert printed.err.count("\n") == 1
     assert main(["verify", "--accept"]) == 0
     assert verify.examine() == []
-    results.save_result(sound())
+    store.save_result(sound())
     assert broken() == {}
 
 
@@ -112,25 +112,25 @@ def test_rows_are_compared_with_the_paper_and_the_rest_say_not_run(home):
     ],
 )
 def test_a_result_that_contradicts_the_registry_is_named(home, result, words):
-    results.save_result(sound(**result))
+    store.save_result(sound(**result))
     assert words in broken()["gn-s-1.0x.quick.paper.seed0"]
 
 
 def test_an_accuracy_that_its_predictions_do_not_bear_out_is_named(home):
     result = sound(share=0.3)
-    results.save_result(result | results.pack_predictions(np.zeros(1000, dtype=int)))
+    store.save_result(result | store.pack_predictions(np.zeros(1000, dtype=int)))
     assert "predictions are right in 10.00 %" in broken()["gn-s-1.0x.quick.paper.seed0"]
 
 
 def test_a_count_of_images_that_does_not_match_is_named(home):
     result = sound(profile="laptop", share=0.5)
-    labels = results.known_test_labels(10_000)
-    results.save_result(result | results.pack_predictions(labels) | {"last_accuracy": 50.0})
+    labels = store.known_test_labels(10_000)
+    store.save_result(result | store.pack_predictions(labels) | {"last_accuracy": 50.0})
     assert "tested on 10,000 images, the profile has 5,000" in broken()["gn-s-1.0x.laptop.paper.seed0"]
 
 
 def test_a_row_under_a_recipe_that_does_not_train_it_is_named(home):
-    results.save_result(sound() | {"recipe": "repaired", "run": "gn-s-1.0x.quick.repaired.seed0"})
+    store.save_result(sound() | {"recipe": "repaired", "run": "gn-s-1.0x.quick.repaired.seed0"})
     assert "not run under the recipe repaired" in broken()["gn-s-1.0x.quick.repaired.seed0"]
 
 
@@ -150,13 +150,13 @@ def test_a_mean_outside_its_interval_is_broken(home, key, profile, recipe, share
 
 
 def test_missing_torn_edited_and_replaced_files_are_named(home, capsys):
-    paths = [results.save_result(sound(seed=seed)) for seed in range(4)]
+    paths = [store.save_result(sound(seed=seed)) for seed in range(4)]
     assert main(["verify", "--accept"]) == 0
     assert capsys.readouterr().out.count("accepted gn-s-1.0x") == 4
     paths[0].unlink()
     paths[1].write_bytes(paths[1].read_bytes()[:-40])
     paths[2].write_text(paths[2].read_text().replace('"device": "cpu', '"device": "gpu'))
-    results.save_result(json.loads(json.dumps(sound(seed=3))) | {"wall_seconds": 1.0})  # sound, but another one
+    store.save_result(json.loads(json.dumps(sound(seed=3))) | {"wall_seconds": 1.0})  # sound, but another one
     assert main(["verify"]) == 1
     err = capsys.readouterr().err
     assert f"{paths[0]} is missing" in err
@@ -170,7 +170,7 @@ def test_missing_torn_edited_and_replaced_files_are_named(home, capsys):
 def test_a_torn_file_keeps_its_name_in_a_folder_with_a_space(home, monkeypatch):
     course = home.rename(home.with_name("my course"))
     monkeypatch.setenv("COURSE_HOME", str(course))
-    path = results.save_result(sound())
+    path = store.save_result(sound())
     path.write_bytes(path.read_bytes()[:-40])
     assert str(path) in broken()[path.name]
 
@@ -192,7 +192,7 @@ def test_a_row_trained_otherwise_than_printed_is_expected_near_its_baseline():
 
 def test_a_torn_list_of_accepted_results_is_one_line(home, capsys):
     save(sound())
-    with open(results.accepted_path(), "a") as file:
+    with open(store.accepted_path(), "a") as file:
         file.write("garbage\n")
     assert main(["verify"]) == 1
     err = capsys.readouterr().err
@@ -205,7 +205,7 @@ def test_a_missing_list_is_broken_and_a_result_that_nobody_accepted_is_said(home
     lines = {line.name: str(line) for line in verify.examine()}
     assert lines["gn-s-1.0x.quick.paper.seed1"].startswith("ok") and "not accepted yet" in str(lines)
     assert broken() == {}
-    results.accepted_path().unlink()
+    store.accepted_path().unlink()
     assert "is missing" in broken()["accepted.csv"]
 
 
@@ -238,9 +238,9 @@ def test_a_teacher_that_is_not_the_stored_one_is_named(home, change, words):
 def test_other_images_than_the_profiles_are_named_and_the_rest_is_examined(home):
     save(sound(data=sound()["data"] | {"name": "cifar100"}))
     few = sound(seed=1)
-    save(few | results.pack_predictions(np.zeros(77, dtype=int)))
+    save(few | store.pack_predictions(np.zeros(77, dtype=int)))
     full = sound(profile="full", seed=1)
-    save(full | results.pack_predictions(results.known_test_labels(1000)))
+    save(full | store.pack_predictions(store.known_test_labels(1000)))
     said = broken()
     assert "its images are of cifar100, sample" in said["gn-s-1.0x.quick.paper.seed0"]
     assert "tested on 77 images, the profile has 1,000" in said["gn-s-1.0x.quick.paper.seed1"]
@@ -257,10 +257,10 @@ def test_kept_logits_that_are_gone_or_of_another_run_are_named(home):
     run = save(sound("resnet18", 0.6, "laptop"))["run"]
     assert broken() == {}
     path = home / "data" / "logits" / "laptop" / f"{run}.npz"
-    kept = results.load_logits(run, path.parent)
-    results.save_logits(run, kept.logits, kept.labels, kept.meta | {"accuracy": 1.0}, path.parent)
+    kept = store.load_logits(run, path.parent)
+    store.save_logits(run, kept.logits, kept.labels, kept.meta | {"accuracy": 1.0}, path.parent)
     assert "its kept logits are of" in broken()[run]
-    results.save_logits(run, kept.logits.flip(1), kept.labels, kept.meta, path.parent)
+    store.save_logits(run, kept.logits.flip(1), kept.labels, kept.meta, path.parent)
     assert "do not give its predictions" in broken()[run]
     path.unlink()
     assert "no logits at" in broken()[run]

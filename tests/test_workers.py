@@ -14,9 +14,10 @@ import pytest
 import torch
 from tiny import TINY, runs, stored
 
-from course_lib import plan, study, workers
 from course_lib.errors import CourseError
-from course_lib.progress import Budget
+from course_lib.study import plan, workers
+from course_lib.study import queue as study
+from course_lib.study.progress import Budget
 
 
 @pytest.mark.slow
@@ -66,7 +67,7 @@ def test_what_others_work_on_is_said_and_what_the_siblings_had_is_not(tmp_path, 
 STUDY = """
     import dataclasses
     from tiny import TINY, runs
-    from course_lib import workers
+    from course_lib.study import workers
 
     if __name__ == "__main__":
         endless = dataclasses.replace(TINY, student_epochs=100_000)

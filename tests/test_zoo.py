@@ -8,14 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from course_lib.models import (
-    DISPLAY_NAMES,
-    MODEL_NAMES,
-    PAPER_WIDTHS,
-    create_model,
-    initialise,
-    input_size,
-)
+from course_lib.models import DISPLAY_NAMES, MODEL_NAMES, PAPER_WIDTHS, create_model, initialise, input_size
 from course_lib.models.cost import count_parameters
 
 PAPER_COUNTS = {

@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from course_lib.lessons import find_lessons
+from course_lib.notebooks import find_lessons
 
 pytestmark = pytest.mark.browser
 

@@ -1,0 +1,103 @@
+"""The look of the course: palette, how a figure is begun and dressed, how it is shown with alt text and saved."""
+
+import base64
+import html
+import io
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from matplotlib import patheffects
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+
+from course_lib.files import atomic_write, repo_path
+
+if TYPE_CHECKING:
+    from IPython.display import HTML
+
+# Okabe and Ito's palette, which readers with any colour vision can tell apart; always with a second cue.
+BLACK, BLUE, VERMILION, GREEN = "#000000", "#0072B2", "#D55E00", "#009E73"
+
+CURVE_COLOURS = (BLUE, VERMILION, GREEN, "#CC79A7", BLACK, "#E69F00", "#56B4E9")
+
+CURVE_MARKERS = "osD^vPX"
+
+
+def new_figure(title: str, height: float, origin: str, shared: bool = True) -> Figure:
+    """An empty figure that says below where its numbers come from; ``height`` in inches."""
+    figure = Figure(figsize=(8.4, height), dpi=100, layout="constrained")
+    figure.suptitle(title, fontsize=11)
+    figure.supxlabel(origin + ("" if shared else "\nThe two panels have scales of their own."), fontsize=8)
+    return figure
+
+
+def dress(axes: Axes, grid: str = "both") -> None:
+    axes.grid(axis=grid, alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def say_not_run(axes: Axes, scale: str) -> None:
+    """Words in place of data, and no numbers on the ``scale`` ("x", "y", "both") that would measure them."""
+    blank = {"facecolor": "white", "edgecolor": "none"}
+    axes.text(0.5, 0.5, "not run yet", transform=axes.transAxes, ha="center", va="center", bbox=blank)
+    axes.tick_params(axis=scale, length=0, labelleft=False, labelbottom=False)
+
+
+def write(axes: Axes, words: str, place: tuple[float, float], offset: tuple[float, float], ha: str) -> None:
+    """Small words beside a point, ``offset`` in points, with a white rim so that lines do not cross them."""
+    rim = [patheffects.withStroke(linewidth=2.5, foreground="white")]
+    axes.annotate(words, place, offset, textcoords="offset points", fontsize=8, ha=ha, path_effects=rim, zorder=5)
+
+
+def alt_text(figure: Figure) -> str:
+    """The figure in words, with its key numbers; the functions above leave it in the figure's label."""
+    return figure.get_label()
+
+
+def show(figure: Figure, alt: str | None = None, caption: str | None = None) -> "HTML":
+    """The figure for a notebook, with ``alt`` (default ``alt_text``) for those who cannot see it.
+
+    ``caption`` stands below it; without one, the alt text does.
+
+    Raises:
+        ValueError: there is no alt text.
+    """
+    from IPython.display import HTML
+
+    alt = alt or alt_text(figure)
+    if not alt:
+        raise ValueError("a figure needs alt text: say in words what it shows, with the key number")
+    source = base64.b64encode(png(figure)).decode("ascii")
+    return HTML(
+        f'<figure style="margin:0"><img alt="{html.escape(alt)}" src="data:image/png;base64,{source}" '
+        f'style="max-width:100%"><figcaption>{html.escape(caption or alt)}</figcaption></figure>'
+    )
+
+
+def save_figure(figure: Figure, name: str, folder: Path | None = None) -> Path:
+    """Write ``figures/<name>.png``; the same figure gives the same bytes.
+
+    Raises:
+        ValueError: ``name`` is no plain name (a folder in front is allowed: ``quick/fig1``).
+        CourseError: the file cannot be written.
+    """
+    if not re.fullmatch(r"[a-z0-9_-]+(/[a-z0-9_-]+)*", name):
+        raise ValueError(f"cannot name a figure {name!r}: use a-z, 0-9, '-', '_' and '/' between folders")
+    path = figures_folder(folder) / f"{name}.png"
+    atomic_write(path, png(figure))
+    return path
+
+
+def figures_folder(folder: Path | None) -> Path:
+    return Path(folder) if folder is not None else repo_path("figures")
+
+
+def png(figure: Figure) -> bytes:
+    """Small and repeatable: few colours (more where there are photographs), and no version or date inside."""
+    drawn, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png")
+    colours = 256 if any(axes.images for axes in figure.axes) else 64
+    Image.open(drawn).convert("RGB").quantize(colours, dither=Image.Dither.NONE).save(small, "png", optimize=True)
+    return small.getvalue()

@@ -1,0 +1,235 @@
+"""Does a method help? One paired test over seeds and test images, and the words that its outcome allows.
+
+Two networks are compared on the very same images, seed by seed. Two kinds of chance make the difference: other seeds
+would have trained other networks, and other test images would have been other questions. Seeds and images are crossed
+(every seed answers every image), so both go into the standard error: the two-way analysis of variance with random
+effects, with Satterthwaite's degrees of freedom (H. H. Clark, 1973; F. E. Satterthwaite, 1946).
+Importing this module does not import torch.
+"""
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+import pandas as pd
+
+from course_lib.study import store as store
+from course_lib.study.experiments import baseline_of, find, table_rows
+from course_lib.study.protocols import origin
+
+HELPS, HURTS, UNDECIDED, NONE = "helps", "hurts", "cannot be told apart", "none"
+LEAST_SEEDS = 3  # two seeds have a spread, but its own error is so large that the interval says nothing
+LEVEL = 0.05
+UNTRAINED = ("quick",)  # profiles whose networks have learned too little for a verdict on methods
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What can be said of a student against the same network without a teacher.
+
+    Attributes:
+        word: ``helps``, ``hurts``, ``cannot be told apart``; ``none`` where the evidence is too small to judge.
+        reason: one line with the numbers, or why there is no verdict.
+        mean: mean difference in points (percent of the test images); NaN where nothing was compared.
+        low, high: 95 % confidence interval of ``mean`` in points; NaN with a single seed.
+        p: two-sided P value; NaN with a single seed.
+        seeds, images: how many pairs of networks, how many test images.
+        gained, lost: images that only the student, only the baseline got right, summed over the seeds.
+    """
+
+    word: str
+    reason: str
+    mean: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    p: float = math.nan
+    seeds: int = 0
+    images: int = 0
+    gained: int = 0
+    lost: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.word}: {self.reason}"
+
+
+def paired_verdict(student_right: np.ndarray, baseline_right: np.ndarray, level: float = LEVEL) -> Verdict:
+    """Compare two methods that were run with the same seeds and tested on the same images.
+
+    Args:
+        student_right, baseline_right: (seeds, images) booleans, whether the network of that seed got the image right.
+        level: the chance of a false alarm that is accepted; the interval is one of 1 - ``level``.
+
+    Returns:
+        The verdict; its word is ``none`` with fewer than three seeds.
+
+    Raises:
+        ValueError: the arrays are not two-dimensional and of one shape, or hold something else than booleans.
+    """
+    student, baseline = np.asarray(student_right), np.asarray(baseline_right)
+    if student.ndim != 2 or student.shape != baseline.shape or 0 in student.shape:
+        raise ValueError(f"compare (seeds, images) with its like, not {student.shape} with {baseline.shape}")
+    if student.dtype != bool or baseline.dtype != bool:
+        raise ValueError("say of each image whether it was right: booleans, not classes")
+    (seeds, images), difference = student.shape, 100.0 * (student.astype(np.int8) - baseline)
+    counts = {
+        "seeds": seeds,
+        "images": images,
+        "gained": int((difference > 0).sum()),
+        "lost": int((difference < 0).sum()),
+    }
+    mean = float(difference.mean())
+    if seeds < 2 or images < 2:
+        return Verdict(NONE, _too_few(seeds), mean, **counts)
+    error, freedom = standard_error(difference)
+    p = _p_value(mean, error, freedom)
+    half = t_quantile(1 - level / 2, freedom) * error
+    measured = {"mean": mean, "low": mean - half, "high": mean + half, "p": p, **counts}
+    if seeds < LEAST_SEEDS:
+        return Verdict(NONE, _too_few(seeds), **measured)
+    word = UNDECIDED if p >= level else HELPS if mean > 0 else HURTS
+    words = (
+        f"{mean:+.2f} points, {100 * (1 - level):g} % interval {mean - half:+.2f} to {mean + half:+.2f}, n = {seeds}"
+    )
+    return Verdict(word, words, **measured)
+
+
+def verdict_of(
+    results: pd.DataFrame,
+    key: str,
+    *,
+    profile: str = "full",
+    recipe: str = "paper",
+    baseline_recipe: str | None = None,
+    level: float = LEVEL,
+) -> Verdict:
+    """The verdict on one row of Tables II to IV, from the seeds that the row and its baseline both have.
+
+    Args:
+        results: ``results.load_results()``.
+        key: a student with a teacher, ``gn-s-1.0x<resnet50``.
+        profile, recipe: whose runs to judge; a row that the recipe shares with another is found there.
+        baseline_recipe: whose baseline to compare with, ``unshuffled`` for the one that ``as_run`` lacks; default the
+            recipe's own, which is shuffled in all three.
+
+    Raises:
+        ValueError: ``key`` is unknown or has no teacher.
+        ResultError: the labels of the test images are not at hand, or stored predictions are damaged.
+    """
+    experiment = find(key)
+    if not experiment.teachers:
+        raise ValueError(f"{key} has no teacher: it is a baseline, and there is nothing to judge")
+    alone_key = baseline_of(experiment)
+    own = _by_seed(results, key, profile, origin(key, recipe))
+    alone = _by_seed(results, alone_key, profile, origin(alone_key, baseline_recipe or recipe))
+    seeds = sorted(set(own) & set(alone))
+    if not seeds:
+        return Verdict(NONE, "not run" if not own else "its baseline has not been run with the same seed")
+    labels = store.known_test_labels(own[seeds[0]]["test_images"])
+    right = [np.stack([store.predictions(runs[seed]) == labels for seed in seeds]) for runs in (own, alone)]
+    verdict = paired_verdict(*right, level=level)
+    if profile in UNTRAINED:
+        return Verdict(**{**vars(verdict), "word": NONE, "reason": f"the {profile} profile trains too little to judge"})
+    return verdict
+
+
+def _by_seed(results: pd.DataFrame, key: str, profile: str, recipe: str) -> dict[int, pd.Series]:
+    chosen = (results["key"] == key) & (results["profile"] == profile) & (results["recipe"] == recipe)
+    return {int(row["seed"]): row for _, row in results[chosen].iterrows()}
+
+
+def _too_few(seeds: int) -> str:
+    return f"only {seeds} seed{'s' if seeds > 1 else ''}, {LEAST_SEEDS} are needed"
+
+
+def standard_error(difference: np.ndarray) -> tuple[float, float]:
+    """Standard error of the mean of ``difference`` (seeds, images), and its degrees of freedom.
+
+    The spread of the seeds' means holds the chance of training, and of what training does to single images. What the
+    images' means spread beyond that is the chance of the images themselves; it is added where it is above zero.
+    """
+    seeds, images = difference.shape
+    by_seed, by_image = difference.mean(axis=1), difference.mean(axis=0)
+    rest = difference - by_seed[:, None] - by_image[None, :] + difference.mean()
+    of_rest = (rest**2).sum() / ((seeds - 1) * (images - 1)) / (seeds * images)
+    of_seeds, of_images = by_seed.var(ddof=1) / seeds, by_image.var(ddof=1) / images
+    variance = of_seeds + max(0.0, of_images - of_rest)
+    if variance == 0:
+        return 0.0, float(seeds - 1)
+    parts = of_seeds**2 / (seeds - 1)
+    if of_images > of_rest:
+        parts += of_images**2 / (images - 1) + of_rest**2 / ((seeds - 1) * (images - 1))
+    freedom = variance**2 / parts
+    return math.sqrt(variance), max(seeds - 1.0, freedom)
+
+
+def mcnemar(right_one: np.ndarray, right_two: np.ndarray) -> tuple[int, int, float]:
+    """Two networks on the same images: what only the first, only the second gets right, and the exact two-sided P.
+
+    It compares two *networks*; whether a *method* helps is a question to several seeds, for ``paired_verdict``.
+    """
+    one, two = np.asarray(right_one, dtype=bool), np.asarray(right_two, dtype=bool)
+    if one.shape != two.shape:
+        raise ValueError(f"compare answers to the same images, not {one.shape} with {two.shape}")
+    first, second = int((one & ~two).sum()), int((~one & two).sum())
+    tail = sum(math.comb(first + second, count) for count in range(min(first, second) + 1))
+    return first, second, min(1.0, 2 * tail / 2 ** (first + second))
+
+
+def paired_tests(results: pd.DataFrame, profile: str, recipe: str = "paper") -> pd.DataFrame:
+    """McNemar's test for each distilled row of Tables II to IV and each seed that its baseline was run with too.
+
+    Returns:
+        ``student``, ``seed``, ``only student right``, ``only baseline right`` (images), ``delta`` and ``half`` of its
+        95 % interval over the test images (points), ``P``; no rows where there is no pair.
+
+    Raises:
+        ResultError: the labels of the test images are not at hand, or stored predictions are damaged.
+    """
+    rows, z = [], NormalDist().inv_cdf(0.975)
+    for experiment in (row for n in (2, 3, 4) for row in table_rows(f"table{n}")):
+        keys = (experiment.key, baseline_of(experiment))
+        own, alone = (_by_seed(results, key, profile, origin(key, recipe)) for key in keys)
+        for seed in sorted(set(own) & set(alone)):
+            labels = store.known_test_labels(own[seed]["test_images"])
+            gained, lost, p = mcnemar(*(store.predictions(runs[seed]) == labels for runs in (own, alone)))
+            images = len(labels)
+            error = math.sqrt(gained + lost - (gained - lost) ** 2 / images) / images
+            rows.append((experiment.key, seed, gained, lost, 100 * (gained - lost) / images, 100 * z * error, p))
+    names = ("student", "seed", "only student right", "only baseline right", "delta", "half", "P")
+    return pd.DataFrame(rows, columns=names)
+
+
+# --- Student's t without scipy, which a machine that only trains does not have ---------------------
+
+
+def t_tail(t: float, freedom: float) -> float:
+    """P(|T| > ``t``) for Student's t; with T = sqrt(freedom) tan(angle) the density is cos(angle)^(freedom - 1)."""
+    angle = math.atan(abs(t) / math.sqrt(freedom))
+    return _area(angle, math.pi / 2, freedom) / _area(0.0, math.pi / 2, freedom)
+
+
+def t_quantile(probability: float, freedom: float) -> float:
+    """The t that T stays below with ``probability`` (0.5 to 1), by bisection."""
+    low, high = 0.0, 1.0
+    while t_tail(high, freedom) > 2 * (1 - probability):
+        low, high = high, 2 * high
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if t_tail(middle, freedom) > 2 * (1 - probability) else (low, middle)
+    return high
+
+
+def _area(start: float, end: float, freedom: float) -> float:
+    """Integral of cos^(freedom - 1) by Simpson's rule, finer where many degrees of freedom make a narrow peak."""
+    # Beyond 12 standard deviations of the peak nothing is left that a float could hold.
+    end = min(end, start + 12 / math.sqrt(max(1.0, freedom)))
+    angles = np.linspace(start, end, 2001)
+    values = np.maximum(np.cos(angles), 0.0) ** (freedom - 1)
+    return float((end - start) / 6000 * (values[0] + 4 * values[1::2].sum() + 2 * values[2:-1:2].sum() + values[-1]))
+
+
+def _p_value(mean: float, error: float, freedom: float) -> float:
+    if error == 0:
+        return 1.0 if mean == 0 else 0.0
+    return t_tail(mean / error, freedom)

@@ -1,0 +1,61 @@
+"""The loss of Eq. 1 of the paper, with ``alpha`` on the hard-label term::
+
+    L = alpha * CE(labels, student) + (1 - alpha) * T^2 * KL(teacher_T || student_T)
+
+where ``_T`` means softmax(logits / T). The KL divergence is summed over the classes and averaged over the
+batch (``batchmean``); T^2 keeps the size of its gradient comparable when T changes (Hinton et al., 2015).
+"""
+
+from typing import NamedTuple
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class LossTerms(NamedTuple):
+    """The loss of one batch and its two parts, as scalars.
+
+    ``total`` = alpha * ``hard`` + (1 - alpha) * ``soft``; ``soft`` holds T^2 already.
+    """
+
+    total: Tensor
+    hard: Tensor
+    soft: Tensor
+
+
+def check_temperature_and_alpha(temperature: float, alpha: float) -> None:
+    """Raise ValueError unless ``temperature`` > 0 and 0 <= ``alpha`` <= 1."""
+    if not 0 < temperature < float("inf"):
+        raise ValueError(f"temperature must be a number above 0, not {temperature}: logits are divided by it")
+    if not 0 <= alpha <= 1:
+        raise ValueError(f"alpha must lie between 0 (soft targets only) and 1 (labels only), not {alpha}")
+
+
+def distillation_loss(
+    student_logits: Tensor, teacher_logits: Tensor, labels: Tensor, temperature: float, alpha: float
+) -> LossTerms:
+    """Eq. 1 of the paper for one batch.
+
+    Args:
+        student_logits: (N, classes), with gradients.
+        teacher_logits: (N, classes) for the very same images.
+        labels: (N,) class numbers.
+        temperature: T > 0, the same for teacher and student.
+        alpha: weight of the hard-label term, 0 to 1.
+
+    Raises:
+        ValueError: shapes differ, T is not above 0 or alpha lies outside 0..1.
+    """
+    check_temperature_and_alpha(temperature, alpha)
+    if student_logits.shape != teacher_logits.shape:
+        raise ValueError(
+            f"logits differ in shape: student {tuple(student_logits.shape)}, teacher {tuple(teacher_logits.shape)}"
+        )
+    hard = F.cross_entropy(student_logits, labels)
+    soft = temperature**2 * F.kl_div(
+        F.log_softmax(student_logits / temperature, dim=1),
+        F.log_softmax(teacher_logits / temperature, dim=1),
+        reduction="batchmean",  # "mean" would divide by the number of classes as well
+        log_target=True,
+    )
+    return LossTerms(alpha * hard + (1 - alpha) * soft, hard, soft)

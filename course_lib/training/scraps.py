@@ -1,0 +1,60 @@
+"""The EfficientNetV2 teacher as its row of Table II was really run: shown scraps (PROTOCOL.md, 4.3).
+
+Its loader enlarged each image to 224 x 224 and then cut a random 32 x 32 piece out of that: about 2 % of the picture,
+drawn apart from the crop and flip that the student saw.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from course_lib.data.augment import normalise
+
+ENLARGED, PIECE = 224, 32
+
+
+class ScrapTeacher(nn.Module):
+    """A teacher that looks at a random piece of each image, not at what the student sees.
+
+    Args:
+        teacher: a ``distill.Teacher``.
+        images: uint8 (N, 3, 32, 32), all training images; the batch is looked up in them.
+    """
+
+    needs_rows = True  # the training loop hands over which images a batch holds
+
+    def __init__(self, teacher: nn.Module, images: Tensor):
+        super().__init__()
+        self.model = teacher.model
+        self.register_buffer("images", images, persistent=False)
+        self.eval()
+
+    def train(self, mode: bool = True) -> "ScrapTeacher":
+        """Stay in eval mode, as every teacher does."""
+        return super().train(False)
+
+    @torch.no_grad()
+    def forward(self, batch: Tensor, rows: Tensor, views: Tensor) -> Tensor:
+        """Logits (N, classes) for pieces of training images ``rows`` (N,); ``batch`` and ``views`` are not looked at.
+
+        The pieces are drawn from torch's global generator, which the training loop seeds for every epoch.
+        """
+        count, device = len(rows), self.images.device
+        corners = torch.randint(ENLARGED - PIECE + 1, (count, 2), device=device)
+        flips = torch.rand(count, device=device) < 0.5
+        images = normalise(self.images[rows.to(device)])
+        return self.model(pieces(images, corners, flips).contiguous())
+
+
+def pieces(images: Tensor, corners: Tensor, flips: Tensor) -> Tensor:
+    """What cutting 32 x 32 pixels at ``corners`` (N, 2: top, left) out of the enlarged ``images`` would give.
+
+    Only those pixels are interpolated, so that no 224 x 224 image is ever made.
+    """
+    offsets = torch.arange(PIECE, device=images.device)
+    across = torch.where(flips[:, None], offsets.flip(0), offsets)
+    # In grid_sample's coordinates -1 and 1 are the outer edges of the picture.
+    y = 2 * (corners[:, :1] + offsets + 0.5) / ENLARGED - 1
+    x = 2 * (corners[:, 1:] + across + 0.5) / ENLARGED - 1
+    grid = torch.stack([x[:, None, :].expand(-1, PIECE, -1), y[:, :, None].expand(-1, -1, PIECE)], dim=-1)
+    return F.grid_sample(images, grid.to(images.dtype), mode="bilinear", padding_mode="border", align_corners=False)

@@ -1,0 +1,1 @@
+"""What the lessons show and nothing else needs: exercise checkers, sliders, figures, the toy problem."""

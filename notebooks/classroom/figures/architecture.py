@@ -1,0 +1,134 @@
+"""Figures of lesson 1: feature maps, what they have in common, kernels of branches, and where parameters work."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from course_lib.look import BLUE, VERMILION
+
+GREY = "#D9D9D9"
+Panel = tuple[np.ndarray, str]  # a picture, (H, W) or (H, W, 3), and its title
+
+
+def gallery(rows: Sequence[Sequence[Panel]], photo: Panel | None = None, size: float = 1.1, **look) -> Figure:
+    """Rows of small pictures with titles; each picture is scaled by itself, unless ``look`` gives a range.
+
+    Args:
+        rows: as many panels in each row. Tensors will do for pictures.
+        photo: stands in front of the first row.
+        size: of one picture, in inches.
+        look: further arguments of ``imshow``, as ``vmin`` and ``vmax``.
+
+    Raises:
+        ValueError: there is nothing to draw.
+    """
+    if not rows or not rows[0]:
+        raise ValueError("gallery needs at least one picture")
+    columns = len(rows[0]) + (photo is not None)
+    figure = Figure(figsize=(size * columns, (size + 0.22) * len(rows)), layout="constrained")
+    axes = figure.subplots(len(rows), columns, squeeze=False)
+    for row, panels in enumerate(rows):
+        front = [] if photo is None else [photo if row == 0 else None]
+        for place, panel in zip(axes[row], [*front, *panels], strict=True):
+            _panel(place, panel, {"cmap": "gray"} | look)
+    return figure
+
+
+def _panel(axes: Axes, panel: Panel | None, look: dict) -> None:
+    axes.axis("off")
+    if panel is not None:
+        axes.imshow(np.asarray(panel[0]), **look)
+        axes.set_title(panel[1], fontsize=8)
+
+
+def correlations(r: np.ndarray, names: Sequence) -> Figure:
+    """The matrix ``r`` (N, N) of correlations between maps called ``names``."""
+    figure = Figure(figsize=(5.2, 4.2), layout="constrained")
+    axes = figure.subplots()
+    shown = axes.imshow(r, cmap="RdBu_r", vmin=-1, vmax=1)
+    axes.set_xticks(range(len(r)), names, fontsize=8)
+    axes.set_yticks(range(len(r)), names, fontsize=8)
+    axes.set_title("Correlation of the stem's feature maps", fontsize=10)
+    figure.colorbar(shown, label="r")
+    alike = int((_likeness(r).max(axis=1) > 0.9).sum())
+    figure.set_label(f"Correlation of the stem's maps: {alike} of {len(r)} maps have a partner with |r| > 0.9")
+    return figure
+
+
+def look_alikes(photo: Panel, maps: Sequence, r: np.ndarray, names: Sequence, pairs: int = 3) -> Figure:
+    """A photograph and the pairs of its maps that are most alike; no map twice.
+
+    Args:
+        photo: the image that the maps are of.
+        maps: N pictures (H, W).
+        r: (N, N) correlations.
+        names: N names.
+        pairs: how many; at most N / 2.
+    """
+    left, panels, found = _likeness(r), [], []
+    for _ in range(pairs):
+        pair = np.unravel_index(left.argmax(), left.shape)
+        left[list(pair)] = left[:, list(pair)] = -1
+        found.append(f"{r[pair]:.2f}")
+        panels += [(maps[i], f"map {names[i]}, r = {r[pair]:.2f}") for i in pair]
+    figure = gallery([panels], photo, size=1.2)
+    figure.set_label(f"A test image and the {pairs} pairs of its maps that are most alike: r = {', '.join(found)}")
+    return figure
+
+
+def _likeness(r: np.ndarray) -> np.ndarray:
+    """|r| of different maps; 0 on the diagonal."""
+    return np.abs(r) * (1 - np.eye(len(r)))
+
+
+def directions(blocks: Sequence[str], channels: Sequence[int], inside: Mapping[str, Sequence[int]]) -> Figure:
+    """Bars: channels of each block's hidden layer; a line a network: directions with 95 % of the variance."""
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    axes = figure.subplots()
+    axes.bar(blocks, channels, color=GREY, label="channels")
+    for (name, counts), look, colour in zip(inside.items(), ("o-", "s--"), (BLUE, VERMILION), strict=False):
+        axes.plot(blocks, counts, look, color=colour, label=f"directions, {name}")
+    axes.set(xlabel="block (stage.block)", ylabel="number")
+    axes.set_title("Directions that hold 95 % of the variance, hidden layer of each block", fontsize=10)
+    axes.legend()
+    found = ", ".join(f"{counts[-1]} directions ({name})" for name, counts in inside.items())
+    figure.set_label(f"Directions in the hidden layers. Last block: {channels[-1]} channels, {found}")
+    return figure
+
+
+def kernels(parts: Mapping[str, np.ndarray]) -> Figure:
+    """Small kernels (k, k) side by side in one range of colours, with their numbers; the last is their sum."""
+    drawn = {name: np.asarray(kernel) for name, kernel in parts.items()}
+    limit = max(np.abs(kernel).max() for kernel in drawn.values())
+    panels = [(kernel, name) for name, kernel in drawn.items()]
+    figure = gallery([panels], size=1.5, cmap="RdBu_r", vmin=-limit, vmax=limit)
+    for axes, kernel in zip(figure.axes, drawn.values(), strict=True):
+        for (row, column), number in np.ndenumerate(kernel):
+            colour = "white" if abs(number) > 0.6 * limit else "black"
+            axes.text(column, row, f"{number:.2f}", ha="center", va="center", fontsize=8, color=colour)
+    name, last = panels[-1][1], panels[-1][0]
+    middle = last[len(last) // 2, len(last) // 2]
+    figure.set_label(f"{', '.join(drawn)}: one kernel each. The middle of {name} is {middle:.2f}")
+    return figure
+
+
+def where_parameters_work(shares: Mapping[str, pd.Series]) -> Figure:
+    """Bars: percent of each network's parameters (index: side of the feature maps in pixels), two networks."""
+    sides = [32, 16, 8, 4, 2, 1]
+    figure = Figure(figsize=(7, 3), layout="constrained")
+    axes = figure.subplots()
+    words = []
+    for (name, share), colour, aside in zip(shares.items(), (BLUE, VERMILION), (-0.19, 0.19), strict=True):
+        heights = share.reindex(sides, fill_value=0)
+        bars = axes.bar(np.arange(6) + aside, heights, width=0.36, color=colour, label=name)
+        axes.bar_label(bars, [f"{height:.0f}" if height else "" for height in heights], fontsize=8)
+        last = min(side for side in share.index if side > 1)
+        words.append(f"{share[last]:.0f} % of {name}'s at {last} x {last}")
+    axes.set_xticks(range(6), [*sides[:-1], "1: after\nthe mean"])
+    axes.set(xlabel="side of the feature maps in pixels", ylabel="parameters (%)", ylim=(0, 75))
+    axes.legend(loc="upper left")
+    figure.set_label(f"Where the parameters work, by the side of the maps: {', '.join(words)}")
+    return figure

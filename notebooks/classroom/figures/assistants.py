@@ -1,0 +1,144 @@
+"""Figures of lesson 4: three polynomials, maps of what networks answer in the disc, and the capacity gap."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from classroom.sliders.chains import CLASS_COLOURS, GRID, colours_of
+from classroom.toy import Points
+from course_lib.look import BLACK, BLUE, CURVE_COLOURS, CURVE_MARKERS, VERMILION
+
+LIGHT, GREY = "#f0b48a", "#777777"
+GAP_PANELS = {
+    "kl": "KL from the teacher (nats)",
+    "agreement": "agreement with it (%)",
+    "accuracy": "student's accuracy (%)",
+}
+
+
+def polynomials(
+    x: np.ndarray, teacher: np.ndarray, assistant: np.ndarray, direct: np.ndarray, chain: np.ndarray
+) -> Figure:
+    """A teacher, an assistant and two students as curves over ``x``; all arrays (N,)."""
+    figure = Figure(figsize=(7, 2.8), dpi=100, layout="constrained")
+    axes = figure.subplots()
+    axes.plot(x, teacher, color=BLACK, label="teacher, degree 15")
+    axes.plot(x, assistant, color=BLUE, linestyle="--", label="assistant, degree 7")
+    axes.plot(x, direct, color=LIGHT, linewidth=4, label="student, degree 3, direct")
+    axes.plot(x, chain, color=VERMILION, linestyle=":", label="the same, chain")
+    axes.legend(fontsize=8, loc="lower right")
+    axes.set_xlabel("x")
+    axes.set_ylabel("f(x)")
+    axes.spines[["top", "right"]].set_visible(False)
+    distance, apart = np.mean((direct - teacher) ** 2), np.abs(direct - chain).max()
+    same = "the student is one and the same curve" if apart < 1e-6 else f"the students are up to {apart:.3f} apart"
+    figure.set_label(
+        "A wavy teacher, a smoother assistant, and two students of degree 3. Taught directly or through the "
+        f"assistant, {same}; the direct one lies at a distance of {distance:.3f} from the teacher."
+    )
+    return figure
+
+
+def disc_maps(maps: Mapping[str, np.ndarray | Points]) -> Figure:
+    """What networks answer at every place of the disc, side by side.
+
+    Args:
+        maps: by title, class probabilities (GRID * GRID, 3) at ``interact.chains.grid_points()``, or labelled points.
+
+    Raises:
+        ValueError: there is nothing to draw.
+    """
+    if not maps:
+        raise ValueError("disc_maps needs at least one map or set of points")
+    figure = Figure(figsize=(2.1 * len(maps), 2.4), dpi=100, layout="constrained")
+    panels = figure.subplots(1, len(maps), squeeze=False)[0]
+    words = [_disc_panel(axes, title, answer) for axes, (title, answer) in zip(panels, maps.items(), strict=True)]
+    figure.set_label(
+        "A disc in three colours, one a class (blue, orange, green), with the share that each class takes. "
+        + "; ".join(words)
+        + "."
+    )
+    return figure
+
+
+def _disc_panel(axes: Axes, title: str, answer: np.ndarray | Points) -> str:
+    """Draws one disc and returns its title with the shares of the three classes."""
+    axes.set_title(title, fontsize=9)
+    axes.axis("off")
+    if isinstance(answer, Points):
+        classes = np.asarray(answer.labels)
+        axes.scatter(*np.asarray(answer.x).T, s=9, color=CLASS_COLOURS[classes])
+        axes.set(xlim=(-1, 1), ylim=(-1, 1), aspect="equal")
+    else:
+        probabilities = np.asarray(answer).reshape(GRID, GRID, 3)
+        axes.imshow(colours_of(probabilities), extent=(-1, 1, -1, 1))
+        along = (np.arange(GRID) + 0.5) / GRID * 2 - 1
+        inside = along[:, None] ** 2 + along[None, :] ** 2 <= 1
+        classes = probabilities.argmax(axis=-1)[inside]
+    shares = np.bincount(classes, minlength=3) / len(classes)
+    return f"{title}: " + ", ".join(f"{share:.0%}" for share in shares)
+
+
+def gap_figure(gap: pd.DataFrame, named: int = 6) -> Figure:
+    """KL, agreement and accuracy of students against the size of their teacher: means over seeds, bars two s.e.
+
+    Args:
+        gap: ``data/toy/gap.csv``, a row a network and seed; ``teacher`` is 0 for a student that learned from labels,
+            ``student`` is 0 for the teachers themselves.
+        named: hidden units of the student whose numbers the words tell.
+
+    Raises:
+        ValueError: no student of ``named`` units was taught.
+    """
+    taught = gap[(gap["teacher"] > 0) & (gap["student"] > 0)]
+    if named not in set(taught["student"]):
+        raise ValueError(
+            f"no student of {named} units was taught: choose from {', '.join(map(str, sorted(set(taught['student']))))}"
+        )
+    by_pair = taught.groupby(["student", "teacher"])[list(GAP_PANELS)]
+    means, errors = by_pair.mean(), by_pair.sem()
+    sizes = sorted(taught["teacher"].unique())
+    figure = Figure(figsize=(9, 3.4), dpi=100, layout="constrained")
+    panels = figure.subplots(1, len(GAP_PANELS))
+    for axes, (column, title) in zip(panels, GAP_PANELS.items(), strict=True):
+        for number, student in enumerate(sorted(taught["student"].unique())):
+            _gap_line(axes, means.loc[student, column], 2 * errors.loc[student, column], number, student)
+        axes.set_xticks(range(len(sizes)), sizes)
+        axes.set_xlabel("hidden units of the teacher")
+        axes.set_title(title, fontsize=10)
+        axes.spines[["top", "right"]].set_visible(False)
+    _gap_references(panels[-1], gap, sizes)
+    figure.legend(*panels[-1].get_legend_handles_labels(), ncols=5, loc="outside lower center", fontsize=8)
+    figure.set_label(_gap_words(means.loc[named], named, gap))
+    return figure
+
+
+def _gap_line(axes: Axes, line: pd.Series, error: pd.Series, number: int, student: int) -> None:
+    look = {"color": CURVE_COLOURS[number], "marker": CURVE_MARKERS[number]}
+    axes.errorbar(range(len(line)), line, error, capsize=2, label=f"student of {student} units", **look)
+
+
+def _gap_references(axes: Axes, gap: pd.DataFrame, sizes: list[int]) -> None:
+    """The teachers' own accuracy, and each student's without a teacher."""
+    teachers = gap[gap["student"] == 0].groupby("teacher")["accuracy"].mean().reindex(sizes)
+    axes.plot(range(len(sizes)), teachers, color=GREY, linestyle="--", label="the teacher")
+    alone = gap[gap["teacher"] == 0].groupby("student")["accuracy"].mean()
+    for number, accuracy in enumerate(alone):
+        label = "a student without a teacher" if number == 0 else None
+        axes.axhline(accuracy, color=BLACK, linewidth=1, linestyle=":", label=label, zorder=1)
+
+
+def _gap_words(means: pd.DataFrame, named: int, gap: pd.DataFrame) -> str:
+    small, large = means.iloc[0], means.iloc[-1]
+    words = (
+        f"KL, agreement and accuracy of students against the size of their teacher. The student of {named} units: "
+        f"KL {small['kl']:.2f} from a teacher of {means.index[0]} units, {large['kl']:.2f} from one of "
+        f"{means.index[-1]}; agreement {small['agreement']:.0f} and {large['agreement']:.0f} %; "
+        f"accuracy {small['accuracy']:.1f} and {large['accuracy']:.1f} %"
+    )
+    alone = gap.loc[(gap["teacher"] == 0) & (gap["student"] == named), "accuracy"]
+    without = "" if alone.empty else f", {alone.mean():.1f} % without a teacher"
+    return f"{words}{without}. Bars are two standard errors."

@@ -1,0 +1,216 @@
+"""Figures of lesson 02: photographs side by side, descents, learning curves, and accuracy against its price.
+
+Each function returns a figure with its words in the label, where ``report.show`` finds them.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from course_lib.look import BLACK, BLUE, GREEN, VERMILION
+
+TILE = 34  # pixels from one photograph to the next: 32 and a white gap
+GUESSING = {"loss": math.log(10), "accuracy": 10.0}  # of ten classes alike
+PRICES = {"used_parameters": "parameters", "used_macs": "MACs", "used_ms": "milliseconds"}
+# Where a network's short name stands beside its point, in points, and on which side of it.
+NAMES = {
+    "gn-s-1.0x": ("1.0x", -7, 3, "right"),
+    "gn-s-3.4x": ("3.4x", 7, 7, "left"),
+    "gn-d": ("GN-D", 0, -15, "center"),
+    "resnet18": ("ResNet-18", 0, -15, "center"),
+    "vgg13": ("VGG-13", 0, 8, "center"),
+    "efficientnetv2_s": ("EffNetV2", -8, -4, "right"),
+    "resnet34": ("1", 6, -4, "left"),  # these four are too close together for names
+    "resnet50": ("2", 6, -4, "left"),
+    "inceptionv3": ("3", -6, -3, "right"),
+    "densenet161": ("4", -6, -3, "right"),
+}
+NUMBERS_WORDS = "1 ResNet-34   2 ResNet-50   3 InceptionV3   4 DenseNet-161"
+
+
+def mosaic(rows: Sequence[Sequence[Tensor]]) -> Tensor:
+    """Rows of photographs (3, 32, 32), bytes, as one picture (height, width, 3) with white gaps."""
+    framed = [torch.cat([F.pad(one, (1, 1, 1, 1), value=255) for one in row], 2) for row in rows]
+    return torch.cat(framed, 1).permute(1, 2, 0)
+
+
+def gallery(
+    rows: Sequence[Sequence[Tensor]],
+    words: str,
+    *,
+    below: Sequence[str] = (),
+    beside: Sequence[str] = (),
+    size: tuple[float, float] = (8.4, 3.2),
+) -> Figure:
+    """Photographs (3, 32, 32) in rows.
+
+    Args:
+        words: the figure in words.
+        below, beside: a name for every column, for every row; none where empty.
+        size: width and height in inches.
+    """
+    figure = Figure(figsize=size, layout="constrained", label=words)
+    axes = figure.subplots()
+    axes.imshow(mosaic(rows).numpy())
+    axes.set_xticks(16 + TILE * np.arange(len(below)), list(below), fontsize=9)
+    axes.set_yticks(16 + TILE * np.arange(len(beside)), list(beside), fontsize=9)
+    axes.tick_params(length=0)
+    return figure
+
+
+def valley(paths: Mapping[str, Tensor], curvature: Tensor) -> Figure:
+    """Descents into the parabola ``sum(curvature * w**2) / 2``: each a path (steps + 1, 2) that starts at w_0."""
+    figure = Figure(figsize=(8.4, 3.4), layout="constrained")
+    axes = figure.subplots()
+    flat, steep = curvature.tolist()
+    x, y = np.meshgrid(np.linspace(-4.5, 1.8, 90), np.linspace(-1.7, 1.7, 60))
+    axes.contour(x, y, (flat * x**2 + steep * y**2) / 2, levels=[0.2, 1, 3, 8, 16, 28], colors="0.8")
+    ends = {kind: (curvature * path[-1] ** 2).sum().item() / 2 for kind, path in paths.items()}
+    for number, (kind, path) in enumerate(paths.items()):
+        look = {
+            "color": (BLACK, VERMILION, BLUE)[number % 3],
+            "marker": "^so"[number % 3],
+            "markersize": 4,
+        }
+        axes.plot(*path.T.numpy(), **look, label=f"{kind}: {ends[kind]:.3f}")
+    steps = max((len(path) - 1 for path in paths.values()), default=0)
+    axes.set(xlabel="x (flat direction)", ylabel="y (steep direction)")
+    if paths:
+        axes.legend(title=f"loss after {steps} steps", loc="lower right")
+    ending = ", ".join(f"{kind} {loss:.3f}" for kind, loss in ends.items())
+    figure.set_label(f"Descents into a narrow valley, loss after {steps} steps: {ending or 'none'}")
+    return figure
+
+
+def live_curves(history: Sequence[dict], epochs: int) -> Figure:
+    """Loss and accuracy (percent) after every epoch so far, on training and test images, beside guessing.
+
+    Args:
+        history: a row an epoch with train_loss, train_accuracy, test_loss and test_accuracy; may be empty.
+        epochs: how many there will be.
+    """
+    figure = Figure(figsize=(8.4, 3), layout="constrained")
+    for axes, (what, guess) in zip(figure.subplots(1, 2), GUESSING.items(), strict=True):
+        for name, marker, colour in (("train", "o", BLUE), ("test", "s", VERMILION)):
+            values = [row[f"{name}_{what}"] for row in history]
+            axes.plot(range(1, len(values) + 1), values, color=colour, marker=marker, label=name)
+        axes.axhline(guess, color=BLACK, linestyle="--", label="guessing")
+        axes.set(
+            xlabel="epoch",
+            ylabel=what + (" (%)" if what == "accuracy" else ""),
+            xlim=(0.7, epochs + 0.3),
+        )
+        axes.set_xticks(range(1, epochs + 1))
+        axes.grid(alpha=0.3)
+    figure.axes[1].legend(loc="upper left")
+    if history:
+        last = history[-1]
+        figure.set_label(
+            f"Live run, epoch {len(history)} of {epochs}: training loss {last['train_loss']:.2f}, accuracy "
+            f"{last['train_accuracy']:.1f} %; test loss {last['test_loss']:.2f}, accuracy {last['test_accuracy']:.1f} %"
+        )
+    else:
+        figure.set_label("The live run begins: no epoch yet")
+    return figure
+
+
+def small_runs(runs: Mapping[str, pd.DataFrame]) -> Figure:
+    """Accuracy (percent) of the fitted, validation and test images after every epoch, a panel for each run."""
+    figure = Figure(figsize=(8.4, 3.2), layout="constrained")
+    looks = {"fit": (BLUE, "-"), "validation": (GREEN, "--"), "test": (VERMILION, "-.")}
+    words = []
+    for axes, (name, run) in zip(
+        figure.subplots(1, len(runs), sharey=True, squeeze=False)[0], runs.items(), strict=True
+    ):
+        for part, (colour, dash) in looks.items():
+            axes.plot(range(1, len(run) + 1), run[part], color=colour, linestyle=dash, label=part)
+        axes.set(xlabel="epoch", ylabel="accuracy (%)", title=f"weight decay {name}")
+        axes.label_outer()
+        axes.grid(alpha=0.3)
+        last = run.iloc[-1]
+        words.append(f"weight decay {name}: " + ", ".join(f"{part} {last[part]:.0f} %" for part in looks))
+    axes.legend()
+    figure.set_label(f"Right answers after {len(run)} epochs. " + "; ".join(words))
+    return figure
+
+
+def chosen_epochs(measured: np.ndarray, truth: np.ndarray) -> Figure:
+    """One simulated run beside its truth, and what all of them report at the last and at their best epoch.
+
+    Args:
+        measured: accuracies in percent, (runs, epochs).
+        truth: of each epoch, (epochs,); the same for all runs.
+    """
+    last, best = measured[:, -1], measured.max(axis=1)
+    figure = Figure(figsize=(8.4, 3.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    epochs = range(1, len(truth) + 1)
+    left.plot(epochs, measured[0], color=BLUE, linewidth=0.8, label="measured")
+    left.plot(epochs, truth, color=BLACK, linestyle="--", label="truth (mean of seeds)")
+    left.plot(measured[0].argmax() + 1, best[0], "o", color=VERMILION, label="best epoch")
+    left.set(xlabel="epoch", ylabel="accuracy (%)", title="one simulated run", ylim=(80, 93))
+    left.legend(loc="lower right")
+    right.hist(last - truth[-1], bins=60, color=BLUE, alpha=0.6, label="last epoch")
+    right.hist(best - truth[-1], bins=60, color=VERMILION, alpha=0.6, label=f"best of {len(truth)}")
+    right.axvline(0, color=BLACK, linestyle="--")
+    right.set(xlabel="reported accuracy minus the truth (points)", ylabel="runs")
+    right.set_title(f"{len(measured):,} simulated runs")
+    right.legend()
+    figure.set_label(
+        f"A simulated run, and what {len(measured):,} of them report: the best epoch lies "
+        f"{(best - last).mean():.2f} points above the last, though nothing was learned in between"
+    )
+    return figure
+
+
+def prices(costs: pd.DataFrame, accuracy: pd.Series, fronts: Mapping[str, Sequence[str]], origin: str) -> Figure:
+    """Accuracy (percent) against parameters, MACs and milliseconds, by experiment key.
+
+    Args:
+        costs: the columns of :data:`PRICES` at least.
+        fronts: for each of these columns the networks that no other beats in price and accuracy.
+        origin: whose accuracies these are; below the figure and in its words.
+    """
+    figure = Figure(figsize=(10, 4.3), layout="constrained")
+    for axes, (column, title) in zip(figure.subplots(1, 3, sharey=True), PRICES.items(), strict=True):
+        _price_panel(axes, costs[column], accuracy, sorted(fronts[column], key=costs[column].get))
+        axes.set_xlabel(f"{title} (log scale)")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_xticks([10, 20, 50, 100, 200])
+    axes.legend(loc="upper left")
+    figure.axes[0].set_ylabel("accuracy (%)")
+    figure.supxlabel(f"{NUMBERS_WORDS}\n{origin}", fontsize=9)
+    words = "; ".join(f"by {PRICES[column]} {', '.join(names)}" for column, names in fronts.items())
+    figure.set_label(f"Accuracy against parameters, MACs and milliseconds ({origin}). On the fronts: {words}")
+    return figure
+
+
+def _price_panel(axes: Axes, cost: pd.Series, accuracy: pd.Series, front: Sequence[str]) -> None:
+    """GN-S as a line, the others as squares, and the front behind them."""
+    ghosts = [key for key in cost.index if key.startswith("gn-s")]
+    rest = cost.index.difference(ghosts)
+    axes.plot(cost[ghosts], accuracy[ghosts], color=BLUE, marker="o", label="GN-S")
+    axes.plot(cost[rest], accuracy[rest], color=VERMILION, marker="s", linestyle="none", label="others")
+    behind = {"color": "0.6", "linewidth": 6, "alpha": 0.4, "zorder": 0}
+    axes.plot(cost[front], accuracy[front], **behind, label="front")
+    for key, (name, dx, dy, side) in NAMES.items():
+        if key in cost.index:
+            axes.annotate(
+                name,
+                (cost[key], accuracy[key]),
+                (dx, dy),
+                textcoords="offset points",
+                ha=side,
+                fontsize=9,
+            )
+    axes.set_xscale("log")
+    axes.margins(x=0.2, y=0.08)
+    axes.xaxis.set_minor_formatter("")
+    axes.grid(alpha=0.3)

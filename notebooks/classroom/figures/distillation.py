@@ -1,0 +1,221 @@
+"""The figures of lesson 03: what a teacher says, what the temperature does to it, and how honest it is.
+
+Every function returns a figure whose words, for ``report.show``, are in its label. Probabilities are shares of 1.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from course_lib.look import BLACK, BLUE, CURVE_COLOURS, VERMILION
+
+SMALL = 8  # points: the smallest letters
+LOOKS = ("o-", "s--", "^:")
+
+
+def answers(images: np.ndarray, truths: Sequence[str], probabilities: np.ndarray, classes: Sequence[str]) -> Figure:
+    """Images with their true class, and below each a bar for every class that the teacher considers.
+
+    Args:
+        images: (N, height, width, 3), bytes.
+        truths: N names.
+        probabilities: (N, classes).
+        classes: the names of the columns.
+    """
+    figure = Figure(figsize=(9, 4.6), layout="constrained")
+    panels = figure.subplots(2, len(images), height_ratios=(1, 1.5), squeeze=False)
+    for number, (above, below) in enumerate(panels.T):
+        _photo(above, images[number], truths[number])
+        below.barh(classes, probabilities[number], color=BLUE)
+        below.set(xlim=(0, 1), xlabel="probability")
+        below.tick_params(labelsize=SMALL, labelleft=number == 0)
+        below.invert_yaxis()
+    highest = ", ".join(f"{p.max():.2f} for {classes[p.argmax()]}" for p in probabilities)
+    figure.set_label(f"{len(images)} test images and the teacher's probabilities; its highest: {highest}")
+    return figure
+
+
+def resemblance_map(means: np.ndarray, classes: Sequence[str]) -> Figure:
+    """The mean probability of each wrong class (columns) for images of each class (rows), without the diagonal.
+
+    Args:
+        means: (classes, classes); row k holds the mean answer to images of class k.
+        classes: their names.
+    """
+    figure = Figure(figsize=(6, 4.6), layout="constrained")
+    axes = figure.subplots()
+    others = np.where(np.eye(len(classes), dtype=bool), np.nan, means)  # the diagonal would outshine the rest
+    drawn = axes.imshow(others, cmap="cividis")
+    axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right")
+    axes.set_yticks(range(len(classes)), classes)
+    axes.set(xlabel="class the teacher considers", ylabel="true class")
+    figure.colorbar(drawn, label="mean probability")
+    row, column = np.unravel_index(np.nanargmax(others), others.shape)
+    figure.set_label(
+        "Mean probability of each wrong class; the highest is "
+        f"{others[row, column]:.2f}, for {classes[column]} where {classes[row]} is true"
+    )
+    return figure
+
+
+def second_choices(images: np.ndarray, truth: str, first: Sequence[float], second: Mapping[str, float]) -> Figure:
+    """Images of one class, each with the probabilities of the true class and of its second choice.
+
+    Args:
+        images: (N, height, width, 3), bytes.
+        truth: the class of all of them.
+        first: N probabilities of that class.
+        second: the second choice of each and its probability, N in the same order.
+    """
+    figure = Figure(figsize=(9, 2), layout="constrained")
+    panels = figure.subplots(1, max(len(images), 1), squeeze=False)[0]
+    for axes in panels:
+        axes.axis("off")
+    for axes, image, p, (name, q) in zip(panels, images, first, second.items(), strict=False):
+        _photo(axes, image, f"{truth} {p:.2f}\n{name} {q:.2f}")
+    named = ", ".join(second) or "none"
+    figure.set_label(f"Images that the teacher rightly calls {truth}, each with another second choice: {named}")
+    return figure
+
+
+def softening_curves(
+    temperatures: np.ndarray, probabilities: np.ndarray, classes: Sequence[str], foremost: int = 3
+) -> Figure:
+    """One image's probabilities against the temperature (logarithmic); the ``foremost`` in colour, the rest grey.
+
+    Args:
+        temperatures: (N,), rising.
+        probabilities: (N, classes).
+        classes: the names of the columns.
+    """
+    figure = Figure(figsize=(7, 3.2), layout="constrained")
+    axes = figure.subplots()
+    order = probabilities.mean(axis=0).argsort()[::-1]
+    axes.plot(temperatures, probabilities[:, order[foremost:]], color="0.75", lw=1)
+    for place, (k, look) in enumerate(zip(order[:foremost], ("-", "--", "-."), strict=False)):
+        axes.plot(
+            temperatures,
+            probabilities[:, k],
+            look,
+            color=CURVE_COLOURS[place + 1],
+            label=classes[k],
+        )
+    axes.set_xscale("log", base=2)
+    axes.set(xlabel="temperature T", ylabel="probability")
+    axes.legend(fontsize=SMALL, title=f"grey: the {len(order[foremost:])} others", title_fontsize=SMALL)
+    best = probabilities[:, order[0]]
+    figure.set_label(
+        f"One image's {len(order)} probabilities against T; the first choice falls from {best[0]:.2f} at "
+        f"T = {temperatures[0]:g} to {best[-1]:.2f} at T = {temperatures[-1]:g}"
+    )
+    return figure
+
+
+def gradient_sizes(temperatures: np.ndarray, plain: np.ndarray, limit: float) -> Figure:
+    """The mean size of KL's gradient against the temperature, as it is and times T², with the limit for high T.
+
+    Args:
+        temperatures, plain: (N,); ``plain`` is without the factor T².
+        limit: what T² times the gradient tends to.
+    """
+    figure = Figure(figsize=(7, 3.4), layout="constrained")
+    axes = figure.subplots()
+    scaled = plain * temperatures**2
+    axes.loglog(temperatures, plain, "s--", base=2, color=VERMILION, label="KL alone")
+    axes.loglog(temperatures, scaled, "o-", base=2, color=BLUE, label="T² · KL")
+    axes.axhline(limit, color=BLACK, linestyle=":", label="limit: |z − v| / 10")
+    axes.set(xlabel="temperature T", ylabel="mean gradient norm")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=SMALL)
+    figure.set_label(
+        f"Gradient of the soft term against T. At T = {temperatures[-1]:g} it is {plain[-1]:.1e} for KL alone and "
+        f"{scaled[-1]:.3f} for T² KL; the limit is {limit:.3f}"
+    )
+    return figure
+
+
+def reliability_bars(
+    bins: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray, float]],
+) -> Figure:
+    """The accuracy in each bin of confidence, a panel for each network; honest bars end on the dotted line.
+
+    Args:
+        bins: for each name the images, the accuracy and the mean confidence of every bin, (bins,) each, and the ECE.
+    """
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    panels = figure.subplots(1, max(len(bins), 1), sharey=True, squeeze=False)[0]
+    for axes, (name, (n, accuracy, confidence, ece)) in zip(panels, bins.items(), strict=False):
+        full = n > 0
+        axes.bar(confidence[full], accuracy[full], width=0.06, color=BLUE)
+        axes.plot([0, 1], [0, 1], ":", color=BLACK)
+        axes.set(title=f"{name}\nECE {ece:.3f}", xlabel="confidence", xlim=(0, 1), ylim=(0, 1))
+    panels[0].set_ylabel("accuracy")
+    words = ", ".join(f"{name} {ece:.3f}" for name, (*_, ece) in bins.items())
+    figure.set_label(f"Reliability of the teacher on the test images; ECE: {words or 'nothing to judge'}")
+    return figure
+
+
+def doubt_against_sureness(factors: Sequence[float], bits: Mapping[float, Sequence[float]], highest: float) -> Figure:
+    """The entropy of soft targets against the factor on the teacher's logits, a line for each temperature.
+
+    Args:
+        factors: (N,).
+        bits: for each temperature N mean entropies in bits.
+        highest: the entropy of an answer that says nothing, in bits.
+    """
+    figure = Figure(figsize=(7, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for (T, values), look, colour in zip(bits.items(), LOOKS, CURVE_COLOURS, strict=False):
+        axes.plot(factors, values, look, color=colour, label=f"T = {T}")
+    axes.axhline(highest, color=BLACK, lw=0.8)
+    axes.text(factors[-1], highest + 0.05, "all classes alike: says nothing", fontsize=SMALL, ha="right")
+    axes.set_xscale("log", base=2)
+    axes.set(xlabel="teacher's logits multiplied by", ylabel="entropy (bits)", ylim=(-0.1, highest + 0.4))
+    axes.legend(fontsize=SMALL)
+    words = "; ".join(f"at T = {T} from {values[0]:.2f} to {values[-1]:.2f} bits" for T, values in bits.items())
+    figure.set_label(f"Entropy of soft targets as a teacher that is right becomes surer: {words}")
+    return figure
+
+
+def missed_bits(standins: Mapping[str, float]) -> Figure:
+    """Bits of the teacher's answer that each stand-in misses, as bars."""
+    figure = Figure(figsize=(7, 2.4), layout="constrained")
+    axes = figure.subplots()
+    bars = axes.barh(list(standins), list(standins.values()), color=BLUE)
+    axes.bar_label(bars, fmt="%.2f", padding=3)
+    axes.set_xlabel("bits of the teacher's answer that are missed (mean)")
+    axes.set_xlim(0, 1.15 * max(standins.values(), default=1))
+    axes.invert_yaxis()
+    words = ", ".join(f"{name} {value:.2f}" for name, value in standins.items())
+    figure.set_label(f"What stand-ins miss of the teacher's answers, in bits at T = 1: {words or 'none'}")
+    return figure
+
+
+def scraps(image: np.ndarray, large: np.ndarray, corners: Sequence[tuple[int, int]]) -> Figure:
+    """What the student sees, the enlarged image with the places of some crops, and these crops.
+
+    Args:
+        image: (side, side, 3), bytes; a crop is as large.
+        large: the same image enlarged, bytes.
+        corners: the row and column of the upper left pixel of each crop.
+    """
+    side = image.shape[0]
+    figure = Figure(figsize=(9, 2.3), layout="constrained")
+    panels = figure.subplots(1, 2 + len(corners))
+    _photo(panels[0], image, "the student's")
+    _photo(panels[1], large, f"enlarged to {large.shape[0]},\nwith {len(corners)} crops")
+    frame = side * np.array([[0, 1, 1, 0, 0], [0, 0, 1, 1, 0]])
+    for axes, (row, column) in zip(panels[2:], corners, strict=True):
+        _photo(axes, large[row : row + side, column : column + side], "the teacher's")
+        panels[1].plot(column + frame[0], row + frame[1], "w")
+    share = 100 * side**2 / (large.shape[0] * large.shape[1])
+    figure.set_label(f"A test image, and {len(corners)} crops that show {share:.1f} % of it each")
+    return figure
+
+
+def _photo(axes: Axes, image: np.ndarray, title: str) -> None:
+    axes.imshow(image)
+    axes.set_title(title, fontsize=9)
+    axes.axis("off")

@@ -1,0 +1,270 @@
+"""Figures of lesson 5: averages and their theory, soft targets, likeness of networks, loudness, calibration, scraps."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from course_lib.look import BLACK, BLUE, CURVE_COLOURS, GREEN, VERMILION
+
+GREY = "#999999"
+MARKERS = "os^D"
+OF_TWO_MEANS = ((BLUE, "s-"), (VERMILION, "^--"))
+
+
+def error_of_means(
+    counts: Sequence[int],
+    theory: Mapping[float, np.ndarray],
+    drawn: Mapping[float, Mapping[int, float]],
+) -> Figure:
+    """The squared error of a mean of K estimates against K, a line for each correlation.
+
+    Args:
+        counts: (M,) the K of the lines, rising.
+        theory: by correlation, the squared errors (M,) of the formula.
+        drawn: by correlation, squared errors found by drawing estimates, by K.
+    """
+    figure, axes = _panels(7, 2.8)
+    for number, (correlation, errors) in enumerate(theory.items()):
+        colour, marker = CURVE_COLOURS[number], MARKERS[number]
+        axes.plot(counts, errors, color=colour)
+        points = drawn[correlation]
+        axes.plot(
+            list(points),
+            list(points.values()),
+            marker,
+            color=colour,
+            label=f"correlation {correlation}",
+        )
+    axes.set(xlabel="number of members K", ylabel="squared error", ylim=(0, None))
+    axes.legend(frameon=False, ncols=len(theory), loc="upper right", fontsize=9)
+    words = "; ".join(
+        f"correlation {correlation}: {errors[0]:.2f} for K = {counts[0]}, {errors[-1]:.2f} for K = {counts[-1]}"
+        for correlation, errors in theory.items()
+    )
+    figure.set_label(f"Squared error of a mean of K estimates. {words}. Lines: the formula. Points: drawn at random.")
+    return figure
+
+
+def soft_targets(image: np.ndarray, label: str, targets: Mapping[str, np.ndarray], classes: Sequence[str]) -> Figure:
+    """An image, and beside it the probabilities that each of ``targets`` gives its classes.
+
+    Args:
+        image: (H, W, 3), uint8 or 0 to 1.
+        label: the name of its class.
+        targets: by name, probabilities (C,); names with "mean" in them stand out.
+    """
+    figure = Figure(figsize=(8.4, 2.8), dpi=100, layout="constrained")
+    ratios = [1.3] + [1] * len(targets)
+    picture, *row = figure.subplots(1, len(ratios), width_ratios=ratios, squeeze=False)[0]
+    picture.imshow(image)
+    picture.set_title(f"label: {label}", fontsize=9)
+    picture.axis("off")
+    for place, (axes, (name, p)) in enumerate(zip(row, targets.items(), strict=True)):
+        axes.barh(range(len(p)), p, color=VERMILION if "mean" in name else BLUE)
+        axes.set_yticks(range(len(p)), classes if place == 0 else [], fontsize=8)
+        axes.set_xlim(0, 1)
+        axes.invert_yaxis()
+        axes.set_title(name, fontsize=8.5)
+        axes.spines[["top", "right"]].set_visible(False)
+    said = "; ".join(f"{name}: {classes[int(p.argmax())]} {p.max():.2f}" for name, p in targets.items())
+    figure.set_label(f"Soft targets for an image labelled {label}. {said}.")
+    return figure
+
+
+def jensen(sure: float, unsure: float) -> Figure:
+    """The curve -log p, what two members lose who give the right class ``sure`` and ``unsure``, and what their mean."""
+    middle, chord = (sure + unsure) / 2, -(math.log(sure) + math.log(unsure)) / 2
+    loss, curve = -math.log(middle), np.linspace(0.04, 1, 100)
+    figure, axes = _panels(6, 2.7)
+    axes.plot(curve, -np.log(curve), color=BLACK)
+    axes.plot([unsure, sure], [-math.log(unsure), -math.log(sure)], "o--", color=BLUE)
+    axes.plot(middle, chord, "s", color=BLUE, markersize=8)
+    axes.plot(middle, loss, "D", color=VERMILION, markersize=8)
+    axes.annotate(f"mean of the losses {chord:.2f}", (middle + 0.03, chord), fontsize=9)
+    axes.annotate(
+        f"loss of the mean {loss:.2f}",
+        (middle - 0.02, loss - 0.12),
+        fontsize=9,
+        ha="right",
+        va="top",
+    )
+    axes.set(xlabel="probability of the right class", ylabel="- log p")
+    figure.set_label(
+        f"The curve - log p bends upwards. Members with {sure:g} and {unsure:g} have a mean loss of {chord:.2f}; "
+        f"their mean, {middle:g}, has the smaller loss {loss:.2f}."
+    )
+    return figure
+
+
+def accuracies(frame: pd.DataFrame, images: int) -> Figure:
+    """Accuracies with their intervals, a line each: squares for ensembles, whose names hold a colon.
+
+    Args:
+        frame: a row for each network or ensemble: ``accuracy``, ``from`` and ``to`` in percent.
+        images: how many test images they were counted on.
+    """
+    figure, axes = _panels(7.4, 0.24 * len(frame) + 0.7)
+    for place, (name, row) in enumerate(frame.iterrows()):
+        colour, marker = (VERMILION, "s") if ":" in name else (BLUE, "o")
+        axes.plot([row["from"], row["to"]], [place, place], color=colour)
+        axes.plot(row["accuracy"], place, color=colour, marker=marker, markersize=5)
+    axes.set_yticks(range(len(frame)), frame.index, fontsize=9)
+    axes.invert_yaxis()
+    axes.set_xlabel("test accuracy (%), 95 % interval")
+    words = "; ".join(f"{name} {accuracy:.2f}" for name, accuracy in frame["accuracy"].items())
+    figure.set_label(
+        f"Accuracy in percent on {images:,} test images, each network once (n = 1), 95 % Wilson intervals. "
+        f"Round: single networks. Square: ensembles. {words}."
+    )
+    return figure
+
+
+def likeness(pairs: Mapping[tuple[str, str], float], names: Sequence[str]) -> Figure:
+    """Yule's Q of every two of ``names`` as a triangle of numbers; ``pairs`` has each two in the order of ``names``.
+
+    Raises:
+        ValueError: there are fewer than two names.
+    """
+    if len(names) < 2:
+        raise ValueError("it takes two networks to compare any")
+    square = np.full((len(names), len(names)), np.nan)
+    for (first, second), q in pairs.items():
+        square[names.index(second), names.index(first)] = q
+    figure, axes = _panels(7, 3.9)
+    axes.imshow(square, cmap="cividis", aspect="auto")
+    middle = (np.nanmin(square) + np.nanmax(square)) / 2
+    for y, x in zip(*np.nonzero(~np.isnan(square)), strict=True):
+        colour = "white" if square[y, x] < middle else "black"
+        axes.text(x, y, f"{square[y, x]:.2f}", ha="center", va="center", color=colour, fontsize=9)
+    axes.set_xticks(range(len(names) - 1), names[:-1], rotation=35, ha="right")
+    axes.set_yticks(range(1, len(names)), names[1:])
+    axes.set(xlim=(-0.5, len(names) - 1.5), ylim=(len(names) - 0.5, 0.5))
+    axes.grid(False)
+    most, least = max(pairs, key=pairs.get), min(pairs, key=pairs.get)
+    ends = [f"{first} and {second} ({pairs[first, second]:.2f})" for first, second in (most, least)]
+    figure.set_label(
+        f"Yule's Q of all pairs; 0 would mean independent errors. Most alike: {ends[0]}; least: {ends[1]}."
+    )
+    return figure
+
+
+def juries(sizes: Sequence[int], curves: Mapping[str, Sequence[float]]) -> Figure:
+    """How often a majority is right, in percent, against the size of the jury; up to four named curves (M,)."""
+    figure, axes = _panels(7, 2.8)
+    looks = ((BLUE, "o-"), (GREEN, "s-"), (VERMILION, "^-"), (BLACK, "D-"))
+    for (name, right), (colour, look) in zip(curves.items(), looks, strict=False):
+        axes.plot(sizes, right, look, color=colour, label=name, markersize=5)
+    axes.set(xlabel="size of the jury", ylabel="majority right (%)")
+    axes.legend(frameon=False, fontsize=9, loc="center right", bbox_to_anchor=(1, 0.45))
+    words = "; ".join(f"{name}: {right[-1]:.0f} %" for name, right in curves.items())
+    figure.set_label(f"How often the majority of a jury is right. With {sizes[-1]} voters, {words}.")
+    return figure
+
+
+def loudness(
+    factors: Sequence[float],
+    same: Mapping[str, Sequence[float]],
+    accuracy: Sequence[float],
+    alone: Sequence[float],
+) -> Figure:
+    """What a factor on one member's logits does to the mean of the logits of two.
+
+    Args:
+        factors: (M,) rising.
+        same: for the member that is multiplied and then the other one, how often the mean answers as it does (%, M).
+        accuracy: (M,) of the mean, in percent.
+        alone: the accuracy of the two members, in the order of ``same``, in percent.
+    """
+    weak, strong = same
+    figure, left, right = _panels(8.4, 2.7, 2)
+    for (name, shares), (colour, look) in zip(same.items(), ((BLUE, "o-"), (VERMILION, "s--")), strict=True):
+        left.plot(factors, shares, look, color=colour, label=f"as {name}")
+    left.set(ylabel="same answer (%)")
+    left.legend(frameon=False, fontsize=9, loc="center left")
+    right.plot(factors, accuracy, "D-", color=GREEN, label="mean of logits")
+    for name, value, (colour, line) in zip(same, alone, ((BLUE, "-."), (VERMILION, ":")), strict=True):
+        right.axhline(value, color=colour, linestyle=line, label=f"{name} alone")
+    right.set(ylabel="accuracy (%)")
+    right.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 0.08))
+    for axes in (left, right):
+        _in_powers_of_two(axes, factors, f"factor on the logits of {weak}")
+    words = ", ".join(f"{value:.1f} % at {factor:g}" for factor, value in zip(factors, accuracy, strict=True))
+    figure.set_label(
+        f"Left: how often the mean of logits answers as each member does. Right: its accuracy, {words}; "
+        f"alone, {weak} is right in {alone[0]:.1f} %, {strong} in {alone[1]:.1f} %."
+    )
+    return figure
+
+
+def softness_and_honesty(
+    temperatures: Sequence[float],
+    softer: Mapping[str, Sequence[float]],
+    reliabilities: Mapping[str, Sequence[tuple[float, float, float]]],
+) -> Figure:
+    """Left how soft the two kinds of mean are, right whether they mean what they say.
+
+    Args:
+        temperatures: (M,) rising.
+        softer: for each kind of mean, its entropy less the mean entropy of its members (bits, M).
+        reliabilities: one network and its two means: ``calibration.reliability`` of each.
+    """
+    figure, left, right = _panels(8.6, 3, 2)
+    for (name, bits), (colour, look) in zip(softer.items(), OF_TWO_MEANS, strict=True):
+        left.plot(temperatures, bits, look, color=colour, label=name)
+    _in_powers_of_two(left, temperatures, "temperature T")
+    left.set(ylabel="entropy above the\nmembers' mean (bits)")
+    off = []
+    for (name, bins), (colour, look) in zip(reliabilities.items(), ((BLACK, "o:"), *OF_TWO_MEANS), strict=True):
+        claimed, found, share = np.array(bins).T
+        right.plot(claimed, found, look, color=colour, label=name, markersize=5)
+        off.append(f"{name}: {100 * (share * np.abs(claimed - found)).sum():.1f} points off")
+    right.plot([0, 1], [0, 1], color=GREY, linewidth=0.8)
+    right.set(xlabel="share claimed", ylabel="share right")
+    for axes in (left, right):
+        axes.legend(frameon=False, fontsize=8.5)
+    most = "; ".join(
+        f"{name} at most {max(bits):.2f} bits (T = {temperatures[int(np.argmax(bits))]:g})"
+        for name, bits in softer.items()
+    )
+    figure.set_label(
+        f"Left: by how much the means are softer than their members: {most}. Right: share right against share "
+        f"claimed; above the grey line an answer is too modest. {'; '.join(off)}."
+    )
+    return figure
+
+
+def scraps(pictures: np.ndarray, pieces: np.ndarray, names: Sequence[str]) -> Figure:
+    """Pictures (M, H, W, 3), 0 to 1, with the names of their classes, and below each the piece (M, h, w, 3) of it."""
+    figure = Figure(figsize=(7, 2.6), dpi=100, layout="constrained")
+    rows = figure.subplots(2, len(names), squeeze=False)
+    for row, images in zip(rows, (pictures, pieces), strict=True):
+        for axes, image in zip(row, images, strict=True):
+            axes.imshow(np.clip(image, 0, 1))
+            axes.axis("off")
+    for axes, name in zip(rows[0], names, strict=True):
+        axes.set_title(name, fontsize=9)
+    figure.set_label(
+        f"{len(names)} test pictures ({', '.join(names)}), and below each a 32 x 32 scrap of its 224 x 224 "
+        "enlargement: blurred patches of a few colours."
+    )
+    return figure
+
+
+def _panels(width: float, height: float, count: int = 1) -> tuple[Figure, *tuple[Axes, ...]]:
+    """An empty figure, size in inches, with ``count`` pairs of axes side by side in the course's look."""
+    figure = Figure(figsize=(width, height), dpi=100, layout="constrained")
+    row = figure.subplots(1, count, squeeze=False)[0]
+    for axes in row:
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure, *row
+
+
+def _in_powers_of_two(axes: Axes, values: Sequence[float], label: str) -> None:
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(values, [f"{value:g}" for value in values])
+    axes.set_xlabel(label)

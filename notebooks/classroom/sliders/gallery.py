@@ -1,0 +1,85 @@
+"""The pictures of the sliders that show Eq. 1: some test images of each class, with both networks' logits."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from classroom.sliders.softening import entropy_bits, softened
+from course_lib.models import DISPLAY_NAMES
+from course_lib.study.store import Logits
+
+if TYPE_CHECKING:
+    import torch
+
+PICTURES = 40  # on the slider
+
+
+class Gallery(NamedTuple):
+    """The chosen pictures: both networks' logits, labels, images (P, 32, 32, 3), and places in the test set."""
+
+    teacher: np.ndarray
+    student: np.ndarray
+    labels: np.ndarray
+    images: np.ndarray
+    places: np.ndarray
+    classes: tuple[str, ...]
+    networks: str
+
+
+def choose(
+    teacher: Logits,
+    student: Logits,
+    images: "torch.Tensor | np.ndarray",
+    classes: Sequence[str],
+    rows: "torch.Tensor | Sequence[int] | None",
+) -> Gallery:
+    """As many pictures of each class, from the one that the teacher is surest of to the one that it doubts most.
+
+    Raises:
+        ValueError: logits, images, rows and class names do not fit one another.
+    """
+    images, labels = np.asarray(images), np.asarray(teacher.labels)
+    places = np.arange(len(labels)) if rows is None else np.asarray(rows)
+    _check_fit(teacher, student, images, len(classes), places)
+    doubt = entropy_bits(softened(np.asarray(teacher.logits)[places], 1.0))
+    order = np.argsort(doubt, kind="stable")
+    chosen = []
+    for label in range(len(classes)):
+        members = order[labels[places[order]] == label]
+        evenly = np.linspace(0, len(members) - 1, max(1, PICTURES // len(classes))).round().astype(int)
+        chosen.extend(members[np.unique(evenly)] if len(members) else [])
+    chosen = np.array(chosen)[np.argsort(doubt[chosen], kind="stable")]
+    places = places[chosen]
+    return Gallery(
+        np.asarray(teacher.logits)[places],
+        np.asarray(student.logits)[places],
+        labels[places],
+        images[chosen].transpose(0, 2, 3, 1),
+        places,
+        tuple(classes),
+        f"teacher {network_name(teacher)}; student {network_name(student)}",
+    )
+
+
+def _check_fit(teacher: Logits, student: Logits, images: np.ndarray, classes: int, places: np.ndarray) -> None:
+    n = len(teacher.labels)
+    if teacher.logits.shape != student.logits.shape or not np.array_equal(teacher.labels, student.labels):
+        raise ValueError("teacher's and student's logits are not of the same images: load those of one test set")
+    if images.ndim != 4 or images.dtype != np.uint8 or not len(images):
+        raise ValueError(f"images must be uint8 (M, 3, 32, 32), not {images.dtype} {images.shape}")
+    if places.shape != (len(images),) or places.min() < 0 or places.max() >= n:
+        raise ValueError(f"{len(images)} images and {n} rows of logits: say with rows= which row belongs to each image")
+    if teacher.logits.shape[1] != classes:
+        raise ValueError(f"logits of {teacher.logits.shape[1]} classes do not fit {classes} class names")
+
+
+def network_name(network: Logits) -> str:
+    """``ResNet-18 (12 epochs, 85.3 %)``, as far as the logits say where they come from."""
+    meta = network.meta
+    model = DISPLAY_NAMES.get(meta.get("model"), "of unknown kind")
+    width = f" {meta['width']:.1f}x" if meta.get("width") else ""
+    count = meta.get("epochs")
+    epochs = f"{count} epoch{'s' if count > 1 else ''}, " if count else ""
+    right = np.asarray(network.logits).argmax(axis=1) == np.asarray(network.labels)
+    return f"{model}{width} ({epochs}{100 * right.mean():.1f} % right)"

