@@ -1,12 +1,19 @@
-"""The look of the course: palette, how a figure is begun and dressed, how it is shown with alt text and saved."""
+"""The look of the course: palette and style, how a figure is begun, how it is shown with alt text and saved.
+
+Every function that draws stands under ``@look.styled()`` and begins with ``look.figure``: then a figure is the same
+whatever the reader's own matplotlibrc or ``plt.style`` asks for (LaTeX, a dark page), and the reader's stays as it is.
+"""
 
 import base64
 import html
 import io
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import matplotlib.style
 from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -24,18 +31,47 @@ CURVE_COLOURS = (BLUE, VERMILION, GREEN, "#CC79A7", BLACK, "#E69F00", "#56B4E9")
 
 CURVE_MARKERS = "osD^vPX"
 
+# What differs from matplotlib's own defaults, which hold for all else.
+STYLE = {
+    "figure.dpi": 100,
+    "figure.constrained_layout.use": True,
+    "font.size": 10,  # at the size shown: readable in a lecture room
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
 
-def new_figure(title: str, height: float, origin: str, shared: bool = True) -> Figure:
-    """An empty figure that says below where its numbers come from; ``height`` in inches."""
-    figure = Figure(figsize=(8.4, height), dpi=100, layout="constrained")
-    figure.suptitle(title, fontsize=11)
-    figure.supxlabel(origin + ("" if shared else "\nThe two panels have scales of their own."), fontsize=8)
-    return figure
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """The course's style and nothing of the reader's: ``@look.styled()`` over a function, or ``with look.styled():``.
+
+    Matplotlib reads its settings as each part of a figure is made, so the whole drawing belongs inside.
+    """
+    with matplotlib.style.context(STYLE, after_reset=True):
+        yield
+
+
+class StyledFigure(Figure):
+    """A figure that is drawn and saved in the course's style too: some parts (ticks) are made only then."""
+
+    @styled()
+    def draw(self, renderer) -> None:
+        super().draw(renderer)
+
+    @styled()
+    def savefig(self, *arguments, **options) -> None:
+        super().savefig(*arguments, **options)
+
+
+@styled()
+def figure(width: float, height: float, **options) -> Figure:
+    """An empty figure, sides in inches at 100 dots an inch; ``options`` are ``Figure``'s (``layout="none"``)."""
+    return StyledFigure(figsize=(width, height), **options)
 
 
 def dress(axes: Axes, grid: str = "both") -> None:
+    """A pale grid across ``axes``, or only the lines that one axis ("x", "y") is read by."""
     axes.grid(axis=grid, alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 def say_not_run(axes: Axes, scale: str) -> None:
@@ -52,7 +88,7 @@ def write(axes: Axes, words: str, place: tuple[float, float], offset: tuple[floa
 
 
 def alt_text(figure: Figure) -> str:
-    """The figure in words, with its key numbers; the functions above leave it in the figure's label."""
+    """The figure in words, with its key numbers; every function that draws leaves it in the figure's label."""
     return figure.get_label()
 
 
@@ -97,7 +133,8 @@ def figures_folder(folder: Path | None) -> Path:
 def png(figure: Figure) -> bytes:
     """Small and repeatable: few colours (more where there are photographs), and no version or date inside."""
     drawn, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, format="png")
+    with styled():
+        figure.savefig(drawn, format="png")
     colours = 256 if any(axes.images for axes in figure.axes) else 64
     Image.open(drawn).convert("RGB").quantize(colours, dither=Image.Dither.NONE).save(small, "png", optimize=True)
     return small.getvalue()

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from course_lib import look
 from course_lib.errors import ResultError
 from course_lib.files import atomic_write
 from course_lib.look import (
@@ -19,7 +20,6 @@ from course_lib.look import (
     VERMILION,
     dress,
     figures_folder,
-    new_figure,
     png,
     say_not_run,
     write,
@@ -50,6 +50,15 @@ from course_lib.study.protocols import CONTROL
 CURVES = ("gn-s-1.0x", "gn-s-1.0x<resnet50", "gn-s-1.0x<gn-s-2.8x", "gn-s-1.0x<ta", "gn-s-1.0x<ensemble", "gn-s-2.8x")
 
 
+def _figure(title: str, height: float, origin: str, shared: bool = True) -> Figure:
+    """An empty figure that says below where its numbers come from; ``height`` in inches."""
+    figure = look.figure(8.4, height)
+    figure.suptitle(title, fontsize=11)
+    figure.supxlabel(origin + ("" if shared else "\nThe two panels have scales of their own."), fontsize=8)
+    return figure
+
+
+@look.styled()
 def figure_1(results: pd.DataFrame, profile: str | Profile, recipe: str = "paper") -> Figure:
     """Fig. 1: accuracy against GN-S's width, the paper's on the left, ours on the right; GN-D as a line.
 
@@ -60,7 +69,7 @@ def figure_1(results: pd.DataFrame, profile: str | Profile, recipe: str = "paper
     ghosts = frame[frame["model"] == "GN-S"]
     widths = np.array([find(key).width for key in ghosts.index])
     shared = name_of(profile) == "full"
-    figure = new_figure("Accuracy against width", 3.8, f"Ours, {origin}", shared)
+    figure = _figure("Accuracy against width", 3.8, f"Ours, {origin}", shared)
     left, right = figure.subplots(1, 2, sharey=shared)
     _width_panel(left, widths, ghosts[PAPER_ACCURACY], frame.loc["gn-d", PAPER_ACCURACY], BLUE, "o")
     _width_panel(right, widths, ghosts[OUR_ACCURACY], frame.loc["gn-d", OUR_ACCURACY], VERMILION, "s", ghosts[OUR_SD])
@@ -126,6 +135,7 @@ def _seeds(counts: pd.Series) -> str:
     return words + (", bars ± 1 sd" if high > 1 else "")
 
 
+@look.styled()
 def deltas_figure(results: pd.DataFrame, profile: str | Profile, recipe: str = "paper") -> Figure:
     """What each method of Tables II to IV changed against its baseline: the paper's deltas, and ours."""
     tables = [table(n, results, profile, recipe) for n in (2, 3, 4)]
@@ -134,7 +144,7 @@ def deltas_figure(results: pd.DataFrame, profile: str | Profile, recipe: str = "
     origin = provenance(runs_of(results, name_of(profile), recipe, keys), name_of(profile), recipe)
     frame.index = [_pair_label(key, row) for key, row in frame.iterrows()]
     shared = name_of(profile) == "full"
-    figure = new_figure("Accuracy against the baseline, in points", 5.6, f"Ours, {origin}", shared)
+    figure = _figure("Accuracy against the baseline, in points", 5.6, f"Ours, {origin}", shared)
     left, right = figure.subplots(1, 2, sharex=shared, sharey=True)
     _delta_panel(left, frame[PAPER_DELTA], BLUE, "o")
     _delta_panel(right, frame[OUR_DELTA], VERMILION, "s", frame[DELTA_SD])
@@ -180,6 +190,7 @@ def _delta_words(deltas: pd.Series) -> str:
     return f"{below}, from {known.min():+.2f} ({known.idxmin()}) to {known.max():+.2f} ({known.idxmax()})"
 
 
+@look.styled()
 def learning_curves(
     results: pd.DataFrame, keys: Sequence[str], profile: str | Profile, recipe: str = "paper"
 ) -> Figure:
@@ -194,7 +205,7 @@ def learning_curves(
     runs = runs_of(results, name_of(profile), recipe, keys)
     origin = provenance(runs, name_of(profile), recipe)
     missing = [key for key in keys if key not in set(runs["key"])]
-    figure = new_figure("Test accuracy after every epoch", 3.8, origin)
+    figure = _figure("Test accuracy after every epoch", 3.8, origin)
     axes = figure.subplots()
     dress(axes)
     axes.set_xlabel("epoch")
