@@ -1,13 +1,14 @@
 """Fills a folder with all that a room without a network needs: the course, its packages, its web pages.
 
-python -m tools.stick                      into build/stick/
-python -m tools.stick --out /media/stick   straight to the stick
+python -m course_lib stick                      into build/stick/
+python -m course_lib stick --out /media/stick   straight to the stick
 
 The packages fit machines like this one: the same system, processor and minor version of Python, in no older release.
 For a mixed room run it on one machine of each kind with the same folder; their packages lie there side by side.
 """
 
 import argparse
+import os
 import platform
 import re
 import shutil
@@ -18,7 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from course_lib.errors import CourseError
-from course_lib.files import repo_path
+from course_lib.files import atomic_write, replace_folder, repo_path
 
 ROOT = Path(__file__).resolve().parent.parent
 LEFT_OUT = (".git", ".venv", "build", "cache", "__pycache__", "*.egg-info", ".*_cache", ".ipynb_checkpoints", ".ci")
@@ -47,36 +48,61 @@ Windows (PowerShell):
   .venv\\Scripts\\python -m jupyterlab notebooks\\00_start_here.ipynb
 
 "doctor" says what is missing and what to do. "No matching distribution" means that wheels/ was filled for another
-system or another version of Python: fill it again on a machine like this one (python -m tools.stick --help).
+system or another version of Python: fill it again on a machine like this one (python -m course_lib stick --help).
 """
 
 
-def fill(folder: Path, options: argparse.Namespace, run: Callable = subprocess.run) -> None:
+def fill(folder: Path, packages: Sequence[str] = (), run: Callable = subprocess.run) -> None:
     """Put the course, START.txt, the site where it was made, and the packages into ``folder``.
 
+    An older stick's ``course/`` and ``site/`` are replaced where they are as this command left them; packages that
+    are there already are not loaded again. Nothing else in ``folder`` is touched.
+
     Args:
-        folder: it may hold an older stick; packages that it has already are not loaded again.
-        options: see ``parser``.
+        folder: where to.
+        packages: only these, instead of all that the course needs.
         run: starts pip; a test puts its own here.
 
     Raises:
-        CourseError: pip could not get all packages, or ``folder`` lies inside the course.
+        CourseError: pip could not get all packages; ``folder`` lies inside the course, or holds somebody's own
+            ``course/`` or ``site/``.
     """
-    place = folder.resolve()
+    place = folder.expanduser().resolve()
     if place.is_relative_to(ROOT) and not place.is_relative_to(ROOT / "build"):
         raise CourseError(f"{folder} lies inside the course, which would be copied into itself: choose another folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(folder / "course", ignore_errors=True)
-    shutil.copytree(ROOT, folder / "course", ignore=shutil.ignore_patterns(*LEFT_OUT))
+    with replace_folder(place / "course", "stick") as new:
+        copy(ROOT, new, leave=LEFT_OUT)
     site = repo_path("build", "site")
     if site.is_dir():
-        shutil.copytree(site, folder / "site", dirs_exist_ok=True)
+        with replace_folder(place / "site", "stick") as new:
+            copy(site, new)
     else:
         print("no web pages go along: `make site` first, if they shall")
-    command = pip_download(folder / "wheels", options)
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    command = [*pip, "download", "--dest", str(place / "wheels"), *(packages or requirements())]
     if run(command, cwd=ROOT).returncode != 0:
         raise CourseError("pip could not get all packages; its own words stand above")
-    (folder / "START.txt").write_text(start(folder / "wheels"), encoding="utf-8")
+    atomic_write(place / "START.txt", start(place / "wheels").encode())
+
+
+def copy(source: Path, target: Path, leave: Sequence[str] = ()) -> None:
+    """Copy a folder's files; links are followed. What cannot be carried (a dangling link, a pipe) is named, not copied.
+
+    Args:
+        leave: patterns of names that are left out without a word.
+    """
+    named = shutil.ignore_patterns(*leave)
+
+    def needless(folder: str, names: list[str]) -> set[str]:
+        out = named(folder, names)
+        for name in set(names) - out:
+            path = Path(folder, name)
+            if not (path.is_file() or path.is_dir()) or not os.access(path, os.R_OK):
+                print(f"left out, no readable file: {path.relative_to(source)}")
+                out.add(name)
+        return out
+
+    shutil.copytree(source, target, ignore=needless, dirs_exist_ok=True)
 
 
 def start(wheels: Path) -> str:
@@ -86,12 +112,6 @@ def start(wheels: Path) -> str:
     others = {f"3.{match[1]}" for match in built_for if match} - {own}
     python = " or ".join([f"{own} ({platform.python_version()} or a later release of it)", *sorted(others)])
     return START.format(python=python, minor=own)
-
-
-def pip_download(wheels: Path, options: argparse.Namespace) -> list[str]:
-    """The command that loads the packages and what they need."""
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-    return [*pip, "download", "--dest", str(wheels), *(options.packages or requirements())]
 
 
 def requirements() -> list[str]:
@@ -105,26 +125,22 @@ def size(folder: Path) -> float:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e9
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    top = argparse.ArgumentParser(
-        prog="python -m tools.stick", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    top.add_argument("--out", type=Path, default=repo_path("build", "stick"), help="the folder (default: build/stick)")
-    top.add_argument("--packages", nargs="+", help="only these packages, to try it out")
-    return top
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Fill the folder and say how large it is."""
-    options = parser().parse_args(arguments)
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="python -m course_lib stick", description=__doc__, formatter_class=raw)
+    home = repo_path("build", "stick")
+    parser.add_argument("--out", type=Path, default=home, metavar="FOLDER", help="default: build/stick")
+    parser.add_argument("--packages", nargs="+", default=(), help="only these packages, to try it out")
+    options = parser.parse_args(arguments)
     try:
-        fill(options.out, options)
-    except (CourseError, OSError) as error:
+        fill(options.out, options.packages)
+    except (CourseError, OSError, shutil.Error) as error:
         print(f"course: {error}", file=sys.stderr)
         return 1
-    parts = [f"{part.name} {size(part):.2f} GB" for part in sorted(options.out.iterdir()) if part.is_dir()]
-    print(f"{options.out}: {', '.join(parts)}. Copy the folder to the stick; START.txt says how to go on.")
+    place = options.out.expanduser()
+    parts = [f"{name} {size(place / name):.2f} GB" for name in ("course", "site", "wheels") if (place / name).is_dir()]
+    print(f"{place}: {', '.join(parts)}. Copy the folder to the stick; START.txt says how to go on.")
     return 0
 
 
