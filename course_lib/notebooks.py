@@ -1,21 +1,22 @@
-"""Executes the lessons, each on a fresh kernel and in order, and shows how far it is.
+"""The lessons as files: executing them, each on a fresh kernel, and finding the exercises in them.
 
-python -m course_lib.notebooks                  every lesson, into build/course/
-python -m course_lib.notebooks 01 03            some of them
-python -m course_lib.notebooks --in-place 01    refresh the committed notebook itself (for authors)
+An exercise stands below the heading ``## Exercises``: a text cell that opens with its number, as
+``### 3. Fold a branch (core, 10 minutes)`` or ``**3. Fold a branch** (core, 10 minutes)``, then the task and a hint in
+``<details>``. The code cell after it holds the stub, and ends with the call of a checker.
 """
 
-import argparse
 import asyncio
 import contextlib
 import os
 import re
+import shutil
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
@@ -26,41 +27,44 @@ from course_lib.errors import CourseError
 from course_lib.files import atomic_write, repo_path
 from course_lib.profiles import Profile
 
-TIME_LIMIT_S = 1800.0  # a lesson that takes longer hangs; quick lessons are meant to end within two minutes
+TIME_LIMIT_S = 1800.0  # a lesson that takes longer hangs; lessons are meant to end within two minutes
 WIDGET = "application/vnd.jupyter.widget-view+json"
 WIDGET_NOTE = "(In JupyterLab a slider stands here once this cell has run. A picture nearby is its still view.)"
+
+LEVELS = ("warm-up", "core", "stretch")
+OPENING = re.compile(r"^(#{3,6} +|\*\*)(?:Exercise +)?(\d+)[.:)]? *(.*)$", re.IGNORECASE | re.MULTILINE)
+LEVEL = re.compile(r"\b(warm-up|core|stretch)\b", re.IGNORECASE)
+MINUTES = re.compile(r"(\d+) *min", re.IGNORECASE)
+CHECKER = re.compile(r"\b(check_\w+)\s*\(")
+BUG = re.compile(r"\bfind the (?:\w+ )?bugs?\b", re.IGNORECASE)
+BRACKETS = re.compile(r"\([^()]*(?:warm-up|core|stretch|\bmin)[^()]*\)", re.IGNORECASE)
 
 
 def lessons() -> list[Path]:
     """The notebooks of the course, in order. Raises CourseError where there is none."""
-    found = sorted(repo_path("notebooks").glob("[0-9][0-9]_*.ipynb"))
-    if not found:
-        remedy = "; unset COURSE_HOME, which names another folder" if "COURSE_HOME" in os.environ else ""
-        raise CourseError(f"there are no lessons in {repo_path('notebooks')}{remedy}")
-    return found
+    if found := sorted(repo_path("notebooks").glob("[0-9][0-9]_*.ipynb")):
+        return found
+    remedy = "; unset COURSE_HOME, which names another folder" if "COURSE_HOME" in os.environ else ""
+    raise CourseError(f"there are no lessons in {repo_path('notebooks')}{remedy}")
 
 
 def find_lessons(names: Iterable[str]) -> list[Path]:
-    """The lessons called ``names``: a number (``03``), a name (``03_knowledge_distillation``) or a path.
-
-    Raises:
-        CourseError: no lesson is called so.
-    """
+    """The lessons called ``names``: numbers (``03``), stems or paths. Raises CourseError where none is called so."""
     known = {path.stem: path for path in lessons()}
-    found = []
+    known |= {stem[:2]: path for stem, path in known.items()}
     for name in names:
-        stem = Path(name).stem
-        matches = [path for known_stem, path in known.items() if stem in (known_stem, known_stem[:2])]
-        if not matches:
-            raise CourseError(f"there is no lesson {name!r}: it is one of {', '.join(known) or 'none (yet)'}")
-        found += matches
-    return found
+        if Path(name).stem not in known:
+            raise CourseError(f"there is no lesson {name!r}: it is one of {', '.join(path.stem for path in lessons())}")
+    return [known[Path(name).stem] for name in names]
+
+
+# --- executing ------------------------------------------------------------------------------------
 
 
 def execute(
     path: Path, *, out: Path | None = None, timeout_s: float = TIME_LIMIT_S, profile: str | None = None
 ) -> NotebookNode:
-    """Run a notebook from top to bottom on a fresh kernel of this very interpreter, in the notebook's own folder.
+    """Run a notebook on a fresh kernel of this very interpreter, in its own folder; returned without widget state.
 
     Args:
         path: the notebook; it is left as it is.
@@ -68,11 +72,8 @@ def execute(
         timeout_s: wall-clock limit for the whole notebook, in seconds.
         profile: ``COURSE_PROFILE`` in the kernel; default the one of this process.
 
-    Returns:
-        The executed notebook, without widget state and timing.
-
     Raises:
-        CourseError: a cell failed, the time was over, or the kernel died; one line with lesson, cell and error.
+        CourseError: a cell failed, the time was over, or the kernel died; with lesson, cell and error.
     """
     path = Path(path).resolve()
     notebook = nbformat.read(path, as_version=4)
@@ -107,28 +108,21 @@ def _run_cells(notebook: NotebookNode, path: Path, timeout_s: float, profile: st
         on_cell_execute=lambda cell, cell_index: progress.advance(),
     )
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, open(Path(folder, "log"), "w+b") as log:
-        where = f"lesson {path.stem}"
+        # The kernel's own log is not the lesson's output: it is kept aside and shown if the kernel dies.
+        settings = {"cwd": str(path.parent), "env": _kernel_environment(profile, folder), "stderr": log}
         try:
-            # The kernel's own log is not the lesson's output: it is kept aside and shown if the kernel dies.
-            _in_a_thread(
-                client.async_execute(
-                    cwd=str(path.parent), env=_kernel_environment(profile, folder), stderr=log, cleanup_kc=True
-                )
-            )
+            _in_a_thread(client.async_execute(**settings, cleanup_kc=True))
         except CellExecutionError as error:
-            reason = f"{error.ename}: {_first_line(error.evalue)}"
-            raise CourseError(f"{where} stopped at code cell {progress.place}: {reason}") from error
+            reason = re.sub(r"\x1b\[[0-9;]*m", "", f"{error.ename}: {error.evalue}").strip()  # without colours
+            raise CourseError(f"{path.stem} stopped at code cell {progress.place}: {reason}") from error
         except CellTimeoutError as error:
-            raise CourseError(
-                f"{where} was stopped at code cell {progress.place}: it had {timeout_s:,.0f} s"
-            ) from error
+            place = f"code cell {progress.place}: it had {timeout_s:,.0f} s"
+            raise CourseError(f"{path.stem} was stopped at {place}") from error
         except DeadKernelError as error:
             log.seek(0)
             said = [line for line in log.read().decode(errors="replace").splitlines() if "IPKernelApp" not in line]
-            raise CourseError(
-                f"{where}: the kernel died at code cell {progress.place}, often for want of memory"
-                + (f" (its last words: {said[-1].strip()})" if said else "")
-            ) from error
+            words = f" (its last words: {said[-1].strip()})" if said else "; `doctor` says how much memory is free"
+            raise CourseError(f"{path.stem}: the kernel died at code cell {progress.place}{words}") from error
 
 
 def _in_a_thread(work: Coroutine) -> None:
@@ -142,25 +136,18 @@ def _in_a_thread(work: Coroutine) -> None:
         try:
             pool.submit(loop.run_until_complete, task).result()
         except KeyboardInterrupt:
-            loop.call_soon_threadsafe(_cancel_all, loop)  # nbclient then shuts the kernel down
+            loop.call_soon_threadsafe(task.cancel)  # nbclient then shuts the kernel down
             raise
 
 
-def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
-    for task in asyncio.all_tasks(loop):
-        task.cancel()
-
-
 def _kernel_environment(profile: str | None, folder: str) -> dict[str, str]:
-    """The environment of a lesson's kernel."""
+    """The environment of a lesson's kernel; paths in it are absolute already (``files.path_in``)."""
     environment = os.environ | {
         "IPYTHONDIR": folder,  # no start-up files or settings of the user's
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # the debugger's remark on frozen modules concerns no reader
     }
     environment.pop("MPLBACKEND", None)  # the notebook's own backend, also when called from a script that sets one
-    if profile is not None:
-        environment["COURSE_PROFILE"] = profile
-    return environment
+    return environment | ({"COURSE_PROFILE": profile} if profile else {})
 
 
 def clean(notebook: NotebookNode) -> None:
@@ -182,28 +169,25 @@ def write(notebook: NotebookNode, path: Path) -> None:
 def run_lessons(
     in_place: bool = False, names: Iterable[str] | None = None, profile: str | None = None
 ) -> list[tuple[str, float]]:
-    """Execute the lessons (default: all) one after the other.
+    """Execute the lessons (default: all) one after the other; returns (name, seconds) of each.
 
     Args:
         in_place: write the committed notebooks themselves, and only where every cell ran; else build/course/.
-        names: see ``find_lessons``.
-        profile: see ``execute``.
-
-    Returns:
-        (name, seconds) of each lesson.
+        names, profile: see ``find_lessons`` and ``execute``.
 
     Raises:
         CourseError: a lesson failed, or there is none.
     """
-    chosen = lessons() if names is None else find_lessons(names)
-    times = []
-    for path in chosen:
+    times, copies = [], repo_path("build", "course")
+    for path in find_lessons(names) if names else lessons():
         started = time.monotonic()
+        executed = execute(path, out=None if in_place else copies / path.name, profile=profile)
         if in_place:
-            write(execute(path, profile=profile), path)
-        else:
-            execute(path, out=repo_path("build", "course", path.name), profile=profile)
+            write(executed, path)
         times.append((path.stem, time.monotonic() - started))
+    for picture in [] if in_place else repo_path("notebooks", "pictures").glob("*.svg"):
+        (copies / "pictures").mkdir(exist_ok=True)
+        shutil.copy(picture, copies / "pictures")
     return times
 
 
@@ -211,32 +195,25 @@ def run_course(profile: Profile, *, fresh: bool = False) -> int:
     """The whole course: the runs the store lacks, every lesson, Fig. 1 and Tables I-IV, and a summary of it all.
 
     Only the quick profile's missing runs are trained here: those of the others take hours and have a command of
-    their own. ``fresh`` trains every run of the profile again, whichever it is.
-
-    Returns:
-        0, or 1 where a run failed (the lessons are executed all the same, on the results there are).
-
-    Raises:
-        CourseError: a lesson failed.
+    their own. ``fresh`` trains every run of the profile again, whichever it is. Returns 1 where a run failed (the
+    lessons are executed all the same, on the results there are), else 0. Raises CourseError where a lesson failed.
     """
     from course_lib import report
-    from course_lib.study import queue as study
-    from course_lib.study import store
+    from course_lib.study import queue, store
 
     failures = []
     if fresh or profile.name == "quick":
-        failures = study.run(profile=profile, fresh=fresh)
+        failures = queue.run(profile=profile, fresh=fresh)
     times = run_lessons(profile=profile.name)
     frame = store.load_results()
     written = report.write_report(frame)
-    print(f"\nThe course has run. Profile: {profile.label}")
-    print("The lessons, executed:")
+    print(f"\nThe course has run. Profile: {profile.label}\nThe lessons, executed:")
     for name, seconds in times:
-        print(f"  {_shown(repo_path('build', 'course', name + '.ipynb')):<60} {seconds:4.0f} s")
+        print(f"  {'build/course/' + name + '.ipynb':<60} {seconds:4.0f} s")
     print("Fig. 1 and Tables I-IV, drawn from the results store (the tables also as .csv):")
     for path in written:
         if path.suffix in (".png", ".md"):
-            print(f"  {_shown(path)}")
+            print(f"  {path.relative_to(repo_path()).as_posix()}")
     print(f"In the store: {report.summary(frame)}")
     print("Read and change the lessons: make lab (or: python -m jupyterlab)")
     for failure in failures:
@@ -245,27 +222,23 @@ def run_course(profile: Profile, *, fresh: bool = False) -> int:
 
 
 class ProgressLine:
-    """How far a lesson is: rewritten in place on a terminal, else a plain line now and then.
+    """How far a lesson is, as a context manager: rewritten in place on a terminal, else a line now and then.
 
-    Used as a context manager around the work; ``advance`` is called as each code cell starts.
+    ``advance`` is called as each of ``total`` code cells starts.
     """
 
-    def __init__(self, name: str, total: int, stream: TextIO | None = None, plain_every_s: float = 15.0):
+    def __init__(self, name: str, total: int, stream: TextIO | None = None):
         self.stream = stream or sys.stdout
         self.live = self.stream.isatty()
         self.name, self.total, self.number = name, total, 0
-        self.pause_s = 1.0 if self.live else plain_every_s
         self.started = time.monotonic()
         self.finished = threading.Event()
         self.ticker = threading.Thread(target=self._tick, daemon=True)  # one cell may train for half a minute
-
-    @property
-    def place(self) -> str:
-        """``3 of 40``: the code cell that runs now."""
-        return f"{self.number} of {self.total}"
+        self.place = f"0 of {total}"
 
     def advance(self) -> None:
         self.number += 1
+        self.place = f"{self.number} of {self.total}"
         if self.live:
             self._show()
 
@@ -277,47 +250,81 @@ class ProgressLine:
     def __exit__(self, kind, *_) -> None:
         self.finished.set()
         self.ticker.join()
-        self._show("done" if kind is None else "stopped", end="\n")
+        self._show("done\n" if kind is None else "stopped\n")
 
     def _tick(self) -> None:
-        while not self.finished.wait(self.pause_s):
+        while not self.finished.wait(1 if self.live else 15):
             self._show()
 
-    def _show(self, state: str = "", end: str | None = None) -> None:
-        seconds = time.monotonic() - self.started
-        text = f"{self.name:<28} cell {self.number:>3} of {self.total:<3} {seconds:5.0f} s  {state}"
-        end = end or ("" if self.live else "\n")
-        print(("\r" if self.live else "") + text, end=end, file=self.stream, flush=True)
+    def _show(self, state: str = "") -> None:
+        text = f"{self.name:<28} cell {self.place:<9} {time.monotonic() - self.started:5.0f} s  {state}"
+        print(f"\r{text}" if self.live else text.rstrip() + "\n", end="", file=self.stream, flush=True)
 
 
-def _first_line(text: str) -> str:
-    """The first line of an error message, free of terminal colours."""
-    lines = re.sub(r"\x1b\[[0-9;]*m", "", text).strip().splitlines()
-    return lines[0] if lines else ""
+# --- exercises ------------------------------------------------------------------------------------
 
 
-def _shown(path: Path) -> str:
-    """A path as a reader in the course's folder would type it."""
-    path = Path(path)
-    return str(path.relative_to(repo_path())) if path.is_relative_to(repo_path()) else str(path)
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise as it stands in ``lesson``; what is missing is empty or 0.
+
+    ``heading`` is the text of its heading, for links; empty where it opens with bold words.
+    """
+
+    lesson: Path
+    heading: str
+    number: int
+    title: str
+    level: str  # one of LEVELS
+    minutes: int
+    bug: bool  # "find the bug"
+    hint: bool
+    checker: str  # the name of the function that judges the answer
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The command line for authors; see the top of this file."""
-    parser = argparse.ArgumentParser(prog="python -m course_lib.notebooks", description="Execute lessons.")
-    parser.add_argument("names", nargs="*", help="numbers or names; default: every lesson")
-    parser.add_argument("--in-place", action="store_true", help="refresh the notebooks themselves")
-    options = parser.parse_args(arguments)
-    try:
-        run_lessons(options.in_place, options.names or None)
-    except CourseError as error:
-        print(f"course: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\ncourse: stopped", file=sys.stderr)
-        return 130
-    return 0
+def exercises(paths: Iterable[Path] | None = None) -> list[Exercise]:
+    """The exercises of these notebooks (default: all lessons), in order."""
+    found = []
+    for path in lessons() if paths is None else paths:
+        below: list[list[str]] = []  # words and code of each exercise
+        for kind, source in _below_exercises(path):
+            if kind == "markdown" and OPENING.match(source):
+                below.append([source, ""])
+            elif below:
+                below[-1][kind == "code"] += "\n" + source
+        found += [_exercise(path, words, code) for words, code in below]
+    return found
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _below_exercises(path: Path) -> Iterator[tuple[str, str]]:
+    """(kind, source) of the cells in the section "Exercises", text cut where a section or an exercise opens."""
+    inside = False
+    for cell in nbformat.read(path, as_version=4).cells:
+        is_text = cell.cell_type == "markdown"
+        marks = [*re.finditer(r"^## ", cell.source, re.MULTILINE), *OPENING.finditer(cell.source)] if is_text else []
+        cuts = sorted({0, len(cell.source), *(mark.start() for mark in marks)})
+        for start, end in zip(cuts, cuts[1:], strict=False):
+            piece = cell.source[start:end]
+            if is_text and piece.startswith("## "):
+                inside = piece.lower().startswith("## exercises")
+            if inside:
+                yield cell.cell_type, piece
+
+
+def _exercise(path: Path, words: str, code: str) -> Exercise:
+    mark, number, rest = OPENING.match(words).groups()
+    opening = "\n".join(words.splitlines()[:4])  # level and minutes stand in the heading or just below it
+    level, minutes, checkers = LEVEL.search(opening), MINUTES.search(opening), CHECKER.findall(code)
+    title = BRACKETS.sub("", BUG.sub("", rest.partition("**")[0] if mark == "**" else rest, count=1))
+    title = title.strip(" .:,;*") or rest
+    return Exercise(
+        lesson=path,
+        heading=words.splitlines()[0].lstrip("# ") if mark.startswith("#") else "",
+        number=int(number),
+        title=title[:1].upper() + title[1:],
+        level=level[1].lower() if level else "",
+        minutes=int(minutes[1]) if minutes else 0,
+        bug=bool(BUG.search(opening)),
+        hint="<details>" in words,
+        checker=checkers[-1] if checkers else "",
+    )

@@ -11,8 +11,7 @@ import nbformat
 import pytest
 
 from classroom import checks
-from course_lib.exercises import LEVELS, Exercise, exercises
-from course_lib.notebooks import execute, lessons
+from course_lib.notebooks import LEVELS, Exercise, execute, exercises, lessons
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "docs" / "template.ipynb"

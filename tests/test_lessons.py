@@ -229,13 +229,13 @@ def test_the_kernel_is_this_interpreter_in_the_notebooks_folder_and_profile(tmp_
     assert done.cells[0].outputs[0].text.split() == [sys.executable, str(path.parent.resolve()), "laptop"]
 
 
-def test_a_failing_cell_is_named_in_one_line_and_the_notebook_left_alone(tmp_path, monkeypatch):
+def test_a_failing_cell_is_named_with_all_it_said_and_the_notebook_left_alone(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_HOME", str(tmp_path))
     path = make_notebook(tmp_path, "1", "raise ValueError('no such width\\nsecond line')", "3")
     before = path.read_bytes()
     with pytest.raises(CourseError) as caught:
         notebooks.run_lessons(in_place=True)
-    assert str(caught.value) == "lesson 00_tiny stopped at code cell 2 of 3: ValueError: no such width"
+    assert str(caught.value) == "00_tiny stopped at code cell 2 of 3: ValueError: no such width\nsecond line"
     assert path.read_bytes() == before
     with pytest.raises(CourseError):
         notebooks.run_lessons()
@@ -308,4 +308,4 @@ def test_progress_is_rewritten_on_a_terminal_and_plain_elsewhere():
             progress.advance()
         text = stream.getvalue()
         assert ("\r" in text) == rewritten and text.count("\n") == (1 if rewritten else 2)
-        assert re.search(r"00_tiny +cell +2 of 2 +0 s  done\n$", text)
+        assert re.search(r"00_tiny +cell 2 of 2 +0 s  done\n$", text)

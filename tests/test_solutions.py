@@ -8,7 +8,7 @@ import nbformat
 import pytest
 
 from course_lib import notebooks
-from course_lib.exercises import exercises
+from course_lib.notebooks import exercises
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks" / "solutions"
 SOLUTIONS = sorted(FOLDER.glob("*.ipynb"))
