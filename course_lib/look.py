@@ -69,6 +69,15 @@ def figure(width: float, height: float, **options) -> Figure:
     return StyledFigure(figsize=(width, height), **options)
 
 
+@styled()
+def titled(title: str, height: float, origin: str, shared: bool = True) -> Figure:
+    """An empty figure of the lessons' width that says below where its numbers come from; ``height`` in inches."""
+    empty = figure(8.4, height)
+    empty.suptitle(title, fontsize=11)
+    empty.supxlabel(origin + ("" if shared else "\nThe two panels have scales of their own."), fontsize=8)
+    return empty
+
+
 def dress(axes: Axes, grid: str = "both") -> None:
     """A pale grid across ``axes``, or only the lines that one axis ("x", "y") is read by."""
     axes.grid(axis=grid, alpha=0.3)

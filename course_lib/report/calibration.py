@@ -15,7 +15,7 @@ def check_probabilities(probabilities: ArrayLike) -> np.ndarray:
     """
     p = np.asarray(probabilities, dtype=np.float64)
     if p.ndim == 0 or p.size == 0:
-        raise ValueError(f"expected probabilities with the classes along the last axis, not an array of shape {p.shape}")
+        raise ValueError(f"expected probabilities, classes along the last axis, not an array of shape {p.shape}")
     if not np.isfinite(p).all():
         raise ValueError("probabilities must be numbers, and NaN or infinity is among these")
     low, high, sums = p.min(), p.max(), p.sum(axis=-1)
@@ -25,7 +25,7 @@ def check_probabilities(probabilities: ArrayLike) -> np.ndarray:
     if low >= 0 and np.abs(sums - 100).max() < 0.5:
         raise ValueError("these are percentages: divide them by 100")
     if low < 0 or high > 1:
-        raise ValueError(f"probabilities lie between 0 and 1, these reach from {low:g} to {high:g}: logits need softmax")
+        raise ValueError(f"probabilities lie between 0 and 1, these from {low:g} to {high:g}: logits need softmax")
     raise ValueError(f"probabilities sum to 1 over the classes, these to {sums.min():g} up to {sums.max():g}")
 
 

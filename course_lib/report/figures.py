@@ -1,83 +1,68 @@
-"""Fig. 1, deltas and learning curves from the results store, and the report that writes all of them into files."""
+"""Fig. 1, deltas and seeds from the results store, and the report that writes all tables and figures into files.
 
-from collections.abc import Sequence
+Every function returns a figure with its words in the label, where ``look.show`` finds them.
+"""
+
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from course_lib import look
 from course_lib.errors import ResultError
 from course_lib.files import atomic_write
-from course_lib.look import (
-    BLACK,
-    BLUE,
-    CURVE_COLOURS,
-    CURVE_MARKERS,
-    VERMILION,
-    dress,
-    figures_folder,
-    png,
-    say_not_run,
-    write,
-)
+from course_lib.look import BLACK, BLUE, CURVE_COLOURS, CURVE_MARKERS, GREEN, VERMILION, dress, say_not_run, write
 from course_lib.profiles import Profile
+from course_lib.report.curves import learning_curves
+from course_lib.report.paper import TITLES
+from course_lib.report.runs import available, available_profiles, name_of, provenance, runs_of, seeds_in_words
 from course_lib.report.tables import (
+    AUTHORS_ACCURACY,
     DELTA_SD,
     OUR_ACCURACY,
     OUR_DELTA,
     OUR_SD,
     PAPER_ACCURACY,
     PAPER_DELTA,
-    TITLES,
-    available,
-    available_profiles,
     control_table,
-    name_of,
-    provenance,
-    runs_of,
     style,
     table,
     verdicts_table,
 )
-from course_lib.study.experiments import baseline_of, find
-from course_lib.study.protocols import CONTROL
+from course_lib.report.verdicts import t_quantile
+from course_lib.study.experiments import EXPERIMENTS, baseline_of, find
+from course_lib.study.protocols import CONTROL, STUDENTS, check_recipe
 
 # The learning curves of the report: the smallest student alone and with one teacher of each kind.
 CURVES = ("gn-s-1.0x", "gn-s-1.0x<resnet50", "gn-s-1.0x<gn-s-2.8x", "gn-s-1.0x<ta", "gn-s-1.0x<ensemble", "gn-s-2.8x")
-
-
-def _figure(title: str, height: float, origin: str, shared: bool = True) -> Figure:
-    """An empty figure that says below where its numbers come from; ``height`` in inches."""
-    figure = look.figure(8.4, height)
-    figure.suptitle(title, fontsize=11)
-    figure.supxlabel(origin + ("" if shared else "\nThe two panels have scales of their own."), fontsize=8)
-    return figure
+METHODS = {"baseline": "alone", "kd": "one teacher", "assistant": "assistants", "ensemble": "ensemble"}
 
 
 @look.styled()
 def figure_1(results: pd.DataFrame, profile: str | Profile, recipe: str = "paper") -> Figure:
-    """Fig. 1: accuracy against GN-S's width, the paper's on the left, ours on the right; GN-D as a line.
+    """Fig. 1: accuracy against GN-S's width, the paper's and its authors' on the left, ours on the right; GN-D a line.
 
     The accuracy axis is shared only with the full profile: a smaller one is another experiment.
     """
     frame = table(1, results, profile, recipe)
-    origin = provenance(runs_of(results, name_of(profile), recipe, frame.index), name_of(profile), recipe)
+    origin = provenance(runs_of(results, profile, recipe, frame.index), profile, recipe)
     ghosts = frame[frame["model"] == "GN-S"]
     widths = np.array([find(key).width for key in ghosts.index])
     shared = name_of(profile) == "full"
-    figure = _figure("Accuracy against width", 3.8, f"Ours, {origin}", shared)
+    figure = look.titled("Accuracy against width", 3.8, f"Ours, {origin}", shared)
     left, right = figure.subplots(1, 2, sharey=shared)
     _width_panel(left, widths, ghosts[PAPER_ACCURACY], frame.loc["gn-d", PAPER_ACCURACY], BLUE, "o")
     _width_panel(right, widths, ghosts[OUR_ACCURACY], frame.loc["gn-d", OUR_ACCURACY], VERMILION, "s", ghosts[OUR_SD])
+    left.plot(widths, ghosts[AUTHORS_ACCURACY], "^", color=GREEN, markersize=5, label="authors' logs, last epoch")
+    left.legend(fontsize=8, frameon=False, loc="upper left")
     left.set_title("Paper: best of 200 epochs on the test set, one seed", fontsize=9)
-    right.set_title(f"Ours: last epoch, {_seeds(frame['n'])}", fontsize=9)
+    right.set_title(f"Ours: last epoch, {seeds_in_words(frame['n'])}", fontsize=9)
     left.set_ylabel("test accuracy (%)")
     figure.set_label(
         f"Accuracy against the width of GN-S. Paper: {_width_words(frame, PAPER_ACCURACY)}. "
+        f"Its authors' logs, last epoch: {_width_words(frame, AUTHORS_ACCURACY)}. "
         f"Ours, {origin}: {_width_words(frame, OUR_ACCURACY)}."
     )
     return figure
@@ -125,31 +110,21 @@ def _width_words(frame: pd.DataFrame, column: str) -> str:
     return f"{words}; GN-D " + (f"{default:.2f} %" if np.isfinite(default) else "not run yet")
 
 
-def _seeds(counts: pd.Series) -> str:
-    """``n = 1 seed``, ``n = 3 seeds, bars ± 1 sd`` or ``n = 1 to 3 seeds, ...`` of the rows that ran."""
-    counts = counts[counts > 0]
-    if counts.empty:
-        return "not run yet"
-    low, high = counts.min(), counts.max()
-    words = f"n = {high} seed{'s' if high > 1 else ''}" if low == high else f"n = {low} to {high} seeds"
-    return words + (", bars ± 1 sd" if high > 1 else "")
-
-
 @look.styled()
 def deltas_figure(results: pd.DataFrame, profile: str | Profile, recipe: str = "paper") -> Figure:
     """What each method of Tables II to IV changed against its baseline: the paper's deltas, and ours."""
     tables = [table(n, results, profile, recipe) for n in (2, 3, 4)]
     frame = pd.concat(tables)
     keys = [*frame.index, *(baseline_of(find(key)) for key in frame.index)]
-    origin = provenance(runs_of(results, name_of(profile), recipe, keys), name_of(profile), recipe)
+    origin = provenance(runs_of(results, profile, recipe, keys), profile, recipe)
     frame.index = [_pair_label(key, row) for key, row in frame.iterrows()]
     shared = name_of(profile) == "full"
-    figure = _figure("Accuracy against the baseline, in points", 5.6, f"Ours, {origin}", shared)
+    figure = look.titled("Accuracy against the baseline, in points", 5.6, f"Ours, {origin}", shared)
     left, right = figure.subplots(1, 2, sharex=shared, sharey=True)
     _delta_panel(left, frame[PAPER_DELTA], BLUE, "o")
     _delta_panel(right, frame[OUR_DELTA], VERMILION, "s", frame[DELTA_SD])
     left.set_title("Paper: best epochs, one seed", fontsize=9)
-    right.set_title(f"Ours: last epochs, {_seeds(frame['pairs'])}", fontsize=9)
+    right.set_title(f"Ours: last epochs, {seeds_in_words(frame['pairs'])}", fontsize=9)
     left.set_yticks(range(len(frame)), frame.index, fontsize=8)
     left.invert_yaxis()
     for border in np.cumsum([len(part) for part in tables])[:-1]:
@@ -191,97 +166,49 @@ def _delta_words(deltas: pd.Series) -> str:
 
 
 @look.styled()
-def learning_curves(
-    results: pd.DataFrame, keys: Sequence[str], profile: str | Profile, recipe: str = "paper"
-) -> Figure:
-    """Test accuracy after every epoch of up to seven experiments: means over seeds, thin lines the seeds.
+def seeds_figure(results: pd.DataFrame, profile: str | Profile, recipe: str = "paper") -> Figure:
+    """Every GhostNet that was run: a pale point for each seed, and their mean with its 95 % interval (Student's t)."""
+    import seaborn  # here, since it takes a second
 
-    Raises:
-        ValueError: a key is unknown, or there are more keys than can be told apart.
-    """
-    if not 1 <= len(keys) <= len(CURVE_COLOURS):
-        raise ValueError(f"learning_curves takes 1 to {len(CURVE_COLOURS)} experiments, not {len(keys)}")
-    keys = [find(key).key for key in keys]
-    runs = runs_of(results, name_of(profile), recipe, keys)
-    origin = provenance(runs, name_of(profile), recipe)
-    missing = [key for key in keys if key not in set(runs["key"])]
-    figure = _figure("Test accuracy after every epoch", 3.8, origin)
+    rows = sorted((row for row in EXPERIMENTS.values() if row.student in STUDENTS), key=lambda row: baseline_of(row))
+    runs = runs_of(results, profile, recipe, [row.key for row in rows])
+    origin = provenance(runs, profile, recipe)
+    order = [row.key for row in rows if row.key in set(runs["key"])]
+    figure = look.titled("Accuracy of every seed", 1.4 + 0.25 * max(4, len(order)), f"Ours, {origin}")
     axes = figure.subplots()
-    dress(axes)
-    axes.set_xlabel("epoch")
-    axes.set_ylabel("test accuracy (%)")
-    axes.set_title(f"not run: {', '.join(missing)}" if missing else "", fontsize=8)
-    ends = {}
-    for number, key in enumerate(keys):
-        seeds = [_curve(history) for history in runs.loc[runs["key"] == key, "history"]]
-        if seeds:
-            last = _draw_curves(axes, seeds, number)
-            ends[f"{key} {last[1]:.2f} (n = {len(seeds)})"] = (*last, number)
-    if ends:
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        _label_ends(axes, ends)
+    dress(axes, grid="x")
+    if order:
+        runs = runs.assign(method=runs["key"].map(lambda key: METHODS[find(key).method]))
+        methods = [name for name in METHODS.values() if name in set(runs["method"])]
+        same = {"data": runs, "x": "last_accuracy", "y": "key", "order": order, "ax": axes}
+        same |= {"hue": "method", "hue_order": methods, "palette": [*CURVE_COLOURS[: len(methods)]]}
+        seaborn.stripplot(**same, jitter=False, alpha=0.5, legend=False)
+        marks = [*CURVE_MARKERS[: len(methods)]]
+        seaborn.pointplot(
+            **same, errorbar=_interval, linestyle="none", markers=marks, markersize=6, err_kws={"lw": 1.5}
+        )
+        axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     else:
         say_not_run(axes, "both")
-    words = "; ".join(ends) or "nothing has run yet"
-    figure.set_label(f"Test accuracy in percent after the last epoch: {words}. {origin}.")
+    axes.set(xlabel="test accuracy after the last epoch (%)", ylabel="")
+    means = runs.groupby("key")["last_accuracy"].agg(["mean", "size"])
+    words = [f"{key} {means.loc[key, 'mean']:.2f} (n = {means.loc[key, 'size']})" for key in order]
+    figure.set_label(f"Mean test accuracy in percent: {'; '.join(words) or 'nothing has run yet'}. Ours, {origin}.")
     return figure
 
 
-def _curve(history: list[dict]) -> pd.Series:
-    return pd.DataFrame(history).set_index("epoch")["test_accuracy"]
+def _interval(values: pd.Series) -> tuple[float, float]:
+    if len(values) < 2:
+        return np.nan, np.nan
+    half = t_quantile(0.975, len(values) - 1) * values.sem()
+    return values.mean() - half, values.mean() + half
 
 
-def _draw_curves(axes: Axes, seeds: list[pd.Series], number: int) -> tuple[int, float]:
-    """The mean of ``seeds`` in the look of curve ``number``; returns where it ends."""
-    colour, mean = CURVE_COLOURS[number], pd.concat(seeds, axis=1).mean(axis=1)
-    if len(seeds) > 1:
-        for curve in seeds:
-            axes.plot(curve.index, curve, color=colour, linewidth=0.7, alpha=0.5)
-    step = max(1, len(mean) // 10)
-    every = (number * step // len(CURVE_COLOURS), step)  # markers of several curves beside one another
-    axes.plot(mean.index, mean, color=colour, marker=CURVE_MARKERS[number], markevery=every)
-    return mean.index[-1], mean.iloc[-1]
-
-
-def _label_ends(axes: Axes, ends: dict[str, tuple[int, float, int]]) -> None:
-    """Write each curve's name beside its own last epoch, apart from the other names."""
-    last = max(epoch for epoch, _, _ in ends.values())
-    _label_column(axes, {name: end for name, end in ends.items() if end[0] == last})
-    for name, (epoch, accuracy, number) in ends.items():
-        if epoch < last:  # a line drawn on to the edge would say that the run went on
-            side = "right" if epoch - 1 > 0.3 * (last - 1) else "left"
-            write(axes, name, (epoch, accuracy), (0, 7), side)
-            axes.plot(epoch, accuracy, color=CURVE_COLOURS[number], marker=CURVE_MARKERS[number])
-
-
-def _label_column(axes: Axes, ends: dict[str, tuple[int, float, int]]) -> None:
-    """The names of the curves that go on to the right edge, each with its marker."""
-    low, high = axes.get_ylim()
-    names = sorted(ends, key=lambda name: ends[name][1])
-    heights = [(ends[name][1] - low) / (high - low) for name in names]
-    for name, height in zip(names, _apart(heights, 0.075), strict=True):
-        epoch, accuracy, number = ends[name]
-        look = {"color": CURVE_COLOURS[number], "marker": CURVE_MARKERS[number]}
-        axes.plot(1.04, height, **look, transform=axes.transAxes, clip_on=False)
-        axes.text(1.06, height, name, transform=axes.transAxes, fontsize=8, va="center")
-        line = {"arrowstyle": "-", "color": look["color"], "linewidth": 0.7}
-        axes.annotate("", (epoch, accuracy), (1.04, height), textcoords="axes fraction", arrowprops=line)
-
-
-def _apart(heights: list[float], gap: float) -> list[float]:
-    """Rising ``heights``, pushed up and then down until all are ``gap`` apart and none is above 1."""
-    heights = list(heights)
-    for number in range(1, len(heights)):
-        heights[number] = max(heights[number], heights[number - 1] + gap)
-    ceiling = 1.0
-    for number in reversed(range(len(heights))):
-        heights[number] = min(heights[number], ceiling)
-        ceiling = heights[number] - gap
-    return heights
+# --- all of it ------------------------------------------------------------------------------------
 
 
 def write_report(results: pd.DataFrame, folder: Path | None = None, recipe: str | None = None) -> list[Path]:
-    """Draw Fig. 1, deltas, learning curves, Tables I to IV and verdicts of every profile and recipe that has runs.
+    """Draw figures, Tables I to IV and verdicts of every profile and recipe that has runs.
 
     They go to ``figures/<profile>/``, those of other recipes than ``paper`` to ``figures/<profile>/<recipe>/``; tables
     as CSV and Markdown. The baselines without shuffling are ``figures/<profile>/unshuffled.md``. Everything is drawn
@@ -294,17 +221,20 @@ def write_report(results: pd.DataFrame, folder: Path | None = None, recipe: str 
         The files written.
 
     Raises:
+        ValueError: there is no such recipe.
         ResultError: the store has no run of this recipe, or runs of one table do not belong together.
         CourseError: a file cannot be written.
     """
     files: dict[Path, bytes] = {}
+    if recipe is not None:
+        check_recipe(recipe)
     for profile, name in available(results):
         if recipe in (None, name):
-            place = figures_folder(folder) / profile / ("" if name == "paper" else name)
+            place = look.figures_folder(folder) / profile / ("" if name == "paper" else name)
             files |= {place / file: content for file, content in _report_of(results, profile, name).items()}
     for profile in available_profiles(results, CONTROL) if recipe in (None, CONTROL) else ():
         shown = control_table(results, profile).to_markdown()
-        files[figures_folder(folder) / profile / f"{CONTROL}.md"] = shown.encode()
+        files[look.figures_folder(folder) / profile / f"{CONTROL}.md"] = shown.encode()
     if not files:
         raise ResultError(f"no results of recipe {recipe or 'paper'!r} yet: run python -m course_lib study first")
     for path, content in files.items():
@@ -315,9 +245,10 @@ def write_report(results: pd.DataFrame, folder: Path | None = None, recipe: str 
 def _report_of(results: pd.DataFrame, profile: str, recipe: str) -> dict[str, bytes]:
     """The files of one profile and recipe by name."""
     files = {
-        "fig1.png": png(figure_1(results, profile, recipe)),
-        "deltas.png": png(deltas_figure(results, profile, recipe)),
-        "curves.png": png(learning_curves(results, CURVES, profile, recipe)),
+        "fig1.png": look.png(figure_1(results, profile, recipe)),
+        "deltas.png": look.png(deltas_figure(results, profile, recipe)),
+        "seeds.png": look.png(seeds_figure(results, profile, recipe)),
+        "curves.png": look.png(learning_curves(results, CURVES, profile, recipe)),
     }
     for n in TITLES:
         frame = table(n, results, profile, recipe)

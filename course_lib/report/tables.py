@@ -1,211 +1,119 @@
-"""Fig. 1 and Tables I to IV: the paper's printed numbers beside what the results store holds.
+"""Tables I to IV: what the paper prints, what its authors' logs say, and what the results store holds.
 
-The paper's numbers come from ``data/paper/*.csv``, ours from ``results.load_results()``; none stands here.
-The paper reports the best epoch on the test set. Ours are of the last epoch, which nobody chose by its test
-accuracy, and the best one stands beside it.
+The paper prints the best epoch on the test set. Ours and the authors' stand here as of the last epoch, which nobody
+chose by its test accuracy; our best one stands beside it. No number is written in this file.
 Importing this module does not import torch.
 """
 
 import html
-from collections.abc import Iterable, Sequence
-from dataclasses import fields
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from course_lib.errors import ResultError
-from course_lib.files import repo_path
 from course_lib.profiles import Profile
-from course_lib.report.verdicts import Verdict, verdict_of
-from course_lib.study.experiments import EXPERIMENTS, TABLES, baseline_of, find, table_rows
-from course_lib.study.protocols import CONTROL, RECIPES, control_keys, is_unshuffled, origin
-
-if TYPE_CHECKING:
-    pass
+from course_lib.report.paper import TITLES, authors_runs, labels_of, paper_table
+from course_lib.report.runs import (
+    available,
+    check_alike,
+    name_of,
+    paired_deltas,
+    provenance,
+    runs_of,
+    set_name,
+    words_for,
+)
+from course_lib.report.verdicts import NONE, Verdict, verdict_of
+from course_lib.study.experiments import baseline_of, find
+from course_lib.study.protocols import CONTROL, control_keys, is_unshuffled
 
 PAPER_PARAMETERS = "paper params (M)"
 OUR_PARAMETERS = "our params (M)"
 PAPER_ACCURACY = "paper acc. (best epoch)"
+AUTHORS_ACCURACY = "authors' acc. (last epoch)"
 OUR_ACCURACY = "our acc. (last epoch)"
 OUR_BEST = "our acc. (best epoch)"
 OUR_SD = "sd (last epoch)"
 PAPER_DELTA = "paper delta (best epoch)"
+AUTHORS_DELTA = "authors' delta (last epoch)"
 OUR_DELTA = "our delta (last epoch)"
 DELTA_SD = "delta sd"
 HIDDEN = ("profile", "note")  # in the frame and the CSV; shown in the caption and below the table
-LABELS = ("model", "width", "student", "teacher")
-DECIMALS = {PAPER_PARAMETERS: ".3f", OUR_PARAMETERS: ".3f", PAPER_DELTA: "+.2f", OUR_DELTA: "+.2f"}
-COUNTS = ("n", "pairs", "epochs")
-
-TITLES = {
-    1: "Table I. Networks trained without a teacher",
-    2: "Table II. One teacher",
-    3: "Table III. A chain of teacher assistants: ResNet50, ResNet34, ResNet18, student",
-    4: "Table IV. An ensemble of four teachers: ResNet50, DenseNet161, VGG13, InceptionV3",
-}
-PROFILE_ORDER = ("full", "laptop", "quick")
-DATASET_NAMES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "synthetic": "SYNTHETIC images"}
-
-
-# --- tables ---------------------------------------------------------------------------------------
-
-
-def paper_table(n: int) -> pd.DataFrame:
-    """Table ``n`` (1 to 4) as the paper prints it, indexed by experiment key; accuracies in percent.
-
-    ``note`` says where the printed row needs a word of care.
-
-    Raises:
-        ValueError: there is no such table.
-        ResultError: the file cannot be read, or lacks a row or a column.
-    """
-    if n not in TITLES:
-        raise ValueError(f"unknown table {n!r}: choose 1, 2, 3 or 4")
-    path = repo_path("data", "paper", f"table{n}.csv")
-    texts, numbers = (*_labels(n), "note"), ("accuracy", "params_millions" if n == 1 else "delta")
-    types = dict.fromkeys(texts, str) | dict.fromkeys(numbers, float)
-    try:
-        frame = pd.read_csv(path, index_col="key", dtype=types)
-    except (OSError, ValueError) as error:
-        raise ResultError(f"cannot read the paper's numbers in {path}: {error}") from error
-    rows = (row.key for row in table_rows(f"table{n}"))
-    lost = [name for name in types if name not in frame] + [key for key in rows if key not in frame.index]
-    if lost:
-        raise ResultError(f"{path} lacks {', '.join(lost)}: restore it")
-    return frame.fillna(dict.fromkeys(texts, ""))
+LABELS = ("model", "width", "student", "teacher", "row")
+DECIMALS = dict.fromkeys((PAPER_PARAMETERS, OUR_PARAMETERS), ".3f")
+DECIMALS |= dict.fromkeys((PAPER_DELTA, AUTHORS_DELTA, OUR_DELTA), "+.2f") | dict.fromkeys(
+    ("n", "pairs", "epochs"), ".0f"
+)
 
 
 def table(n: int, results: pd.DataFrame, profile: str | Profile, recipe: str = "paper") -> pd.DataFrame:
-    """Table ``n`` with the paper's rows and labels, its printed numbers and ours, indexed by experiment key.
+    """Table ``n``, indexed by experiment key: the paper's rows and labels, its printed numbers, the authors' and ours.
 
     Ours are means over the seeds run, with their standard deviation and number ``n`` (NaN and 0 where not
-    run). A delta is against the same network without a teacher; ours takes the last epoch, from the seeds
-    that both have (``pairs``). ``style`` makes it readable.
+    run). A delta is against the same network without a teacher; ours and the authors' take the last epoch, ours from
+    the seeds that both have (``pairs``). The authors' are NaN where there is no log. ``style`` makes it readable.
 
     Args:
-        results: ``results.load_results()``.
+        results: ``store.load_results()``.
         profile, recipe: whose runs to show; rows of others never mix.
 
     Raises:
-        ValueError: there is no such table.
+        ValueError: there is no such table, profile or recipe.
         ResultError: runs of this table differ in their profile's settings, epochs or data.
     """
-    paper = paper_table(n)
-    name = name_of(profile)
-    runs = runs_of(results, name, recipe, [*paper.index, *(baseline_of(find(key)) for key in paper.index)])
-    _check_alike(runs, n)
+    paper, logged = paper_table(n), authors_runs()["last_accuracy"]
+    runs = runs_of(results, profile, recipe, [*paper.index, *(baseline_of(find(key)) for key in paper.index)])
+    check_alike(runs, n)
     rows = []
     for key, printed in paper.iterrows():
-        own = runs[runs["key"] == key]
-        row = {"key": key} | {label: printed[label] for label in _labels(n)}
+        own, alone = runs[runs["key"] == key], baseline_of(find(key))
+        row = {"key": key} | {label: printed[label] for label in labels_of(n)}
         if n == 1:
             row |= {PAPER_PARAMETERS: printed["params_millions"]}
             row |= {OUR_PARAMETERS: own["parameters"].mean() / 1e6}
-        row |= {PAPER_ACCURACY: printed["accuracy"], OUR_ACCURACY: own["last_accuracy"].mean()}
-        row |= {OUR_BEST: own["best_accuracy"].mean(), OUR_SD: own["last_accuracy"].std(), "n": len(own)}
+        row |= {PAPER_ACCURACY: printed["accuracy"], AUTHORS_ACCURACY: logged.get(key, np.nan)}
+        row |= {OUR_ACCURACY: own["last_accuracy"].mean(), OUR_BEST: own["best_accuracy"].mean()}
+        row |= {OUR_SD: own["last_accuracy"].std(), "n": len(own)}
         if n > 1:
-            deltas = paired_deltas(own, runs[runs["key"] == baseline_of(find(key))])
-            row |= {PAPER_DELTA: printed["delta"], OUR_DELTA: deltas.mean()}
+            deltas = paired_deltas(own, runs[runs["key"] == alone])
+            theirs = logged.get(key, np.nan) - logged.get(alone, np.nan)
+            row |= {PAPER_DELTA: printed["delta"], AUTHORS_DELTA: theirs, OUR_DELTA: deltas.mean()}
             row |= {DELTA_SD: deltas.std(), "pairs": len(deltas)}
-        rows.append(row | {"epochs": own["epochs"].mean(), "profile": name, "note": printed["note"]})
+        rows.append(row | {"epochs": own["epochs"].mean(), "profile": name_of(profile), "note": printed["note"]})
     frame = pd.DataFrame(rows).set_index("key")
-    frame.attrs["caption"] = _caption(n, frame, runs, name, recipe)
+    frame.attrs["caption"] = (
+        f"{TITLES[n]}. Ours, {provenance(runs, profile, recipe)}; {(frame['n'] > 0).sum()} of {len(frame)} rows run. "
+        "Paper and authors' logs: 200 epochs on 50,000 training images, one seed; the paper prints the best epoch on "
+        "the test set. Accuracies in percent."
+    )
+    if n > 1:
+        frame.attrs["caption"] += (
+            " A delta is in points against the same network without a teacher; ours takes the last epoch, seed by seed."
+        )
     return frame
 
 
-def _labels(n: int) -> tuple[str, ...]:
-    """The columns that say what a row is."""
-    return {1: ("model", "width"), 2: ("student", "teacher")}.get(n, ("student",))
-
-
-def name_of(profile: str | Profile) -> str:
-    return profile.name if isinstance(profile, Profile) else profile
-
-
-def runs_of(results: pd.DataFrame, profile: str, recipe: str, keys: Iterable[str]) -> pd.DataFrame:
-    """The runs of ``keys``; floats where there are none too, so that means are NaN and not errors.
-
-    A row that the recipe trains as another does is that one's run.
-    """
-    origins = {key: origin(key, recipe) for key in keys}
-    chosen = (results["profile"] == profile) & (results["recipe"] == results["key"].map(origins))
-    numbers = ("last_accuracy", "best_accuracy", "parameters", "epochs")
-    return results[chosen].astype(dict.fromkeys(numbers, float)).sort_values(["key", "seed"])
-
-
-def paired_deltas(own: pd.DataFrame, baseline: pd.DataFrame) -> pd.Series:
-    """Last-epoch accuracy minus the baseline's, in points, one value for each seed that both have."""
-    return (own.set_index("seed")["last_accuracy"] - baseline.set_index("seed")["last_accuracy"]).dropna()
-
-
-def _check_alike(runs: pd.DataFrame, n: int) -> None:
-    """Refuse to set runs side by side that were not trained alike."""
-    students = runs["student"].astype(str)
-    big = sorted(set(students[~students.str.startswith("gn-")]))
-    data = runs["dataset"].astype(str) + ", " + runs["data_subset"].astype(str)
-    kinds = (
-        ("the profile's settings", runs["profile_spec"].map(lambda spec: str(_profile(spec)))),
-        ("the data", data + ", " + runs["test_images"].astype(str) + " test images"),
-        ("the epochs of the GhostNets", runs["epochs"][students.str.startswith("gn-")]),
-        *((f"the epochs of {name}", runs["epochs"][students == name]) for name in big),
-    )
-    for what, values in kinds:
-        if values.nunique() > 1:
-            pair = values.drop_duplicates().index[:2]
-            words = " and ".join(f"{runs.loc[index, 'run']} ({values[index]})" for index in pair)
-            raise ResultError(f"table {n} cannot be drawn: {what} differ between {words}; run the older one afresh")
-
-
-def _caption(n: int, frame: pd.DataFrame, runs: pd.DataFrame, profile: str, recipe: str) -> str:
-    done = f"{(frame['n'] > 0).sum()} of {len(frame)} rows run"
-    words = (
-        f"{TITLES[n]}. Ours, {provenance(runs, profile, recipe)}; {done}. Paper: 200 epochs on 50,000 "
-        "training images, one seed, the best epoch on the test set. Accuracies in percent."
-    )
-    if n > 1:
-        words += (
-            " A delta is in points against the same network without a teacher; ours takes the last epoch, seed by seed."
-        )
-    return words
-
-
-def provenance(runs: pd.DataFrame, profile: str, recipe: str) -> str:
-    """The words that stand beside our numbers: the profile as it really ran, the data, the recipe."""
-    if runs.empty:
-        return f"{profile} profile, recipe {recipe!r}: none of these rows has been run"
-    run = runs.iloc[-1]
-    data = f"{DATASET_NAMES.get(run['dataset'], run['dataset'])}, {int(run['test_images']):,} test images"
-    shared = sorted(set(runs["recipe"]) - {recipe})
-    same = f" (rows that it trains alike are those of {', '.join(map(repr, shared))})" if shared else ""
-    return f"{label_of(run['profile_spec'])}; {data}; recipe {recipe!r}{same}"
-
-
-def _profile(spec: dict) -> Profile:
-    """The profile as a result holds it; what an older one does not know is left at its default."""
-    return Profile(**{field.name: spec[field.name] for field in fields(Profile) if field.name in spec})
-
-
-def label_of(spec: dict) -> str:
-    return _profile(spec).label
+# --- tables for people ----------------------------------------------------------------------------
 
 
 class ShownTable:
     """A table for people: HTML in a notebook, Markdown in a terminal and in a file."""
 
-    def __init__(self, cells: pd.DataFrame, caption: str, notes: Sequence[str]):
-        self.cells, self.caption, self.notes = cells, caption, notes
+    def __init__(self, cells: pd.DataFrame, caption: str, notes: Sequence[str] = ()):
+        self.cells, self.caption = cells, caption
+        self.notes = [f"({_letter(number)}) {note}" for number, note in enumerate(notes)]
 
     def _repr_html_(self) -> str:
         """No colour of its own, so that it reads on light and dark pages alike."""
         head = "".join(_html_cell("th", name, name, "col") for name in self.cells)
         body = "".join(f"<tr>{self._html_row(row)}</tr>" for row in self.cells.itertuples(index=False))
-        notes = "".join(f"<li>{_escape(note)}</li>" for note in self.notes)
+        # Letters written out: Jupyter takes a list's own letters for numbers.
+        notes = "<br>".join(map(_escape, self.notes))
         return (
             '<table class="course-table">'
             f'<caption style="caption-side:top;text-align:left">{_escape(self.caption)}</caption>'
             f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-            + (f'<ol class="course-notes" type="a">{notes}</ol>' if notes else "")
+            + (f'<p class="course-notes">{notes}</p>' if notes else "")
         )
 
     def _html_row(self, row: tuple[str, ...]) -> str:
@@ -215,104 +123,10 @@ class ShownTable:
     def to_markdown(self) -> str:
         lines = [self.cells.columns, ["---"] * len(self.cells.columns), *self.cells.itertuples(index=False)]
         table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-        notes = "\n".join(f"- ({_letter(number)}) {note}" for number, note in enumerate(self.notes))
+        notes = "\n".join(f"- {note}" for note in self.notes)
         return f"{self.caption}\n\n{table}\n" + (f"\n{notes}\n" if notes else "")
 
     __repr__ = to_markdown
-
-
-def style(frame: pd.DataFrame) -> ShownTable:
-    """A frame of ``table`` made readable: rounded, "not run" where it is so, notes below."""
-    notes = list(dict.fromkeys(note for note in frame["note"] if note))
-    cells = pd.DataFrame(
-        {name: [_cell(name, row) for _, row in frame.iterrows()] for name in frame if name not in HIDDEN}
-    )
-    marks = [f" ({_letter(notes.index(note))})" if note else "" for note in frame["note"]]
-    cells.iloc[:, 0] = [label + mark for label, mark in zip(cells.iloc[:, 0], marks, strict=True)]
-    return ShownTable(cells, frame.attrs.get("caption", ""), notes)
-
-
-def verdicts_table(results: pd.DataFrame, profile: str | Profile, recipe: str = "paper") -> ShownTable:
-    """What can be said of each distilled row: the paper's delta, ours with its interval, n, and the verdict's word.
-
-    Rows that ``as_run`` trains without shuffling stand twice: against the shuffled baseline, as in the paper, and
-    against one without shuffling.
-
-    Raises:
-        ResultError: the labels of the test images are not at hand, or stored predictions are damaged.
-    """
-    name, lines = name_of(profile), []
-    for n in (2, 3, 4):
-        for key, printed in paper_table(n).iterrows():
-            twice = recipe == "as_run" and is_unshuffled(find(key))
-            for baseline in ("shuffled", CONTROL) if twice else ("shuffled",):
-                verdict = verdict_of(
-                    results,
-                    key,
-                    profile=name,
-                    recipe=recipe,
-                    baseline_recipe=CONTROL if baseline == CONTROL else None,
-                )
-                lines.append(_verdict_line(key, printed, baseline, verdict))
-    keys = [key for n in (2, 3, 4) for key in paper_table(n).index]
-    origin_words = provenance(runs_of(results, name, recipe, keys), name, recipe)
-    caption = (
-        f"Verdicts. Ours, {origin_words}. Deltas in points against the same network without a teacher: the paper's of "
-        "the best epoch and one seed, ours of the last epoch with a 95 % interval over seeds and test images."
-    )
-    return ShownTable(pd.DataFrame(lines), caption, ())
-
-
-def control_table(results: pd.DataFrame, profile: str | Profile) -> ShownTable:
-    """The baselines of the rows that ``as_run`` trains without shuffling, with and without it.
-
-    Accuracies are means of the last epochs in percent; the delta, in points, is over the seeds that both have.
-    """
-    name, keys, lines = name_of(profile), control_keys(), []
-    shuffled, control = runs_of(results, name, "paper", keys), runs_of(results, name, CONTROL, keys)
-    for key in keys:
-        own, other = control[control["key"] == key], shuffled[shuffled["key"] == key]
-        deltas = paired_deltas(own, other)
-        means = (other["last_accuracy"].mean(), own["last_accuracy"].mean())
-        shown = ["not run" if np.isnan(value) else f"{value:.2f}" for value in means]
-        delta = f"{deltas.mean():+.2f}" if len(deltas) else "–"
-        numbers = {"acc. shuffled": shown[0], "acc. unshuffled": shown[1], "delta": delta, "pairs": str(len(deltas))}
-        lines.append({"model": key} | numbers)
-    caption = (
-        f"The control of the recipe 'as_run': its baselines without shuffling. Ours, "
-        f"{provenance(control, name, CONTROL)}. Accuracies of the last epoch in percent, deltas in points."
-    )
-    return ShownTable(pd.DataFrame(lines), caption, ())
-
-
-def _verdict_line(key: str, printed: pd.Series, baseline: str, verdict: Verdict) -> dict[str, str]:
-    known = bool(verdict.seeds)
-    interval = f"{verdict.low:+.2f} to {verdict.high:+.2f}" if np.isfinite(verdict.low) else "–"
-    return {
-        "row": key,
-        "baseline": baseline,
-        PAPER_DELTA: f"{printed['delta']:+.2f}",
-        OUR_DELTA: f"{verdict.mean:+.2f}" if known else "not run",
-        "interval": interval,
-        "n": str(verdict.seeds) if known else "–",
-        "verdict": verdict.word if verdict.word != "none" else f"none: {verdict.reason}",
-    }
-
-
-def show_table(n: int, results: pd.DataFrame, profile: str | Profile, recipe: str = "paper") -> ShownTable:
-    """``style(table(...))``: the last line of a notebook's cell."""
-    return style(table(n, results, profile, recipe))
-
-
-def _cell(name: str, row: pd.Series) -> str:
-    value = row[name]
-    if name == OUR_ACCURACY and row["n"] == 0:
-        return "not run"
-    if isinstance(value, str):
-        return value or "–"
-    if pd.isna(value):
-        return "–"
-    return f"{value:.0f}" if name in COUNTS else f"{value:{DECIMALS.get(name, '.2f')}}"
 
 
 def _html_cell(tag: str, column: str, text: str, scope: str | None = None) -> str:
@@ -330,58 +144,36 @@ def _escape(text: str) -> str:
     return html.escape(str(text))
 
 
-# --- figures --------------------------------------------------------------------------------------
+def _cell(name: str, row: pd.Series) -> str:
+    """A number as it is shown; where there is none, why."""
+    value = row[name]
+    if isinstance(value, str):
+        return value or "–"
+    if pd.notna(value):
+        return f"{value:{DECIMALS.get(name, '.2f')}}"
+    if name in (AUTHORS_DELTA, OUR_DELTA) and pd.isna(row[PAPER_DELTA]):
+        return "–"  # a baseline has no delta
+    if name in (AUTHORS_ACCURACY, AUTHORS_DELTA):
+        return "no log"
+    if name in (OUR_ACCURACY, OUR_DELTA):
+        return "no pair" if row["n"] else "not run"
+    return "–"
 
 
-# --- showing and saving ---------------------------------------------------------------------------
+def style(frame: pd.DataFrame) -> ShownTable:
+    """A frame of ``table`` made readable: rounded, "not run" where it is so, notes below."""
+    notes = list(dict.fromkeys(note for note in frame["note"] if note))
+    cells = pd.DataFrame(
+        {name: [_cell(name, row) for _, row in frame.iterrows()] for name in frame if name not in HIDDEN}
+    )
+    marks = [f" ({_letter(notes.index(note))})" if note else "" for note in frame["note"]]
+    cells.iloc[:, 0] = [label + mark for label, mark in zip(cells.iloc[:, 0], marks, strict=True)]
+    return ShownTable(cells, frame.attrs.get("caption", ""), notes)
 
 
-def available_profiles(results: pd.DataFrame, recipe: str = "paper") -> list[str]:
-    """The profiles that have runs: full, laptop, quick, then any other."""
-    names = set(results.loc[results["recipe"] == recipe, "profile"])
-    return [name for name in PROFILE_ORDER if name in names] + sorted(names.difference(PROFILE_ORDER))
-
-
-def available(results: pd.DataFrame, n: int | None = None) -> list[tuple[str, str]]:
-    """Profile and recipe of all that may stand side by side: ``paper`` first, and profiles as above.
-
-    With ``n``, other recipes only where a row of Table ``n`` that they train in their own way has been run: without
-    one, all that the table shows is ``paper``'s.
-    """
-    found = []
-    for recipe in RECIPES:
-        rows = results if n is None or recipe == "paper" else results[results["table"] == f"table{n}"]
-        found += [(profile, recipe) for profile in available_profiles(rows, recipe)]
-    return found
-
-
-def set_name(profile: str, recipe: str) -> str:
-    """``laptop profile``; other recipes than ``paper`` are named."""
-    return f"{profile} profile" + ("" if recipe == "paper" else f", recipe {recipe!r}")
-
-
-def summary(results: pd.DataFrame) -> str:
-    """The state of the store, a line for each profile and recipe."""
-    lines = []
-    for recipe in sorted(set(results["recipe"])):
-        rows = {key for key, row in EXPERIMENTS.items() if row.table in TABLES and origin(key, recipe) == recipe}
-        rows = set(control_keys()) if recipe == CONTROL else rows
-        for profile in available_profiles(results, recipe):
-            runs = results[(results["profile"] == profile) & (results["recipe"] == recipe)]
-            seeds = runs["seed"].nunique()
-            lines.append(
-                f"{label_of(runs.iloc[-1]['profile_spec'])}; recipe {recipe!r}: "
-                f"{len(rows.intersection(runs['key']))} of {len(rows)} table rows run, "
-                f"{seeds} seed{'s' if seeds > 1 else ''}"
-            )
-    return "\n".join(lines) or "no finished runs"
-
-
-def words_for(results: pd.DataFrame, profile: str | Profile, recipe: str = "paper") -> str:
-    """A few words to stand beside our numbers: the size of the runs as they were made, and their recipe."""
-    runs = runs_of(results, name_of(profile), recipe, EXPERIMENTS)
-    size = f"{name_of(profile)} profile: not run" if runs.empty else label_of(runs.iloc[-1]["profile_spec"])
-    return f"{size}; recipe {recipe!r}"
+def show_table(n: int, results: pd.DataFrame, profile: str | Profile, recipe: str = "paper") -> ShownTable:
+    """``style(table(...))``: the last line of a notebook's cell."""
+    return style(table(n, results, profile, recipe))
 
 
 def show_rows(results: pd.DataFrame, profile: str | Profile, recipe: str = "paper") -> ShownTable:
@@ -389,14 +181,75 @@ def show_rows(results: pd.DataFrame, profile: str | Profile, recipe: str = "pape
     names = {1: "I", 2: "II", 3: "III", 4: "IV"}
     rows = pd.concat([table(n, results, profile, recipe).assign(table=name) for n, name in names.items()])
     done = rows["n"] > 0
-    columns = ("table", PAPER_ACCURACY, OUR_ACCURACY, OUR_SD, "n", PAPER_DELTA, OUR_DELTA, "pairs")
+    columns = ("table", PAPER_ACCURACY, AUTHORS_ACCURACY, OUR_ACCURACY, OUR_SD, "n")
+    columns += (PAPER_DELTA, AUTHORS_DELTA, OUR_DELTA, "pairs")
     shown = rows[done | ~done.any()]
     cells = [{"row": key} | {name: _cell(name, row) for name in columns} for key, row in shown.iterrows()]
     caption = (
         f"Tables I to IV: {done.sum()} of {len(rows)} rows run, {(~done).sum()} not run. Accuracies in percent, deltas "
-        f"in points. Paper: best of 200 epochs, one seed. Ours: {words_for(results, profile, recipe)}."
+        "in points. Paper: best of 200 epochs, one seed; authors' logs: the last of them. "
+        f"Ours: {words_for(results, profile, recipe)}."
     )
-    return ShownTable(pd.DataFrame(cells), caption, ())
+    return ShownTable(pd.DataFrame(cells), caption)
+
+
+def verdicts_table(results: pd.DataFrame, profile: str | Profile, recipe: str = "paper") -> ShownTable:
+    """What can be said of each distilled row: the three deltas, ours with its interval, n, and the verdict's word.
+
+    Rows that ``as_run`` trains without shuffling stand twice: against the shuffled baseline, as in the paper, and
+    against one without shuffling.
+
+    Raises:
+        ValueError: there is no such profile or recipe.
+        ResultError: the labels of the test images are not at hand, or stored predictions are damaged.
+    """
+    name, lines = name_of(profile), []
+    rows = pd.concat([table(n, results, name, recipe) for n in (2, 3, 4)])
+    for key, row in rows.iterrows():
+        twice = recipe == "as_run" and is_unshuffled(find(key))
+        for baseline in ("shuffled", CONTROL) if twice else ("shuffled",):
+            control = CONTROL if baseline == CONTROL else None
+            verdict = verdict_of(results, key, profile=name, recipe=recipe, baseline_recipe=control)
+            lines.append({"row": key, "baseline": baseline} | _verdict_cells(row, verdict))
+    caption = (
+        f"Verdicts. Ours, {provenance(runs_of(results, name, recipe, rows.index), name, recipe)}. Deltas in points "
+        "against the same network without a teacher: the paper's of the best epoch and one seed, the authors' of the "
+        "last, ours of the last epoch with a 95 % interval over seeds and test images."
+    )
+    return ShownTable(pd.DataFrame(lines), caption)
+
+
+def _verdict_cells(row: pd.Series, verdict: Verdict) -> dict[str, str]:
+    known = verdict.seeds > 0
+    return {
+        PAPER_DELTA: _cell(PAPER_DELTA, row),
+        AUTHORS_DELTA: _cell(AUTHORS_DELTA, row),
+        OUR_DELTA: f"{verdict.mean:+.2f}" if known else "not run",
+        "interval": f"{verdict.low:+.2f} to {verdict.high:+.2f}" if np.isfinite(verdict.low) else "–",
+        "n": str(verdict.seeds) if known else "–",
+        "verdict": verdict.word if verdict.word != NONE else f"none: {verdict.reason}",
+    }
+
+
+def control_table(results: pd.DataFrame, profile: str | Profile) -> ShownTable:
+    """The baselines of the rows that ``as_run`` trains without shuffling, with and without it.
+
+    Accuracies are means of the last epochs in percent; the delta, in points, is over the seeds that both have.
+    """
+    keys, lines = control_keys(), []
+    shuffled, control = (runs_of(results, profile, recipe, keys) for recipe in ("paper", CONTROL))
+    for key in keys:
+        own, other = control[control["key"] == key], shuffled[shuffled["key"] == key]
+        deltas, means = paired_deltas(own, other), (other["last_accuracy"].mean(), own["last_accuracy"].mean())
+        shown = ["not run" if np.isnan(value) else f"{value:.2f}" for value in means]
+        delta = f"{deltas.mean():+.2f}" if len(deltas) else "–"
+        numbers = {"acc. shuffled": shown[0], "acc. unshuffled": shown[1], "delta": delta, "pairs": str(len(deltas))}
+        lines.append({"model": key} | numbers)
+    caption = (
+        "The control of the recipe 'as_run': its baselines without shuffling. Ours, "
+        f"{provenance(control, profile, CONTROL)}. Accuracies of the last epoch in percent, deltas in points."
+    )
+    return ShownTable(pd.DataFrame(lines), caption)
 
 
 def deltas_in_words(n: int, results: pd.DataFrame) -> str:

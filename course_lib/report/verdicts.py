@@ -8,15 +8,15 @@ Importing this module does not import torch.
 """
 
 import math
-from dataclasses import dataclass
-from statistics import NormalDist
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from scipy import special
 
-from course_lib.study import store as store
+from course_lib.report.runs import runs_of
+from course_lib.study import store
 from course_lib.study.experiments import baseline_of, find, table_rows
-from course_lib.study.protocols import origin
 
 HELPS, HURTS, UNDECIDED, NONE = "helps", "hurts", "cannot be told apart", "none"
 LEAST_SEEDS = 3  # two seeds have a spread, but its own error is so large that the interval says nothing
@@ -82,16 +82,17 @@ def paired_verdict(student_right: np.ndarray, baseline_right: np.ndarray, level:
     if seeds < 2 or images < 2:
         return Verdict(NONE, _too_few(seeds), mean, **counts)
     error, freedom = standard_error(difference)
-    p = _p_value(mean, error, freedom)
+    if error:
+        p = float(2 * special.stdtr(freedom, -abs(mean) / error))  # stdtr: Student's t, from below
+    else:
+        p = 1.0 if mean == 0 else 0.0
     half = t_quantile(1 - level / 2, freedom) * error
     measured = {"mean": mean, "low": mean - half, "high": mean + half, "p": p, **counts}
     if seeds < LEAST_SEEDS:
         return Verdict(NONE, _too_few(seeds), **measured)
     word = UNDECIDED if p >= level else HELPS if mean > 0 else HURTS
-    words = (
-        f"{mean:+.2f} points, {100 * (1 - level):g} % interval {mean - half:+.2f} to {mean + half:+.2f}, n = {seeds}"
-    )
-    return Verdict(word, words, **measured)
+    interval = f"{100 * (1 - level):g} % interval {mean - half:+.2f} to {mean + half:+.2f}"
+    return Verdict(word, f"{mean:+.2f} points, {interval}, n = {seeds}", **measured)
 
 
 def verdict_of(
@@ -113,29 +114,32 @@ def verdict_of(
             recipe's own, which is shuffled in all three.
 
     Raises:
-        ValueError: ``key`` is unknown or has no teacher.
+        ValueError: ``key``, profile or recipe is unknown, or ``key`` has no teacher.
         ResultError: the labels of the test images are not at hand, or stored predictions are damaged.
     """
-    experiment = find(key)
-    if not experiment.teachers:
+    if not find(key).teachers:
         raise ValueError(f"{key} has no teacher: it is a baseline, and there is nothing to judge")
-    alone_key = baseline_of(experiment)
-    own = _by_seed(results, key, profile, origin(key, recipe))
-    alone = _by_seed(results, alone_key, profile, origin(alone_key, baseline_recipe or recipe))
-    seeds = sorted(set(own) & set(alone))
-    if not seeds:
-        return Verdict(NONE, "not run" if not own else "its baseline has not been run with the same seed")
-    labels = store.known_test_labels(own[seeds[0]]["test_images"])
-    right = [np.stack([store.predictions(runs[seed]) == labels for seed in seeds]) for runs in (own, alone)]
-    verdict = paired_verdict(*right, level=level)
+    pairs = _right_answers(results, key, profile, recipe, baseline_recipe or recipe)
+    if not pairs:
+        run = len(runs_of(results, profile, recipe, [key]))
+        return Verdict(NONE, "its baseline has not been run with the same seed" if run else "not run")
+    verdict = paired_verdict(*np.stack(list(pairs.values()), axis=1), level=level)
     if profile in UNTRAINED:
-        return Verdict(**{**vars(verdict), "word": NONE, "reason": f"the {profile} profile trains too little to judge"})
+        return replace(verdict, word=NONE, reason=f"the {profile} profile trains too little to judge")
     return verdict
 
 
-def _by_seed(results: pd.DataFrame, key: str, profile: str, recipe: str) -> dict[int, pd.Series]:
-    chosen = (results["key"] == key) & (results["profile"] == profile) & (results["recipe"] == recipe)
-    return {int(row["seed"]): row for _, row in results[chosen].iterrows()}
+def _right_answers(
+    results: pd.DataFrame, key: str, profile: str, recipe: str, baseline_recipe: str
+) -> dict[int, np.ndarray]:
+    """By seed that a student and its baseline were both run with: (2, images), which answers of either were right."""
+    sides = ((key, recipe), (baseline_of(find(key)), baseline_recipe))
+    own, alone = (runs_of(results, profile, of, [name]).set_index("seed") for name, of in sides)
+    pairs = {}
+    for seed in sorted(set(own.index) & set(alone.index)):
+        labels = store.known_test_labels(own.loc[seed, "test_images"])
+        pairs[seed] = np.stack([store.predictions(runs.loc[seed]) == labels for runs in (own, alone)])
+    return pairs
 
 
 def _too_few(seeds: int) -> str:
@@ -172,8 +176,8 @@ def mcnemar(right_one: np.ndarray, right_two: np.ndarray) -> tuple[int, int, flo
     if one.shape != two.shape:
         raise ValueError(f"compare answers to the same images, not {one.shape} with {two.shape}")
     first, second = int((one & ~two).sum()), int((~one & two).sum())
-    tail = sum(math.comb(first + second, count) for count in range(min(first, second) + 1))
-    return first, second, min(1.0, 2 * tail / 2 ** (first + second))
+    tail = special.bdtr(min(first, second), first + second, 0.5)  # the binomial distribution, from below
+    return first, second, float(min(1.0, 2 * tail))
 
 
 def paired_tests(results: pd.DataFrame, profile: str, recipe: str = "paper") -> pd.DataFrame:
@@ -186,50 +190,17 @@ def paired_tests(results: pd.DataFrame, profile: str, recipe: str = "paper") -> 
     Raises:
         ResultError: the labels of the test images are not at hand, or stored predictions are damaged.
     """
-    rows, z = [], NormalDist().inv_cdf(0.975)
-    for experiment in (row for n in (2, 3, 4) for row in table_rows(f"table{n}")):
-        keys = (experiment.key, baseline_of(experiment))
-        own, alone = (_by_seed(results, key, profile, origin(key, recipe)) for key in keys)
-        for seed in sorted(set(own) & set(alone)):
-            labels = store.known_test_labels(own[seed]["test_images"])
-            gained, lost, p = mcnemar(*(store.predictions(runs[seed]) == labels for runs in (own, alone)))
-            images = len(labels)
+    rows, z = [], special.ndtri(0.975)
+    for key in (row.key for n in (2, 3, 4) for row in table_rows(f"table{n}")):
+        for seed, (own, alone) in _right_answers(results, key, profile, recipe, recipe).items():
+            gained, lost, p = mcnemar(own, alone)
+            images = len(own)
             error = math.sqrt(gained + lost - (gained - lost) ** 2 / images) / images
-            rows.append((experiment.key, seed, gained, lost, 100 * (gained - lost) / images, 100 * z * error, p))
+            rows.append((key, seed, gained, lost, 100 * (gained - lost) / images, 100 * z * error, p))
     names = ("student", "seed", "only student right", "only baseline right", "delta", "half", "P")
     return pd.DataFrame(rows, columns=names)
 
 
-# --- Student's t without scipy, which a machine that only trains does not have ---------------------
-
-
-def t_tail(t: float, freedom: float) -> float:
-    """P(|T| > ``t``) for Student's t; with T = sqrt(freedom) tan(angle) the density is cos(angle)^(freedom - 1)."""
-    angle = math.atan(abs(t) / math.sqrt(freedom))
-    return _area(angle, math.pi / 2, freedom) / _area(0.0, math.pi / 2, freedom)
-
-
 def t_quantile(probability: float, freedom: float) -> float:
-    """The t that T stays below with ``probability`` (0.5 to 1), by bisection."""
-    low, high = 0.0, 1.0
-    while t_tail(high, freedom) > 2 * (1 - probability):
-        low, high = high, 2 * high
-    for _ in range(40):
-        middle = (low + high) / 2
-        low, high = (middle, high) if t_tail(middle, freedom) > 2 * (1 - probability) else (low, middle)
-    return high
-
-
-def _area(start: float, end: float, freedom: float) -> float:
-    """Integral of cos^(freedom - 1) by Simpson's rule, finer where many degrees of freedom make a narrow peak."""
-    # Beyond 12 standard deviations of the peak nothing is left that a float could hold.
-    end = min(end, start + 12 / math.sqrt(max(1.0, freedom)))
-    angles = np.linspace(start, end, 2001)
-    values = np.maximum(np.cos(angles), 0.0) ** (freedom - 1)
-    return float((end - start) / 6000 * (values[0] + 4 * values[1::2].sum() + 2 * values[2:-1:2].sum() + values[-1]))
-
-
-def _p_value(mean: float, error: float, freedom: float) -> float:
-    if error == 0:
-        return 1.0 if mean == 0 else 0.0
-    return t_tail(mean / error, freedom)
+    """The t that Student's T with ``freedom`` degrees of freedom stays below with ``probability``."""
+    return float(special.stdtrit(freedom, probability))
