@@ -1,6 +1,6 @@
 """The chain slider: which assistants stand between a teacher and its student, on the problem in the plane of ``toy``.
 
-All 16 chains were trained beforehand (``data/make_toy.py``), each 20 times, for three numbers of training points.
+All 16 chains were trained beforehand (``tools/make_toy.py``), each 20 times, for three numbers of training points.
 """
 
 import functools
@@ -13,18 +13,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 
-from classroom.sliders.drawing import LABEL_SIZE, SKY, Labels, explorer
+from classroom.sliders.controls import Choice, Ticks
+from classroom.sliders.drawing import SKY, Labels, Picture, moves, stretch
+from course_lib import look
 from course_lib.errors import DataError
 from course_lib.files import repo_path
 from course_lib.look import BLACK, BLUE, VERMILION
 
 if TYPE_CHECKING:
-    import ipywidgets
     import torch
 
 TEACHER, STUDENT = 128, 6  # hidden units
@@ -35,17 +33,7 @@ CLASS_COLOURS = np.array([[0, 114, 178], [230, 159, 0], [0, 158, 115]]) / 255  #
 ALL_CHAINS = tuple(
     (TEACHER, *middle, STUDENT) for length in range(5) for middle in itertools.combinations(ASSISTANTS, length)
 )
-COLUMNS = (
-    "points",
-    "chain",
-    "hidden",
-    "seed",
-    "accuracy",
-    "agreement",
-    "kl",
-    "step_agreement",
-    "step_kl",
-)
+COLUMNS = ("points", "chain", "hidden", "seed", "accuracy", "agreement", "kl", "step_agreement", "step_kl")
 
 
 def chain_name(sizes: Sequence[int]) -> str:
@@ -73,7 +61,7 @@ def _stored_results(path: Path) -> pd.DataFrame:
         if tuple(frame.columns) != COLUMNS or not set(POINTS) <= set(frame["points"]):
             raise ValueError("columns or rows are missing")
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} is damaged ({error}): make it again with python data/make_toy.py chains") from error
+        raise DataError(f"{path} is damaged ({error}): make it again with python tools/make_toy.py chains") from error
     return frame
 
 
@@ -102,52 +90,8 @@ def _stored_maps(path: Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as archive:
             maps, names = archive["maps"], archive["names"].tolist()
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{path} is damaged ({error}): make it again with python data/make_toy.py chains") from error
+        raise DataError(f"{path} is damaged ({error}): make it again with python tools/make_toy.py chains") from error
     return {name: colours_of(map_ / 255) for name, map_ in zip(names, maps, strict=True)}
-
-
-def chain_explorer(assistants: Sequence[int] = (32,), points: int = 100) -> "ipywidgets.VBox":
-    """Check boxes for four assistants and a slider over the training points: what becomes of the student.
-
-    Args:
-        assistants: those that stand in the chain at first, of 64, 32, 16 and 8 hidden units.
-        points: 30, 100 or 300.
-
-    Raises:
-        ValueError: there is no such assistant or number of points.
-        DataError: ``data/toy`` is missing or damaged.
-    """
-    from ipywidgets import Checkbox, SelectionSlider
-
-    picture = _ChainPicture()
-    picture.draw(*_switches(assistants), points)
-    boxes = []
-    for size, on in zip(ASSISTANTS, _switches(assistants), strict=True):
-        box = Checkbox(on, description=f"assistant with {size} hidden units", indent=False)
-        box.add_class(f"course-assistant-{size}")
-        boxes.append(box)
-    slider = SelectionSlider(value=points, options=POINTS, description="points", continuous_update=False)
-    slider.add_class("course-points")
-    return explorer(picture, [*boxes, slider])
-
-
-def chain_figure(assistants: Sequence[int] = (32,), points: int = 100) -> Figure:
-    """What :func:`chain_explorer` shows with these assistants, as a figure with its words in ``report.alt_text``.
-
-    Raises:
-        ValueError: there is no such assistant or number of points.
-        DataError: ``data/toy`` is missing or damaged.
-    """
-    picture = _ChainPicture()
-    picture.draw(*_switches(assistants), points)
-    return picture.figure
-
-
-def _switches(assistants: Sequence[int]) -> list[bool]:
-    unknown = sorted(set(assistants) - set(ASSISTANTS))
-    if unknown:
-        raise ValueError(f"there is no assistant with {unknown[0]} hidden units: choose from 64, 32, 16 and 8")
-    return [size in assistants for size in ASSISTANTS]
 
 
 class _Summary(NamedTuple):
@@ -171,127 +115,91 @@ def _summary(points: int) -> _Summary:
     return _Summary(mean["accuracy"].to_dict(), mean["agreement"].to_dict(), kl, pairs)
 
 
-class _ChainPicture:
-    """A map for each network of the chain, its distance from the teacher, and the students of all 16 chains."""
+class Chains(Picture):
+    """A map for each network of the chain, its distance from the teacher, and the students of all 16 chains.
 
+    Settings: ``assistants``, those of 64, 32, 16 and 8 hidden units that stand in the chain; ``points`` to learn from.
+    """
+
+    shows = "Maps of the networks of a chain, their distance from the teacher, and the gain of all 16 chains."
+    controls = {
+        "assistants": Ticks((32,), ASSISTANTS, "assistant with {} hidden units"),
+        "points": Choice(100, POINTS, "points"),
+    }
+
+    @look.styled()
     def __init__(self) -> None:
-        self.maps = _stored_maps(repo_path("data", "toy", "maps.npz"))
-        self.figure = Figure(figsize=(10, 6.2), dpi=100)
-        self.title = self.figure.text(0.012, 0.95, "", fontsize=11, weight="bold")
+        """Raises DataError: ``data/toy`` is missing or damaged."""
         note = "Maps: what each network answers in the disc (seed 0). Numbers: means over 20 seeds, 4,000 test points."
-        self.figure.text(0.012, 0.91, note, fontsize=LABEL_SIZE)
-        self.lefts = [0.012 + 0.165 * place for place in range(len(ASSISTANTS) + 2)]
-        self.images = [self._add_map(self.figure.add_axes((left, 0.56, 0.15, 0.242))) for left in self.lefts]
-        self._add_distances(self.figure.add_axes((0.075, 0.1, 0.34, 0.32)))
-        self._add_students(self.figure.add_axes((0.62, 0.1, 0.365, 0.36)))
-        page = self.figure.transFigure  # outlines instead of Text: all captions in a fraction of the time
-        self.captions = [Labels(self.figure.axes[0], [(0, 0)], page) for _ in range(2)]
-
-    @property
-    def moving(self) -> list[Artist]:
-        return [
-            *(self.title, *self.images, *(labels.artist for labels in self.captions)),
-            *(
-                self.kl_line,
-                self.kl_errors,
-                self.kl_words.artist,
-                self.delta_errors,
-                self.delta_points,
-                self.ring,
-            ),
-        ]
-
-    def _add_map(self, axes: Axes) -> AxesImage:
-        axes.axis("off")
-        return axes.imshow(np.ones((GRID, GRID, 3)), interpolation="nearest")
+        super().__init__(10, 7, note)
+        self.maps = _stored_maps(repo_path("data", "toy", "maps.npz"))
+        self.images, self.captions = [], []
+        for place in range(len(ASSISTANTS) + 2):
+            axes = self.panel((0.012 + 0.165 * place, 0.585, 0.15, 0.214))
+            axes.axis("off")
+            self.images.append(moves(axes.imshow(np.ones((GRID, GRID, 3)), interpolation="nearest")))
+            self.captions.append(Labels(axes, [(0.02, 1.2), (0.02, 1.07)], axes.transAxes, gap=0))
+        self._add_distances(self.panel((0.065, 0.09, 0.36, 0.36), "KL from the teacher (nats) along the chain"))
+        title = "All 16 chains: what their student gains"
+        x = "student's accuracy minus direct, points\n(mean ± 2 s.e.)"
+        self._add_students(self.panel((0.6, 0.115, 0.385, 0.4), title, x))
 
     def _add_distances(self, axes: Axes) -> None:
-        self.kl_errors = axes.vlines([], 0, 0, color=BLACK, linewidth=1)
-        self.kl_line = axes.plot([], [], "o-", color=BLUE)[0]
+        self.kl_errors = moves(axes.vlines([], 0, 0, color=BLACK, linewidth=1))
+        (self.kl_line,) = moves(axes.plot([], [], "o-", color=BLUE))
         self.kl_words = Labels(axes, [(0, 0)], axes.transData, right=True)
-        axes.set_title("Distance from the teacher along the chain: KL (nats)", fontsize=9)
-        axes.set_xlim(-1, len(ASSISTANTS) + 1.4)
-        axes.set_xticks([])
-        axes.set_xlabel("the teacher, then each network of the chain", fontsize=LABEL_SIZE)
-        axes.set_ylim(
-            0,
-            1.3 * max(mean for n in POINTS for mean, _ in _summary(n).kl.values() if mean == mean),
-        )
-        axes.tick_params(labelsize=LABEL_SIZE)
-        axes.spines[["top", "right"]].set_visible(False)
+        axes.set(xlim=(-1.1, len(ASSISTANTS) + 1.4), xticks=[], xlabel="the teacher, then each network of the chain")
+        axes.set_ylim(0, 1.3 * max(mean for n in POINTS for mean, _ in _summary(n).kl.values() if mean == mean))
 
     def _add_students(self, axes: Axes) -> None:
         rows = range(len(ALL_CHAINS))
-        self.delta_errors = axes.hlines(rows, 0, 0, color=SKY, linewidth=3)
-        self.delta_points = axes.plot(np.zeros(len(rows)), rows, "o", color=BLUE, markersize=4)[0]
-        self.ring = axes.plot([0], [0], "o", color=VERMILION, markersize=11, fillstyle="none")[0]
+        self.delta_errors = moves(axes.hlines(rows, 0, 0, color=SKY, linewidth=3))
+        (self.delta_points,) = moves(axes.plot(np.zeros(len(rows)), rows, "o", color=BLUE, markersize=4))
+        (self.ring,) = moves(axes.plot([0], [0], "o", color=VERMILION, markersize=11, fillstyle="none"))
         axes.axvline(0, color=BLACK, linewidth=0.8)
-        names = ["none (direct)", *(chain_name(chain[1:-1]) for chain in ALL_CHAINS[1:])]
-        axes.set_yticks(rows, names, fontsize=LABEL_SIZE - 1)
+        axes.set_yticks(rows, ["none (direct)", *(chain_name(chain[1:-1]) for chain in ALL_CHAINS[1:])])
         axes.set_ylim(len(rows) - 0.4, -0.6)
         ends = [np.abs(_summary(n).delta[:, 0]) + 2 * _summary(n).delta[:, 1] for n in POINTS]
         reach = float(np.max(ends))
         axes.set_xlim(-1.05 * reach, 1.05 * reach)
-        axes.set_xlabel("student's accuracy minus direct, points (mean ± 2 s.e.)", fontsize=LABEL_SIZE)
-        axes.set_title("All 16 chains: assistants, and what their student gains", fontsize=9)
-        axes.tick_params(axis="x", labelsize=LABEL_SIZE)
-        axes.spines[["top", "right"]].set_visible(False)
 
-    def draw(self, *settings: int) -> str:
-        """Show a chain; ``settings`` are four switches, largest assistant first, and the number of points.
-
-        Raises:
-            ValueError: no chain was trained on so many points.
-        """
-        *switches, points = settings
-        if points not in POINTS:
-            raise ValueError(f"no chain was trained on {points} points: choose from 30, 100 and 300")
-        middle = [size for size, on in zip(ASSISTANTS, switches, strict=True) if on]
-        chain, summary = (TEACHER, *middle, STUDENT), _summary(points)
+    def draw(self, assistants: Sequence[int], points: int) -> str:
+        """Show a chain; returns the key numbers in words."""
+        chain, summary = (TEACHER, *assistants, STUDENT), _summary(points)
         self._draw_maps(chain, points, summary)
         self._draw_distances(chain, summary)
         delta = self._draw_students(chain, summary)
         named = " → ".join(str(size) for size in chain)
-        self.title.set_text(f"Chain {named} hidden units, {points} training points: student {delta}")
-        words = _words(chain, points, summary, delta)
-        self.figure.set_label(
-            f"Maps of the networks of a chain, their distance from the teacher, and the gain of all 16 chains. {words}"
-        )
-        return words
+        self.title.write([f"Chain {named} hidden units, {points} training points: student {delta}"])
+        return _words(chain, points, summary, delta)
 
     def _draw_maps(self, chain: tuple[int, ...], points: int, summary: _Summary) -> None:
-        names = [chain_name(chain[: place + 1]) for place in range(len(chain))]
-        for image, name in itertools.zip_longest(self.images, names):
-            image.set_visible(name is not None)
-            if name:
-                image.set_data(self.maps[f"{points} {name}"])
         roles = ["teacher", *["assistant"] * (len(chain) - 2), "student"]
-        lines = (
-            [f"{role}, {size} units" for role, size in zip(roles, chain, strict=True)],
-            [f"right {summary.accuracy[name]:.1f} %" for name in names],
-        )
-        for labels, words, height in zip(self.captions, lines, (0.842, 0.817), strict=True):
-            labels.write(words, [(left + 0.01, height) for left in self.lefts[: len(chain)]])
+        for place, (image, caption) in enumerate(zip(self.images, self.captions, strict=True)):
+            image.set_visible(place < len(chain))
+            if place < len(chain):
+                name = chain_name(chain[: place + 1])
+                image.set_data(self.maps[f"{points} {name}"])
+                caption.write([f"{roles[place]}, {chain[place]} units", f"right {summary.accuracy[name]:.1f} %"])
+            else:
+                caption.write(["", ""])
 
     def _draw_distances(self, chain: tuple[int, ...], summary: _Summary) -> None:
         values = [summary.kl[chain_name(chain[: place + 1])] for place in range(len(chain))]
         self.kl_line.set_data(range(len(chain)), [mean for mean, _ in values])
-        self.kl_errors.set_segments(
-            [[(place, mean - 2 * error), (place, mean + 2 * error)] for place, (mean, error) in enumerate(values)]
-        )
-        places = [(place + 0.15, mean + 2 * error + 0.03) for place, (mean, error) in enumerate(values)]
+        ends = [(place, mean, 2 * error) for place, (mean, error) in enumerate(values)]
+        self.kl_errors.set_segments([[(place, mean - reach), (place, mean + reach)] for place, mean, reach in ends])
+        places = [(place + 0.15, mean + reach + 0.03) for place, mean, reach in ends]
         self.kl_words.write([f"{size}: {mean:.2f}" for size, (mean, _) in zip(chain, values, strict=True)], places)
 
     def _draw_students(self, chain: tuple[int, ...], summary: _Summary) -> str:
         """Returns the gain of the chain in words."""
-        self.delta_points.set_xdata(summary.delta[:, 0])
-        self.delta_errors.set_segments(
-            [[(mean - 2 * error, row), (mean + 2 * error, row)] for row, (mean, error) in enumerate(summary.delta)]
-        )
+        means, errors = summary.delta.T
+        self.delta_points.set_xdata(means)
+        stretch(self.delta_errors, means - 2 * errors, means + 2 * errors, range(len(means)))
         row = ALL_CHAINS.index(chain)
-        mean, error = summary.delta[row]
-        self.ring.set_data([mean], [row])
-        return f"{mean:+.2f} ± {2 * error:.2f} points against direct" if row else "taught directly"
+        self.ring.set_data([means[row]], [row])
+        return f"{means[row]:+.2f} ± {2 * errors[row]:.2f} points against direct" if row else "taught directly"
 
 
 def _words(chain: tuple[int, ...], points: int, summary: _Summary, delta: str) -> str:

@@ -1,13 +1,12 @@
 """What each block of GN-S costs at every width of the slider: counted once and kept in ``data/costs``."""
 
 import functools
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from course_lib.errors import DataError
-from course_lib.files import atomic_write, repo_path
+from course_lib.files import repo_path
 from course_lib.models import create_model, fold
 from course_lib.models.cost import block_costs
 
@@ -28,7 +27,7 @@ def width_costs(width: float) -> pd.DataFrame:
         ValueError: GN-S cannot have this width.
         DataError: the kept counts are damaged.
     """
-    stored = _stored_costs(_costs_path())
+    stored = _stored_costs(costs_path())
     return stored[width] if width in stored else measure_costs(width)
 
 
@@ -47,21 +46,7 @@ def measure_costs(width: float) -> pd.DataFrame:
     )
 
 
-def write_costs(widths: Sequence[float] = SLIDER_WIDTHS) -> Path:
-    """Count all ``widths`` and keep them for the slider; returns the file.
-
-    Raises:
-        CourseError: the file cannot be written.
-    """
-    counts = pd.concat([measure_costs(width).assign(width=width) for width in widths])
-    atomic_write(
-        _costs_path(),
-        counts.to_csv(columns=list(COST_COLUMNS), index=False, lineterminator="\n").encode(),
-    )
-    return _costs_path()
-
-
-def _costs_path() -> Path:
+def costs_path() -> Path:
     return repo_path("data", "costs", "gn-s.csv")
 
 
@@ -75,6 +60,6 @@ def _stored_costs(path: Path) -> dict[float, pd.DataFrame]:
         if tuple(counts.columns) != COST_COLUMNS or counts.isna().any(axis=None) or blocks.nunique() != 1:
             raise ValueError("columns or rows are missing")
     except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{path} is damaged ({error}): delete it, or run python -m classroom.sliders") from error
+        raise DataError(f"{path} is damaged ({error}): delete it, or run python tools/make_width_costs.py") from error
     groups = counts.groupby("width")
     return {width: group.drop(columns="width").reset_index(drop=True) for width, group in groups}

@@ -1,4 +1,4 @@
-"""What all sliders are made of: a figure that is reused, short labels that change fast, and the widgets around them.
+"""What all sliders are made of: a picture with moving parts, its controls, and the two ways to show it.
 
 What stands still in a figure is drawn once and kept; a move draws only what changes, into a small image with alt text.
 """
@@ -7,61 +7,142 @@ import base64
 import functools
 import html
 import io
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import matplotlib.path as mpath
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import PathCollection
+from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 from matplotlib.transforms import Affine2D, Transform
 from PIL import Image
 
-from course_lib.look import BLACK
+from classroom.sliders.controls import Control
+from course_lib import look
 
 if TYPE_CHECKING:
     import ipywidgets
 
-LABEL_SIZE = 8  # points
-SKY, ORANGE = "#56B4E9", "#E69F00"  # the rest of the palette that report.py draws with
+LABEL_SIZE, TITLE_SIZE = 10, 11  # points, at the size shown
+SKY, ORANGE = "#56B4E9", "#E69F00"  # of the palette, for areas
+Moving = TypeVar("Moving")
 
 
-class Picture(Protocol):
-    """What an explorer shows: a figure, the artists in it that change, and ``draw``, which changes them.
+def explore(picture: "Picture", /, **settings) -> "ipywidgets.VBox":
+    """The picture's controls, the picture as an image, and a line of words; each move draws it anew.
 
-    ``draw`` takes the value of each slider and returns the key numbers in words.
+    Args:
+        picture: what to show, ``Width()`` for example; its class says which settings it has.
+        settings: where its controls stand first.
+
+    Raises:
+        ValueError: the picture has no such setting, or the setting no such position.
     """
-
-    figure: Figure
-    draw: Callable[..., str]
-
-    @property
-    def moving(self) -> list[Artist]: ...
-
-
-def explorer(picture: Picture, sliders: "Sequence[ipywidgets.Widget]") -> "ipywidgets.VBox":
-    """The sliders, the picture as an image, and a line of words; each move draws it for the values of all sliders."""
     from ipywidgets import HTML, VBox
 
-    image, words, screen = HTML(), HTML(), _Screen(picture.figure, picture.moving)
+    settings = picture.settings(settings)
+    image, words, screen = HTML(), HTML(), _Screen(picture.figure)
     image.add_class("course-image")
     words.add_class("course-text")
 
     def redraw(_change: object = None) -> None:
-        said = picture.draw(*(slider.value for slider in sliders))
+        said = picture.show({name: control.read(widgets[name]) for name, control in picture.controls.items()})
         image.value = screen.image_tag()
         words.value = f'<p role="status" aria-live="polite">{html.escape(said)}</p>'
 
-    for slider in sliders:
-        slider.layout.width = "500px"
-        slider.observe(redraw, "value")
+    widgets = {name: control.widget(settings[name], redraw) for name, control in picture.controls.items()}
+    for name, widget in widgets.items():
+        widget.add_class(f"course-{type(picture).__name__.lower()}-{name}")
     redraw()
-    return VBox([*sliders, image, words])
+    return VBox([*widgets.values(), image, words])
+
+
+def still(picture: "Picture", /, **settings) -> Figure:
+    """What :func:`explore` shows at these settings, as a figure with its words in ``look.alt_text``.
+
+    Raises:
+        ValueError: as :func:`explore`.
+    """
+    picture.show(picture.settings(settings))
+    return picture.figure
+
+
+class Picture:
+    """A figure with moving parts.
+
+    A subclass makes it once, in ``__init__`` under ``look.styled()``, where it passes what will move through ``moves``.
+    Its ``draw`` takes the value of each of its ``controls``, moves the parts, and returns the key numbers in words.
+    """
+
+    shows: str  # what there is to see: the alt text begins with it
+    controls: dict[str, Control]
+
+    def __init__(self, width: float, height: float, note: str = "") -> None:
+        """Begin an empty page, sides in inches, with a title that moves and a note below it that does not."""
+        self.figure = look.figure(width, height, layout="none")
+        page = self.figure.add_axes((0, 0, 1, 1))
+        page.axis("off")
+        page.text(0.012, 1 - 0.57 / height, note)
+        place = [(0.012, 1 - 0.24 / height)]
+        self.title = Labels(page, place, page.transAxes, size=TITLE_SIZE, bold=True, gap=0)
+
+    def panel(self, rect: tuple[float, float, float, float], title: str = "", x: str = "", y: str = "") -> Axes:
+        """Axes at left, bottom, width, height, as shares of the page."""
+        axes = self.figure.add_axes(rect)
+        axes.set_title(title, fontsize=LABEL_SIZE, loc="left")
+        axes.set_xlabel(x, labelpad=2)
+        axes.set_ylabel(y)
+        return axes
+
+    def photo(self, rect: tuple[float, float, float, float], image: np.ndarray) -> tuple[Artist, "Labels"]:
+        """A test image (H, W, 3) that moves, with a caption above it."""
+        axes = self.panel(rect)
+        axes.axis("off")
+        axes.set_anchor("NW")
+        shown = moves(axes.imshow(image, interpolation="nearest"))
+        return shown, Labels(axes, [(0, 1.06)], axes.transAxes, gap=0)
+
+    def settings(self, given: dict) -> dict:
+        """All settings: those given, checked, and the others where they begin."""
+        for name in given.keys() - self.controls.keys():
+            raise ValueError(f"{type(self).__name__} has no setting {name!r}: it has {', '.join(self.controls)}")
+        return {name: control.check(name, given.get(name, control.start)) for name, control in self.controls.items()}
+
+    @look.styled()
+    def show(self, settings: dict) -> str:
+        """Draw the picture at these settings; returns the key numbers in words and makes them its alt text."""
+        words = self.draw(**settings)
+        self.figure.set_label(f"{self.shows} {words}")
+        return words
+
+    def draw(self, **settings) -> str:
+        raise NotImplementedError
+
+
+def moves(artists: Moving) -> Moving:
+    """Say that an artist, or each of several, will move."""
+    for artist in [artists] if isinstance(artists, Artist) else artists:
+        artist.set_animated(True)  # which makes a canvas leave it out, but not a saved figure
+    return artists
+
+
+def stretch(
+    bars: LineCollection, starts: Sequence[float] | float, ends: Sequence[float], rows: Sequence[float]
+) -> None:
+    """Let the thick lines that stand for ``bars`` run from ``starts`` to ``ends``: one artist is drawn much faster."""
+    starts = np.broadcast_to(starts, np.shape(ends))
+    bars.set_segments(np.stack([np.column_stack([starts, rows]), np.column_stack([ends, rows])], axis=1))
+
+
+def room(values: Collection[float], below: float = 0.1, above: float = 0.1) -> tuple[float, float]:
+    """Limits of an axis for accuracies, with room in shares of their range (one point at least)."""
+    spread = max(max(values) - min(values), 1.0)
+    return min(values) - below * spread, max(values) + above * spread
 
 
 class Labels:
@@ -83,7 +164,8 @@ class Labels:
         gap: float = LABEL_SIZE / 2,
     ) -> None:
         self.right, self.size, self.bold, self.gap = right, size, bold, gap
-        self.artist = PathCollection([], offsets=places, offset_transform=transform, facecolor=BLACK, linewidth=0)
+        look_of = {"facecolor": look.BLACK, "linewidth": 0, "zorder": 4}
+        self.artist = moves(PathCollection([], offsets=places, offset_transform=transform, **look_of))
         self.artist.set_transform(Affine2D().scale(1 / 72) + axes.figure.dpi_scale_trans)  # outlines are in points
         axes.add_collection(self.artist, autolim=False)
         self.artist.set_clip_on(False)
@@ -96,6 +178,8 @@ class Labels:
 
     def _outline(self, word: str) -> mpath.Path:
         """The outline of a word, put together from those of its characters, which are kept."""
+        if not word:
+            return mpath.Path(np.zeros((0, 2)))
         glyphs = [_glyph(character, self.size, self.bold) for character in word]
         starts = np.cumsum([0.0] + [advance for _, _, advance in glyphs])
         x = -starts[-1] if self.right else self.gap
@@ -114,20 +198,20 @@ def _glyph(character: str, size: float, bold: bool) -> tuple[np.ndarray, np.ndar
 
 
 class _Screen:
-    """Draws a figure often and fast: what stands still is drawn once and kept, only ``moving`` is drawn each time."""
+    """Draws a figure often and fast: what stands still is drawn once and kept, only what moves is drawn each time."""
 
-    def __init__(self, figure: Figure, moving: Sequence[Artist]) -> None:
-        self.figure, self.moving, self.canvas = figure, moving, FigureCanvasAgg(figure)
-        for artist in moving:
-            artist.set_animated(True)  # which makes the canvas leave it out
+    def __init__(self, figure: Figure) -> None:
+        self.figure, self.canvas = figure, FigureCanvasAgg(figure)
+        self.moving = sorted(figure.findobj(lambda artist: artist.get_animated()), key=lambda artist: artist.zorder)
         self.canvas.draw()
         self.still = self.canvas.copy_from_bbox(figure.bbox)
 
+    @look.styled()
     def image_tag(self) -> str:
         """The figure as an image with alt text, its own bytes, and its size so that the page does not jump."""
         self.canvas.restore_region(self.still)
         for artist in self.moving:
-            (artist.axes or self.figure).draw_artist(artist)
+            artist.axes.draw_artist(artist)
         pixels = Image.fromarray(np.asarray(self.canvas.buffer_rgba())).convert("RGB")
         file = io.BytesIO()
         few_colours = pixels.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)

@@ -1,4 +1,4 @@
-"""The pictures of the sliders that show Eq. 1: some test images of each class, with both networks' logits."""
+"""The pictures of the sliders that show test images: which are chosen, and both networks' logits for Eq. 1."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -32,16 +32,21 @@ def choose(
     student: Logits,
     images: "torch.Tensor | np.ndarray",
     classes: Sequence[str],
-    rows: "torch.Tensor | Sequence[int] | None",
+    rows: "torch.Tensor | Sequence[int] | None" = None,
 ) -> Gallery:
     """As many pictures of each class, from the one that the teacher is surest of to the one that it doubts most.
+
+    Args:
+        teacher, student: ``store.load_logits(...)`` of two networks for the same test images.
+        images, classes, rows: as :func:`aligned`.
 
     Raises:
         ValueError: logits, images, rows and class names do not fit one another.
     """
-    images, labels = np.asarray(images), np.asarray(teacher.labels)
-    places = np.arange(len(labels)) if rows is None else np.asarray(rows)
-    _check_fit(teacher, student, images, len(classes), places)
+    labels = np.asarray(teacher.labels)
+    if teacher.logits.shape != student.logits.shape or not np.array_equal(labels, student.labels):
+        raise ValueError("teacher's and student's logits are not of the same images: load those of one test set")
+    images, places = aligned(images, classes, rows, teacher.logits.shape)
     doubt = entropy_bits(softened(np.asarray(teacher.logits)[places], 1.0))
     order = np.argsort(doubt, kind="stable")
     chosen = []
@@ -51,27 +56,39 @@ def choose(
         chosen.extend(members[np.unique(evenly)] if len(members) else [])
     chosen = np.array(chosen)[np.argsort(doubt[chosen], kind="stable")]
     places = places[chosen]
-    return Gallery(
-        np.asarray(teacher.logits)[places],
-        np.asarray(student.logits)[places],
-        labels[places],
-        images[chosen].transpose(0, 2, 3, 1),
-        places,
-        tuple(classes),
-        f"teacher {network_name(teacher)}; student {network_name(student)}",
-    )
+    logits = [np.asarray(network.logits)[places] for network in (teacher, student)]
+    named = f"teacher {network_name(teacher)}; student {network_name(student)}"
+    return Gallery(*logits, labels[places], images[chosen], places, tuple(classes), named)
 
 
-def _check_fit(teacher: Logits, student: Logits, images: np.ndarray, classes: int, places: np.ndarray) -> None:
-    n = len(teacher.labels)
-    if teacher.logits.shape != student.logits.shape or not np.array_equal(teacher.labels, student.labels):
-        raise ValueError("teacher's and student's logits are not of the same images: load those of one test set")
-    if images.ndim != 4 or images.dtype != np.uint8 or not len(images):
+def aligned(
+    images: "torch.Tensor | np.ndarray",
+    classes: Sequence[str],
+    rows: "torch.Tensor | Sequence[int] | None",
+    logits: Sequence[int],
+) -> tuple[np.ndarray, np.ndarray]:
+    """The images (M, 32, 32, 3), and the row of the logits that belongs to each (M,).
+
+    Args:
+        images: uint8 (M, 3, 32, 32): all of the test images or some of them.
+        classes: the name of every label.
+        rows: (M,) the row of the logits that belongs to each image; by default they are aligned. For the images of
+            ``load_dataset("cifar10", "sample")`` and logits of the whole test set it is ``data.sample_test_rows()``.
+        logits: their shape (N, C).
+
+    Raises:
+        ValueError: these do not fit one another.
+    """
+    images = np.asarray(images)
+    n, labels = logits
+    places = np.arange(n) if rows is None else np.asarray(rows)
+    if images.ndim != 4 or images.shape[1] != 3 or images.dtype != np.uint8 or not len(images):
         raise ValueError(f"images must be uint8 (M, 3, 32, 32), not {images.dtype} {images.shape}")
     if places.shape != (len(images),) or places.min() < 0 or places.max() >= n:
         raise ValueError(f"{len(images)} images and {n} rows of logits: say with rows= which row belongs to each image")
-    if teacher.logits.shape[1] != classes:
-        raise ValueError(f"logits of {teacher.logits.shape[1]} classes do not fit {classes} class names")
+    if labels != len(classes):
+        raise ValueError(f"logits of {labels} classes do not fit {len(classes)} class names")
+    return images.transpose(0, 2, 3, 1), places
 
 
 def network_name(network: Logits) -> str:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from course_lib.report.calibration import check_probabilities
 from course_lib.training.losses import check_temperature_and_alpha
 
 
@@ -28,8 +29,12 @@ def softened(logits: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def entropy_bits(probabilities: np.ndarray) -> np.ndarray:
-    """Shannon entropy over the last axis in bits: 0 for a certain class, log2(C) for C equally likely ones."""
-    p = np.asarray(probabilities, dtype=np.float64)
+    """Shannon entropy over the last axis in bits: 0 for a certain class, log2(C) for C equally likely ones.
+
+    Raises:
+        ValueError: these are no probabilities.
+    """
+    p = check_probabilities(probabilities)
     surprise = -np.log2(p, out=np.zeros_like(p), where=p > 0)  # a class without probability adds nothing
     return (p * surprise).sum(axis=-1)
 
