@@ -36,6 +36,9 @@ STYLE = {
     "figure.dpi": 100,
     "figure.constrained_layout.use": True,
     "font.size": 10,  # at the size shown: readable in a lecture room
+    "axes.titlesize": 10,
+    "figure.titlesize": 10,
+    "figure.labelsize": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
