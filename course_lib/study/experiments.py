@@ -1,7 +1,7 @@
-"""Every row of the paper's Tables I to IV as data: one frozen dataclass a run.
+"""Every row of the study as data: the 30 of the paper's Tables I to IV, two assistants, and rows of our own.
 
-What the paper says and what its authors ran is told in data/paper/PROTOCOL.md. Nothing here trains or measures;
-``study.py`` runs what this file lists and ``report.py`` reads the outcome.
+What the paper says and what its authors ran is told in data/paper/PROTOCOL.md. Nothing here trains or measures: how a
+row is trained says ``protocols.py``, ``queue.py`` runs what is listed here, and ``report`` reads the outcome.
 """
 
 import difflib
@@ -24,7 +24,7 @@ class Experiment:
     Attributes:
         key: the name used everywhere, ``student<teacher`` where there is a teacher: ``gn-s-1.0x<resnet50``.
         table: where the paper prints it, ``table1`` to ``table4``; ``assistants`` for the two networks that
-            the chain of Table III needs and no table prints.
+            the chain of Table III needs and no table prints; ``ours`` for rows that the paper does not have.
         student: the network's name for ``create_model``.
         width: GN-S's width multiplier, None for networks that have none.
         teachers: keys of the trained networks it learns from; none for a baseline, several for an ensemble.
@@ -48,27 +48,20 @@ class Experiment:
 
 
 def _baseline(student: str, width: float | None = None) -> Experiment:
-    return Experiment(_baseline_key(student, width), "table1", student, width, (), "baseline", 1.0, 1.0)
+    return Experiment(_network(student, width), "table1", student, width, (), "baseline", 1.0, 1.0)
 
 
-def _baseline_key(student: str, width: float | None) -> str:
+def _network(student: str, width: float | None) -> str:
     return student if width is None else f"{student}-{width:.1f}x"
 
 
-def _distilled(
-    table: str,
-    student: str,
-    width: float | None,
-    teachers: tuple[str, ...],
-    method: str,
-    source: str | None = None,
-) -> Experiment:
+def _distilled(table: str, student: str, width: float | None, teachers: tuple[str, ...], method: str, source: str = ""):
     """``source`` is the part of the key after ``<``, where that is not the teacher's own key."""
-    key = f"{_baseline_key(student, width)}<{source or teachers[0]}"
+    key = f"{_network(student, width)}<{source or teachers[0]}"
     return Experiment(key, table, student, width, teachers, method, TEMPERATURE, ALPHA)
 
 
-def _all_experiments() -> list[Experiment]:
+def _of_the_paper() -> list[Experiment]:
     baselines = [
         *(_baseline("gn-s", width) for width in (1.0, 1.3, 1.6, 1.9, 2.2, 2.8, 3.4)),
         _baseline("gn-d"),
@@ -104,7 +97,15 @@ def _all_experiments() -> list[Experiment]:
     return [*baselines, *single_teacher, *assistants, *end_of_chain, *ensembles]
 
 
-EXPERIMENTS: dict[str, Experiment] = {experiment.key: experiment for experiment in _all_experiments()}
+# The row of Table I as the paper's zoo had it, fine-tuned from ImageNet weights at 224 x 224, and the student of it.
+PRETRAINED = "efficientnetv2_s-pretrained"
+_OURS = [
+    Experiment(PRETRAINED, "ours", "efficientnetv2_s", None, (), "baseline", 1.0, 1.0),
+    _distilled("ours", "gn-s", 2.8, (PRETRAINED,), "kd"),
+]
+
+EXPERIMENTS: dict[str, Experiment] = {row.key: row for row in _of_the_paper()}
+ROWS: dict[str, Experiment] = EXPERIMENTS | {row.key: row for row in _OURS}  # those of our own run when they are named
 
 
 def find(key: str) -> Experiment:
@@ -113,10 +114,10 @@ def find(key: str) -> Experiment:
     Raises:
         ValueError: there is none; the message names the nearest keys.
     """
-    if key in EXPERIMENTS:
-        return EXPERIMENTS[key]
-    near = difflib.get_close_matches(str(key), EXPERIMENTS, n=3, cutoff=0.4)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(EXPERIMENTS)}"
+    if key in ROWS:
+        return ROWS[key]
+    near = difflib.get_close_matches(str(key), ROWS, n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(ROWS)}"
     raise ValueError(f"unknown experiment {key!r}: {hint}")
 
 
@@ -124,17 +125,17 @@ def table_rows(table: str) -> list[Experiment]:
     """The experiments of one table in the paper's order.
 
     Raises:
-        ValueError: ``table`` is none of ``table1`` to ``table4`` and ``assistants``.
+        ValueError: ``table`` is none of ``table1`` to ``table4``, ``assistants`` and ``ours``.
     """
-    rows = [experiment for experiment in EXPERIMENTS.values() if experiment.table == table]
+    rows = [row for row in ROWS.values() if row.table == table]
     if not rows:
-        raise ValueError(f"unknown table {table!r}: choose one of {', '.join((*TABLES, 'assistants'))}")
+        raise ValueError(f"unknown table {table!r}: choose one of {', '.join((*TABLES, 'assistants', 'ours'))}")
     return rows
 
 
 def baseline_of(experiment: Experiment) -> str:
     """The key of the same network trained without a teacher (of a baseline: its own)."""
-    return _baseline_key(experiment.student, experiment.width)
+    return _network(experiment.student, experiment.width)
 
 
 def in_order(keys: Iterable[str]) -> list[str]:

@@ -1,206 +1,57 @@
-"""Runs the queue of ``plan.py``: teachers first, finished runs skipped, killed runs resumed, failed runs reported.
+"""The queue: what is left of the wanted runs, what may begin, and what became of it.
 
-A run's weights live in ``data/cache/checkpoints`` (not in git) and are written after every epoch: a student needs its
-teacher's weights, and a teacher whose weights are missing is trained again. A run's result goes to the store
-(``store.py``). Several studies may work on one store at once: each run has a lock.
+Teachers come first, finished runs are skipped, killed runs resumed, failed runs reported. The queue alone decides and
+stores; where a run is trained is a place's matter (``workers.py``). Several studies may work on one store at once:
+each run has a lock, which the operating system drops when its holder dies, however it dies.
 """
 
+import concurrent.futures
+import contextlib
+import functools
+import os
+import platform
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from torch import Tensor
+from filelock import FileLock, Timeout
 
 from course_lib.errors import CourseError
-from course_lib.files import check_writable, remove_leftovers, repo_path
-from course_lib.models.cost import count_parameters
+from course_lib.files import atomic_write, check_writable, remove_leftovers, repo_path
 from course_lib.profiles import Profile, active_profile
-from course_lib.study import artefacts, plan, store
-from course_lib.study.estimates import Estimate, Estimates
-from course_lib.study.locks import Held, is_held, run_lock
-from course_lib.study.material import (
-    check_origin,
-    epoch_seconds,
-    epochs_done,
-    initial_weights,
-    is_trained,
-    new_student,
-    study_data,
-    teacher_of,
-    told_about,
-    trained_parameters,
-)
-from course_lib.study.plan import Run, settings_of, with_teachers
-from course_lib.study.progress import Budget, LiveLine, OutOfTime, counted, in_words
-from course_lib.study.protocols import fed_size, teacher_sees_scraps
+from course_lib.study import store
+from course_lib.study.plan import rows
+from course_lib.study.progress import Budget, LiveLine, counted, estimates_for, in_words
+from course_lib.study.runs import Answer, Run, epoch_seconds, is_trained, keep, with_teachers
+from course_lib.study.workers import Inline
 from course_lib.training.engine import choose_engine, default_device
-from course_lib.training.loop import train
 
 WAIT_SECONDS = 1.0  # between two looks at whether another process has finished a teacher
 
 
-@dataclass
-class Outcome:
-    """What a study came to.
-
-    Attributes:
-        finished: runs that this process brought to their end.
-        failures: one line for each run that failed, or was waiting for one that did.
-        left: runs that are not finished.
-        held: one line for each run that another process works on.
-    """
-
-    finished: list[Run] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-    left: list[Run] = field(default_factory=list)
-    held: list[str] = field(default_factory=list)
+# --- what is left of it ---------------------------------------------------------------------------------
 
 
-def run(
-    keys: Iterable[str] | None = None,
-    *,
-    profile: Profile | None = None,
-    recipe: str = "paper",
-    seeds: Iterable[int] = (0,),
-    fresh: bool = False,
-) -> list[str]:
-    """Run the rows ``keys`` of one recipe (default: the profile's rows of Tables I-IV) and the teachers they need.
-
-    Args:
-        keys: experiment keys, see ``experiments.EXPERIMENTS``.
-        profile: default the active one.
-        recipe: see ``recipes.py``.
-        seeds: each experiment is run once a seed; a student learns from the teacher of its own seed.
-        fresh: run again what is in the store already.
-
-    Returns:
-        One line for each run that failed; a failed run does not stop those that do not need it.
-
-    Raises:
-        ValueError: a key or the recipe is unknown.
-        CourseError: the store cannot be written.
-    """
-    profile = profile or active_profile()
-    keys = None if keys is None else list(keys)
-    wanted = [one for seed in seeds for one in plan.rows(keys, profile, recipe, seed)]
-    return work(wanted, fresh=fresh).failures
-
-
-def work(
-    wanted: Iterable[Run], budget: Budget | None = None, *, fresh: bool = False, live: LiveLine | None = None
-) -> Outcome:
-    """Bring the ``wanted`` runs to their end, in this order and teachers first, until the budget is used up.
-
-    Args:
-        wanted: runs in order of value, see ``plan.queue``.
-        budget: no run and no epoch is begun that it does not hold; default without a limit.
-        fresh: run the wanted ones again where they are in the store.
-        live: where progress is shown; default standard output.
-
-    Raises:
-        CourseError: the store cannot be written.
-    """
-    shift = _Shift(list(wanted), budget or Budget(), fresh, live or LiveLine())
-    while shift.todo and shift.budget.left > 0:
-        # The most valuable run that can be begun; after each, look again from the top.
-        if not any(shift.attempt(run) for run in ready(shift.todo, shift.failed)):
-            if not shift.may_wait():
-                break
-            time.sleep(min(WAIT_SECONDS, shift.budget.left))
-    return shift.end()
-
-
-class _Shift:
-    """One call of ``work``: what is left to do, and what became of the rest."""
-
-    def __init__(self, wanted: list[Run], budget: Budget, fresh: bool, live: LiveLine):
-        check_writable(repo_path("data", "results"))
-        self.budget, self.live, self.outcome = budget, live, Outcome()
-        self.again = set(wanted) if fresh else set()
-        self.todo = to_do(wanted, self.again, self.outcome.failures)
-        self.count, self.estimates = len(self.todo), estimates_for(self.todo)
-        self.failed: dict[Run, str] = {}
-        self.held: dict[Run, str] = {}
-        self.too_long: set[Run] = set()
-        self.looked_again: set[Run] = set()
-        for note in choose_engine(default_device()).notes if self.todo else ():
-            self.live.say(f"note: {note}")
-
-    def attempt(self, run: Run) -> bool:
-        """Bring ``run`` to its end; False where it cannot be begun now, and the next one is to be tried."""
-        if not self.holds_epoch(run):
-            self.too_long.add(run)
-            return False
-        try:
-            with run_lock(run.name):
-                self.held.pop(run, None)
-                remove_leftovers(run.checkpoint)
-                remove_leftovers(run.result)
-                if run in self.again or not _is_over(run, self.todo):
-                    self.live.say(f"[{self.count - len(self.todo) + 1}/{self.count}] {run} ({run.profile.label})")
-                    run_one(run, self.budget, self.live, fresh=run in self.again)
-                    self.outcome.finished.append(run)
-                self.again.discard(run)
-                self.todo.remove(run)
-        except Held as held:
-            self.held[run] = str(held)
-            return False
-        except OutOfTime as pause:
-            self.live.say(str(pause))
-            self.budget = Budget.spent()  # nothing else may begin
-        except Exception as error:  # whatever it is, the other runs go on
-            self.failed[run] = in_one_line(error)
-            self.todo.remove(run)
-            self.live.say(f"FAILED {run}: {self.failed[run]}")
-        return True
-
-    def holds_epoch(self, run: Run) -> bool:
-        """Whether the budget holds the run's next epoch; one that lacks nothing but its result needs none."""
-        if self.budget.left == float("inf") or (run not in self.again and is_trained(run)):
-            return True
-        return self.budget.holds(self.estimates[run.profile].of(run, epoch_seconds(run)).first)
-
-    def may_wait(self) -> bool:
-        """Whether to look again in a moment: other processes work on teachers of what is left, or on runs of ours.
-
-        Those runs are theirs, and are asked after once more only: who held one may have been about to end.
-        """
-        once_more = {run for run in self.held if run in self.todo} - self.looked_again
-        self.looked_again |= once_more
-        return bool(once_more) or any(
-            teacher in self.held for run in self.todo for teacher in with_teachers(run.teachers)
-        )
-
-    def end(self) -> Outcome:
-        """What it came to."""
-        if self.too_long and self.budget.left > 0:
-            self.live.nothing_fits(len(self.too_long))
-        self.outcome.left = self.todo
-        self.outcome.held = [words for run, words in self.held.items() if run in self.todo]
-        self.outcome.failures += [f"{run}: {reason}" for run, reason in self.failed.items()]
-        return self.outcome
-
-
-def to_do(wanted: Iterable[Run], again: set[Run] | None = None, damaged: list[str] | None = None) -> list[Run]:
+def to_do(wanted: Iterable[Run], again: Iterable[Run] = (), damaged: list[str] | None = None) -> list[Run]:
     """What has to run, teachers first, so that every ``wanted`` run has a result, and its trained teachers have theirs.
 
     Args:
         again: runs that are repeated though they are in the store.
-        damaged: gets one line for each stored result that is not sound, or is of other first weights than asked for;
-            such a run is not repeated unasked.
+        damaged: gets one line for each stored result that is not sound; such a run is not repeated unasked.
     """
-    wanted, again, students = list(wanted), again or set(), set()
+    wanted, missing = list(wanted), set()
     for run in wanted:
         if run in again or not run.result.exists():
-            students.add(run)
+            missing.add(run)
             continue
         try:
-            check_origin(run, store.read_result(run.result))
+            store.read_result(run.result)
         except CourseError as error:
             if damaged is not None:
                 damaged.append(f"{run}: {error}")
-    needed = set(with_teachers(students))
-    return [run for run in with_teachers(wanted) if run in students or _is_lacking(run, is_needed=run in needed)]
+    needed = set(with_teachers(missing))
+    return [run for run in with_teachers(wanted) if run in missing or _is_lacking(run, is_needed=run in needed)]
 
 
 def _is_lacking(teacher: Run, *, is_needed: bool) -> bool:
@@ -213,120 +64,295 @@ def _is_lacking(teacher: Run, *, is_needed: bool) -> bool:
     return not teacher.result.exists() and is_trained(teacher)
 
 
-def ready(todo: list[Run], failed: dict[Run, str]) -> list[Run]:
-    """The runs whose teachers are trained; those whose teacher failed move from ``todo`` to ``failed``."""
-    ready = []
-    for run in list(todo):
-        lost = [teacher for teacher in run.teachers if teacher in failed]
-        if lost:
-            failed[run] = f"needs {lost[0]}, which failed"
-            todo.remove(run)
-        elif not any(teacher in todo for teacher in run.teachers):
-            ready.append(run)
-    return ready
+class Held(CourseError):
+    """Another process works on the run; the message says which."""
 
 
-def _is_over(run: Run, todo: list[Run]) -> bool:
-    """Whether another process has finished the run meanwhile, with weights where a student waits for them."""
-    is_teacher = any(run in other.teachers for other in todo)
-    return run.result.exists() and (not is_teacher or is_trained(run))
+def claim(name: str) -> FileLock:
+    """The lock of the run ``name``, taken; ``release`` it, or die.
+
+    Raises:
+        Held: another process has it.
+        CourseError: the lock's file cannot be made.
+    """
+    path = _lock_path(name)
+    who, lock = path.with_suffix(".who"), FileLock(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        holder = who.read_text(encoding="utf-8") if who.exists() else "another process"
+        raise Held(f"{name} is being run by {holder}") from None
+    except OSError as error:
+        raise CourseError(f"cannot lock {path}: {error.strerror or error}; choose a writable folder") from error
+    with contextlib.suppress(OSError):  # a full disk must not stop a run for the sake of this courtesy
+        who.write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
+    return lock
 
 
-def estimates_for(runs: Iterable[Run], device: str = "") -> dict[Profile, Estimates]:
-    """By profile, what ``runs`` take on ``device``, named as a result names it; default the one that trains here."""
-    stored, device = store.load_results(skip_damaged=True), device or store.environment(default_device())["device"]
-    return {profile: Estimates(profile, stored, device) for profile in {run.profile for run in runs}}
+def is_held(name: str) -> bool:
+    """Whether another process works on the run ``name``; a folder that is only for reading has no running runs."""
+    if not _lock_path(name).exists():
+        return False
+    try:
+        with FileLock(_lock_path(name)).acquire(timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:
+        return False
+
+
+def _lock_path(name: str) -> Path:
+    return repo_path("data", "cache", "locks", f"{name}.lock")
+
+
+@dataclass
+class Outcome:
+    """What a study came to.
+
+    Attributes:
+        finished: runs that this study brought to their end.
+        failures: one line for each run that failed, or was waiting for one that did.
+        left: runs that are not finished.
+        held: one line for each run that another study works on.
+    """
+
+    finished: list[Run] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    left: list[Run] = field(default_factory=list)
+    held: list[str] = field(default_factory=list)
+
+
+class Queue:
+    """What is left to do, what may begin, and what became of the rest. Closed, it gives up its locks.
+
+    Args:
+        wanted: runs in order of value, see ``plan.wanted``.
+        budget: no run and no epoch is begun that it does not hold.
+        fresh: run the wanted ones again where they are in the store.
+        live: where progress is shown.
+        place: where runs are trained (``workers.py``): it says what it has room for.
+
+    Raises:
+        CourseError: the store cannot be written.
+    """
+
+    def __init__(self, wanted: list[Run], budget: Budget, fresh: bool, live: LiveLine, place: Inline):
+        check_writable(repo_path("data", "results"))
+        self.budget, self.live, self.place = budget, live, place
+        self.again = set(wanted) if fresh else set()
+        self.damaged: list[str] = []
+        self.todo = to_do(wanted, self.again, self.damaged)
+        self.count = len(self.todo)
+        self.finished: list[Run] = []
+        self.failed: dict[Run, str] = {}
+        self.held: dict[Run, str] = {}
+        self.locks: dict[Run, FileLock] = {}  # of what is under way
+        self.too_long: set[Run] = set()
+        self.asked_again: set[Run] = set()
+        self.is_paused = False  # a run found no time for its next epoch: nothing else begins
+
+    def __enter__(self) -> "Queue":
+        return self
+
+    def __exit__(self, *_) -> None:
+        for lock in self.locks.values():
+            lock.release()
+
+    @functools.cached_property
+    def estimates(self):
+        """What runs take where they are trained, by profile."""
+        return estimates_for(self.todo, self.place.device)
+
+    def begin(self) -> Run | None:
+        """The most valuable run that may begin now, with its lock taken; None where there is none at the moment.
+
+        A run that has no room yet is passed only by runs of its own seed: else quarter-GPU runs, of which there are
+        always more, would keep every whole-GPU teacher waiting until the last of them.
+        """
+        blocked = None
+        for run in self._ready():
+            if blocked and run.seed != blocked.seed:
+                continue
+            try:
+                if not self._holds_epoch(run):
+                    self.too_long.add(run)
+                elif not self.place.has_room(run, list(self.locks)):
+                    blocked = blocked or run
+                elif self._take(run):
+                    return run
+                elif run not in self.todo:  # finished elsewhere meanwhile: its students may begin
+                    return self.begin()
+            except CourseError as error:
+                self._fail(run, error)
+        return None
+
+    def _ready(self) -> list[Run]:
+        """The runs whose teachers are trained; those whose teacher failed move from ``todo`` to ``failed``."""
+        ready = []
+        for run in list(self.todo):
+            lost = [teacher for teacher in run.teachers if teacher in self.failed]
+            if lost:
+                self.failed[run] = f"needs {lost[0]}, which failed"
+                self.todo.remove(run)
+            elif run not in self.locks and not any(teacher in self.todo for teacher in run.teachers):
+                ready.append(run)
+        return [] if self.is_paused or self.budget.left <= 0 else ready
+
+    def _holds_epoch(self, run: Run) -> bool:
+        """Whether the budget holds the run's next epoch; one that lacks nothing but its result needs none."""
+        if self.budget.left == float("inf") or (run not in self.again and is_trained(run)):
+            return True
+        return self.budget.holds(self.estimates[run.profile].of(run).first)
+
+    def _take(self, run: Run) -> bool:
+        """Take the run's lock; False where another study has it, or has finished the run meanwhile."""
+        try:
+            lock = claim(run.name)
+        except Held as held:
+            self.held[run] = str(held)
+            return False
+        self.held.pop(run, None)
+        # Finished, with weights where a student waits for them?
+        is_teacher = any(run in other.teachers for other in self.todo)
+        if run not in self.again and run.result.exists() and (not is_teacher or is_trained(run)):
+            lock.release()
+            self.todo.remove(run)
+            return False
+        self.locks[run] = lock
+        remove_leftovers(run.checkpoint)
+        remove_leftovers(run.result)
+        number = self.count - len(self.todo) + len(self.locks)
+        self.live.say(f"[{number}/{self.count}] {run} ({run.profile.label})")
+        return True
+
+    def end(self, run: Run, result: Callable[[], Answer]) -> None:
+        """Store what the training of ``run`` came back with, or write down why it failed; the other runs go on."""
+        try:
+            answer = result()
+            if answer.checkpoint is not None:
+                atomic_write(run.checkpoint, answer.checkpoint)
+            if answer.result is None:
+                self.is_paused = True
+                self.live.say(answer.words)
+                return
+            if run in self.again or not run.result.exists():  # else a teacher's, whose weights were gone
+                keep(run, answer.result, answer.logits)
+            self.live.say(f"{answer.words} after {in_words(answer.result['wall_seconds'])}")
+            self.finished.append(run)
+            self.todo.remove(run)
+        except Exception as error:  # whatever it is
+            self._fail(run, error)
+        finally:
+            self.locks.pop(run).release()
+
+    def _fail(self, run: Run, error: Exception) -> None:
+        self.failed[run] = in_one_line(error)
+        self.todo.remove(run)
+        self.live.say(f"FAILED {run}: {self.failed[run]}")
+
+    def may_wait(self) -> bool:
+        """Whether to look again in a moment: other studies work on teachers of what is left, or on runs of ours.
+
+        Those runs are theirs, and are asked after once more only: who held one may have been about to end.
+        """
+        if self.is_paused or self.budget.left <= 0:
+            return False
+        once_more = {run for run in self.held if run in self.todo} - self.asked_again
+        self.asked_again |= once_more
+        needed = (teacher for run in self.todo for teacher in with_teachers(run.teachers))
+        return bool(once_more) or any(teacher in self.held for teacher in needed)
+
+    def outcome(self) -> Outcome:
+        """What it came to."""
+        too_long = self.too_long.intersection(self.todo)
+        if too_long and not self.is_paused and self.budget.left > 0:
+            self.live.say(f"{counted(len(too_long), 'run')} could begin, but no epoch fits into the time left")
+        failures = self.damaged + [f"{run}: {reason}" for run, reason in self.failed.items()]
+        return Outcome(self.finished, failures, self.todo, [self.held[run] for run in self.todo if run in self.held])
 
 
 def in_one_line(error: Exception) -> str:
     """What went wrong, short enough for a list; errors of the course are one line already."""
+    error = getattr(error, "cause", None) or error  # Ray wraps what a task raised
     words = str(error).strip().splitlines()
     if isinstance(error, CourseError):
         return words[0]
     return f"{type(error).__name__}: {words[0] if words else 'no message'}"
 
 
-def run_one(run: Run, budget: Budget | None = None, live: LiveLine | None = None, *, fresh: bool = False) -> dict:
-    """Train one run from its own seed or from its checkpoint on, store its result and return it.
+# --- running it -----------------------------------------------------------------------------------------
 
-    Its teachers must be trained. Of a run whose result is stored already (a teacher whose weights were missing), the
-    stored result stays, unless ``fresh``.
+
+def work(
+    wanted: Iterable[Run],
+    budget: Budget | None = None,
+    *,
+    fresh: bool = False,
+    live: LiveLine | None = None,
+    place: Inline | None = None,
+) -> Outcome:
+    """Bring the ``wanted`` runs to their end, in this order and teachers first, until the budget is used up.
+
+    Args:
+        wanted: runs in order of value, see ``plan.wanted``.
+        budget: no run and no epoch is begun that it does not hold; default without a limit.
+        fresh: run the wanted ones again where they are in the store.
+        live: where progress is shown; default standard output.
+        place: where runs are trained, see ``workers.py``; default here, one after another.
 
     Raises:
-        OutOfTime: the budget does not hold the next epoch; the state is saved.
-        CourseError: a teacher's weights are missing, the loss diverged, a file cannot be read or written, or the stored
-            result is of other first weights.
+        CourseError: the store cannot be written, or there is no such place.
     """
-    budget, live = budget or Budget(), live or LiveLine()
-    if run.result.exists() and not fresh:
-        check_origin(run, store.read_result(run.result))
-    if fresh:
-        run.checkpoint.unlink(missing_ok=True)
-    elif run.result.exists() and is_trained(run):
-        return store.read_result(run.result)
-    result, logits = train_run(run, budget, live)
-    if run.result.exists() and not fresh:
-        return store.read_result(run.result)
-    artefacts.keep(run, logits, study_data(run.profile).test.labels, result)
-    store.save_result(result)
-    live.say(f"{run}: {result['last_accuracy']:.2f} % after {in_words(result['wall_seconds'])}")
-    return result
+    place = place or Inline()
+    with Queue(list(wanted), budget or Budget(), fresh, live or LiveLine(), place) as queue, place:
+        for note in choose_engine(default_device()).notes if queue.todo and not place.device else ():
+            queue.live.say(f"note: {note}")
+        under_way: dict[concurrent.futures.Future, Run] = {}
+        while queue.todo:
+            # The most valuable run that can be begun; after each, look again from the top.
+            while run := queue.begin():
+                under_way[place.submit(run, queue.budget, queue.live, run in queue.again)] = run
+            if under_way:
+                for future in concurrent.futures.wait(under_way, WAIT_SECONDS, "FIRST_COMPLETED").done:
+                    queue.end(under_way.pop(future), future.result)
+            elif queue.may_wait():
+                time.sleep(min(WAIT_SECONDS, queue.budget.left))
+            else:
+                break
+        return queue.outcome()
 
 
-def train_run(run: Run, budget: Budget, live: LiveLine) -> tuple[dict, Tensor]:
-    """Train to the end; returns the result, which is not stored here, and the test logits (N, classes)."""
-    dataset, experiment = study_data(run.profile), run.experiment
-    training = settings_of(run)
-    model = new_student(run, dataset.num_classes)
-    parameters, size = count_parameters(model), fed_size(experiment.student, run.profile, pretrained=run.pretrained)
+def run(
+    keys: Iterable[str] | None = None,
+    *,
+    profile: Profile | None = None,
+    recipe: str = "paper",
+    seeds: Iterable[int] = (0,),
+    fresh: bool = False,
+) -> list[str]:
+    """Run the rows ``keys`` of one protocol (default: the profile's rows of Tables I-IV) and the teachers they need.
 
-    def after_epoch(row: dict) -> None:
-        live.epoch(str(run), row, training.epochs, budget.left)
-        if row["epoch"] < training.epochs and not budget.holds(row["seconds"]):
-            raise OutOfTime(
-                f"{run}: out of time after epoch {row['epoch']} of {training.epochs}; it goes on from there"
-            )
+    Args:
+        keys: experiment keys, see ``experiments.ROWS``.
+        profile: default the active one.
+        recipe: the protocol, see ``protocols.py``.
+        seeds: each row is run once a seed; a student learns from the teacher of its own seed.
+        fresh: run again what is in the store already.
 
-    finished = train(
-        model,
-        dataset,
-        training,
-        teacher=teacher_of(run),
-        checkpoint=run.checkpoint,
-        name=run.key,
-        progress=False,
-        input_size=size,
-        parameters=trained_parameters(run),
-        after_epoch=after_epoch,
-    )
-    result = store.make_result(
-        experiment=experiment,
-        profile=run.profile,
-        recipe=run.recipe,
-        training=training,
-        seed=run.seed,
-        history=finished.history,
-        predictions=finished.logits.argmax(dim=1).numpy(),
-        parameters=parameters,
-        wall_seconds=finished.seconds,
-        images_per_second=finished.images_per_second,
-        data={
-            "name": dataset.name,
-            "subset": dataset.subset,
-            "train_images": len(dataset.train),
-            "source": dataset.source,
-        },
-        conditions={
-            "input_size": size,
-            "initial_weights": initial_weights(run),
-            "teacher_sees": "scraps" if teacher_sees_scraps(run.key, run.recipe) else "the whole picture",
-            "teachers": told_about(run),
-        },
-    )
-    return result, finished.logits
+    Returns:
+        One line for each run that failed; a failed run does not stop those that do not need it.
+
+    Raises:
+        ValueError: a key or the recipe is unknown.
+        CourseError: the store cannot be written.
+    """
+    profile, keys = profile or active_profile(), None if keys is None else list(keys)
+    return work([one for seed in seeds for one in rows(keys, profile, recipe, seed)], fresh=fresh).failures
 
 
-# --- what is done and what is missing ----------------------------------------------------------------
+# --- the list -------------------------------------------------------------------------------------------
 
 
 def listing(wanted: Iterable[Run]) -> list[str]:
@@ -340,55 +366,38 @@ def listing(wanted: Iterable[Run]) -> list[str]:
     if not wanted:
         return ["nothing to run: all rows of this choice are left out of the profile; name them to run them"]
     todo = set(to_do(asked))
-    estimates, counts, rest, lines = estimates_for(wanted), {}, 0.0, [wanted[0].profile.label]
+    estimates, states, rest, lines = estimates_for(wanted), [], 0.0, [wanted[0].profile.label]
     for run in wanted:
-        state, result, problem = _state(run, run in todo)
-        counts[state] = counts.get(state, 0) + 1
-        own = epoch_seconds(run) if run in todo else ()
-        needed, left = _needed(run, estimates[run.profile].of(run, own), len(own))
-        rest += left if run in todo else 0.0
-        words = f"{state:<8}{run}: {problem or needed}"
-        if result:
-            words = f"{state:<8}{run}: {result['last_accuracy']:.2f} % after {in_words(result['wall_seconds'])}"
-            words += f"; its weights are gone, trained again in {needed}" if run in todo else ""
-        if own:
-            words += f", {counted(len(own), 'epoch')} done"
+        state, words = _state(run, run in todo)
+        own, estimate = len(epoch_seconds(run)), estimates[run.profile].of(run)
+        if run in todo:
+            left = estimate.run - own * estimate.epoch if own < run.settings.epochs else 0.0
+            rest += left
+            needed = f"about {in_words(left)} ({estimate.source})" if left else "only to be stored"
+            words = f"{words}; its weights are gone, trained again in {needed}" if state == "weights" else needed
+            words += f", {counted(own, 'epoch')} done" if own else ""
+        elif state == "missing":
+            words = f"about {in_words(estimate.run)} ({estimate.source})"
         if run.teachers:
             words += f"; needs {', '.join(str(teacher) for teacher in run.teachers)}"
-        lines.append(words)
-    numbers = ", ".join(f"{count} {state}" for state, count in counts.items())
+        states.append(state)
+        lines.append(f"{state:<8}{run}: {words}")
+    numbers = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
     device = next(iter(estimates.values())).device
     return [*lines, f"{numbers}; about {in_words(rest)} left, one after another, on {device}"]
 
 
-def _needed(run: Run, estimate: Estimate, done: int) -> tuple[str, float]:
-    """What a run with ``done`` epochs behind it still needs, in words and in seconds."""
-    if done == settings_of(run).epochs:
-        return "only to be stored", 0.0
-    left = estimate.run - done * estimate.epoch
-    return f"about {in_words(left)} ({estimate.source})", left
-
-
-def _state(run: Run, is_to_run: bool) -> tuple[str, dict | None, str]:
-    """Where a run stands, its result where it has one, and what is wrong with that.
-
-    Args:
-        is_to_run: whether a study would train it.
-    """
-    result = None
+def _state(run: Run, is_to_run: bool) -> tuple[str, str]:
+    """Where a run stands, and what it reached or is wrong with it. ``is_to_run``: whether a study would train it."""
+    words = ""
     if run.result.exists():
         try:
             result = store.read_result(run.result)
-            check_origin(run, result)
         except CourseError as error:
-            return "damaged", None, str(error)
+            return "damaged", str(error)
+        words = f"{result['last_accuracy']:.2f} % after {in_words(result['wall_seconds'])}"
         if not is_to_run:
-            return "done", result, ""
-    try:
-        if is_held(run.name):
-            return "running", result, ""
-    except CourseError:  # a study will say so of every run
-        pass
-    if result:
-        return "weights", result, ""
-    return ("begun" if epochs_done(run) else "missing"), None, ""
+            return "done", words
+    if is_held(run.name):
+        return "running", words
+    return ("weights" if words else "begun" if epoch_seconds(run) else "missing"), words

@@ -1,100 +1,52 @@
-"""The results store: one JSON file a finished run, read into a pandas frame; and test logits as ``.npz``.
+"""The results store: one JSON file a finished run, read into a pandas frame; beside it, logits (``answers.py``).
 
 A result is evidence: it holds its whole specification, its history and its test predictions, and a file that
 was torn or edited is refused by name. Importing this module does not import torch.
 """
 
-import base64
-import csv
 import functools
 import hashlib
-import io
 import json
-import math
 import os
 import platform
 import re
 import subprocess
-import zipfile
-import zlib
+import warnings
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from course_lib.data.archives import PUBLISHED
 from course_lib.errors import ResultError
 from course_lib.files import atomic_write, repo_path
 from course_lib.profiles import Profile
-from course_lib.study.experiments import Experiment, run_id
-
-if TYPE_CHECKING:
-    import torch
-
-FORMAT = 1
-ACCEPTED_HEADER = ("run", "sha256")
-ACCEPTED_LINE = re.compile(r"[a-z0-9][a-z0-9._-]*\.[a-z0-9_-]+\.[a-z0-9_-]+\.seed\d+,[0-9a-f]{64}")
-HALF = 5_000  # the laptop profile's test images: the first of each class (``ImageSet.take``)
-REMEDY = "restore it, or delete it and run it again"
-FIELDS: dict[str, type | tuple[type, ...]] = {
-    "format": int,
-    "run": str,
-    "key": str,
-    "experiment": dict,
-    "profile": dict,
-    "recipe": str,
-    "training": dict,
-    "seed": int,
-    "history": list,
-    "last_accuracy": (int, float),
-    "best_accuracy": (int, float),
-    "best_epoch": int,
-    "test_images": int,
-    "predictions": str,
-    "predictions_sha256": str,
-    "parameters": int,
-    "wall_seconds": (int, float),
-    "images_per_second": (int, float),
-    "device": str,
-    "versions": dict,
-    "revision": str,
-    "data": dict,
-    "finished": str,
-}
-# What older results do without: how the network was fed, where its first weights came from, who taught it.
-OPTIONAL: dict[str, type | tuple[type, ...]] = {"conditions": dict}
-HISTORY_COLUMNS = (
-    "epoch",
-    "lr",
-    "train_loss",
-    "hard_loss",
-    "soft_loss",
-    "train_accuracy",
-    "test_accuracy",
-    "test_loss",
-    "seconds",
-    "images_per_second",
+from course_lib.study.answers import (
+    Logits,
+    known_test_labels,
+    load_logits,
+    pack_predictions,
+    predictions,
+    save_logits,
 )
-# The parts of a result that must themselves hold certain fields.
-PARTS = {
-    "experiment": ("key", "table", "student", "width", "teachers", "method", "temperature", "alpha"),
-    "profile": ("name", "subset", "train_images", "student_epochs", "teacher_epochs", "batch_size"),
-    "training": ("epochs", "batch_size", "temperature", "alpha"),
-    "data": ("name", "subset", "train_images", "source"),
-}
+from course_lib.study.experiments import Experiment, run_id
+from course_lib.study.judge import FORMAT, derived, judge
+
+__all__ = ["Logits", "known_test_labels", "load_logits", "pack_predictions", "predictions", "save_logits"]
+
+REMEDY = "restore it, or delete it and run it again"
+RUN_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*\.[a-z0-9_-]+\.[a-z0-9_-]+\.seed\d+")
 COLUMNS = (
     *("run", "key", "table", "student", "width", "teachers", "method", "temperature", "alpha"),
     *("profile", "recipe", "seed", "epochs", "train_images", "batch_size"),
     *("last_accuracy", "best_accuracy", "best_epoch", "test_images", "parameters"),
     *("wall_seconds", "images_per_second", "device", "revision", "finished"),
     *("dataset", "data_subset", "data_source", "profile_spec", "training", "versions", "history"),
-    "conditions",
-    *("predictions", "predictions_sha256", "path"),
+    *("conditions", "predictions", "predictions_sha256", "path"),
 )
 
 
@@ -120,9 +72,9 @@ def make_result(
     """The result of one finished run, with everything that follows from the arguments filled in.
 
     Args:
-        recipe: the recipe's name (``paper``).
-        training: what it came to, a ``train.Recipe`` or its dict.
-        history: one dict an epoch with ``HISTORY_COLUMNS``; accuracies in percent.
+        recipe: the protocol's name (``paper``).
+        training: what it came to, a ``training.recipe.Recipe`` or its dict.
+        history: one dict an epoch with ``judge.HISTORY_COLUMNS``; accuracies in percent.
         predictions: (N,) the class given to each test image after the last epoch, 0 to 255.
         parameters: trained parameters in the training form.
         data: ``name``, ``subset``, ``train_images`` and ``source`` of the images trained on.
@@ -135,9 +87,7 @@ def make_result(
     """
     if not history:
         raise ValueError("a result needs the history of at least one epoch")
-    history = [{name: _shorten(value) for name, value in row.items()} for row in history]
-    best = max(history, key=lambda row: row["test_accuracy"])  # the first one where several are equal
-    return {
+    result = {
         "format": FORMAT,
         "run": run_id(experiment.key, profile=profile.name, recipe=recipe, seed=seed),
         "key": experiment.key,
@@ -146,10 +96,8 @@ def make_result(
         "recipe": recipe,
         "training": asdict(training) if is_dataclass(training) else dict(training),
         "seed": seed,
-        "history": history,
-        "last_accuracy": history[-1]["test_accuracy"],
-        "best_accuracy": best["test_accuracy"],
-        "best_epoch": best["epoch"],
+        "history": [{name: _shorten(value) for name, value in row.items()} for row in history],
+        **dict.fromkeys(("last_accuracy", "best_accuracy", "best_epoch")),  # their place in the file
         **pack_predictions(predictions),
         "parameters": int(parameters),
         "wall_seconds": round(float(wall_seconds), 2),
@@ -159,6 +107,7 @@ def make_result(
         **({} if conditions is None else {"conditions": dict(conditions)}),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+    return result | derived(result)
 
 
 def _shorten(value: Any) -> Any:
@@ -166,77 +115,27 @@ def _shorten(value: Any) -> Any:
     return float(f"{value:.7g}") if isinstance(value, float) else value
 
 
-def pack_predictions(predictions: np.ndarray) -> dict:
-    """The fields ``test_images``, ``predictions`` (base64 of zlib of uint8) and ``predictions_sha256``.
-
-    Args:
-        predictions: (N,) class numbers.
-
-    Raises:
-        ValueError: the array is not one-dimensional, is empty, or holds something else than 0 to 255.
-    """
-    array = np.asarray(predictions)
-    whole = np.issubdtype(array.dtype, np.integer) and array.ndim == 1 and array.size > 0
-    if not whole or array.min() < 0 or array.max() > 255:
-        raise ValueError("predictions must be a list of class numbers from 0 to 255, one a test image")
-    raw = array.astype(np.uint8).tobytes()
-    return {
-        "test_images": len(raw),
-        "predictions": base64.b64encode(zlib.compress(raw, 9)).decode("ascii"),
-        "predictions_sha256": hashlib.sha256(raw).hexdigest(),
-    }
-
-
-def predictions(row: Any) -> np.ndarray:
-    """The (N,) uint8 class numbers that the run of ``row`` (of the frame, or a result) gave the test images.
-
-    Raises:
-        ResultError: they cannot be unpacked, or are not those that were stored.
-    """
-    try:
-        raw = zlib.decompress(base64.b64decode(row["predictions"], validate=True))
-    except (ValueError, zlib.error) as error:  # binascii.Error is a ValueError
-        raise ResultError(f"the predictions of {row['run']} cannot be unpacked: {error}") from error
-    if hashlib.sha256(raw).hexdigest() != row["predictions_sha256"]:
-        raise ResultError(f"the predictions of {row['run']} do not match their SHA-256")
-    return np.frombuffer(raw, dtype=np.uint8)
-
-
-def stored_answers(
-    results: pd.DataFrame, keys: Iterable[str], profile: str, recipe: str = "paper"
-) -> dict[str, np.ndarray]:
-    """By key, the int64 class numbers (N,) of the first seed's test predictions; keys that were not run are left out.
-
-    Args:
-        results: ``load_results()``.
-
-    Raises:
-        ResultError: stored predictions are damaged.
-    """
-    chosen = results[(results["profile"] == profile) & (results["recipe"] == recipe)].sort_values("seed")
-    first = {row["key"]: row for _, row in chosen.drop_duplicates("key").iterrows()}
-    return {key: predictions(first[key]).astype(np.int64) for key in keys if key in first}
-
-
 @functools.cache  # the code that was loaded, not what an editor makes of it while a study runs
 def code_revision() -> str:
     """The code's short git hash, with ``-dirty`` where course_lib differs from it.
 
-    Where git knows nothing, as in a copy on a rented machine, what ``COURSE_REVISION`` says; else ``unknown``.
+    Where the course is no git repository of its own, as in a copy on a rented machine or in a folder of somebody
+    else's repository, what ``COURSE_REVISION`` says; else ``unknown``.
     """
+    here = Path(__file__).resolve().parent.parent  # course_lib
 
     def git(*arguments: str) -> str:
-        command = ["git", *arguments]
-        here = Path(__file__).parent.parent  # course_lib
-        return subprocess.run(command, cwd=here, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        # Only course_lib counts: the results themselves change while a study runs.
-        dirty = git("status", "--porcelain", "--", ".")
-        return git("rev-parse", "--short", "HEAD") + ("-dirty" if dirty else "")
+        if os.path.samefile(git("rev-parse", "--show-toplevel"), here.parent):
+            # Only course_lib counts: the results themselves change while a study runs.
+            dirty = git("status", "--porcelain", "--", ".")
+            return git("rev-parse", "--short", "HEAD") + ("-dirty" if dirty else "")
     except (OSError, subprocess.CalledProcessError):
-        stated = os.environ.get("COURSE_REVISION")
-        return f"{stated} (stated)" if stated else "unknown"
+        pass
+    stated = os.environ.get("COURSE_REVISION")
+    return f"{stated} (stated)" if stated else "unknown"
 
 
 def environment(device: Any = None) -> dict:
@@ -281,7 +180,7 @@ def save_result(result: dict, folder: Path | None = None) -> Path:
         ResultError: the result is incomplete or contradicts itself.
         CourseError: the file cannot be written.
     """
-    problem = _problem(result)
+    problem = judge(result)
     if problem:
         raise ResultError(f"the result of {result.get('run', 'a run')} was not saved: {problem}")
     try:
@@ -305,71 +204,42 @@ def read_result(path: Path) -> dict:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ResultError(f"{path} cannot be read ({reason}): {REMEDY}") from error
-    problem = _problem(result) or _misplaced(result, path)
+    problem = judge(result, path)
     if problem:
         raise ResultError(f"{path} is not a sound result ({problem}): {REMEDY}")
     return result
+
+
+def result_files(folder: Path | None = None) -> tuple[list[Path], list[Path]]:
+    """The files of results, and the strangers among them (``x (1).json``); what begins with a dot is not looked at."""
+    found = sorted(_store(folder).glob("[!.]*/[!.]*.json"))
+    own = [path for path in found if RUN_NAME.fullmatch(path.stem)]
+    return own, [path for path in found if path not in own]
 
 
 def load_results(folder: Path | None = None, *, skip_damaged: bool = False) -> pd.DataFrame:
     """Every run in the store, one a row, with ``COLUMNS``; an empty store gives an empty frame.
 
     ``temperature``, ``alpha``, ``epochs`` and ``batch_size`` are those really trained with, and
-    ``profile_spec`` is the profile as it was then.
+    ``profile_spec`` is the profile as it was then. A file that is not named as a run is warned of and left out.
 
     Args:
         skip_damaged: leave out what is not sound, where its absence does no harm; tables never do.
 
     Raises:
-        ResultError: a file is not sound; ``check_store`` lists all of them.
+        ResultError: a file is not sound; ``verify`` lists all of them.
     """
+    files, strangers = result_files(folder)
+    for path in strangers:
+        warnings.warn(f"{path} is not named as a run of the study and was left out", stacklevel=2)
     rows = []
-    for path in _files(folder):
+    for path in files:
         try:
             rows.append(_flat(read_result(path), path))
         except ResultError:
             if not skip_damaged:
                 raise
     return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def check_store(folder: Path | None = None) -> list[tuple[Path, str]]:
-    """Each file that is not sound, and what is wrong with it in one line; empty where all is well."""
-    problems = []
-    for path in _files(folder):
-        try:
-            read_result(path)
-        except ResultError as error:
-            problems.append((path, str(error)))
-    return problems
-
-
-def accepted_path() -> Path:
-    """The list of results that somebody looked at and took (``verify --accept``): run, SHA-256 of the file."""
-    return repo_path("data", "results", "accepted.csv")
-
-
-def accepted() -> dict[str, str]:
-    """SHA-256 of each accepted result's file, by run; empty where there is no list.
-
-    Raises:
-        ResultError: the list cannot be read, or a line of it is torn.
-    """
-    try:
-        with open(accepted_path(), newline="", encoding="ascii") as file:
-            header, *rows = csv.reader(file)
-    except FileNotFoundError:
-        return {}
-    except (ValueError, OSError, csv.Error) as error:
-        raise ResultError(f"{accepted_path()} cannot be read: restore it") from error
-    torn = [row for row in rows if len(row) != 2 or not ACCEPTED_LINE.fullmatch(",".join(row))]
-    if tuple(header) != ACCEPTED_HEADER or torn:
-        raise ResultError(f"{accepted_path()} cannot be read (line {','.join((*torn, header)[0])!r}): restore it")
-    return dict(rows)
-
-
-def _files(folder: Path | None) -> list[Path]:
-    return sorted(_store(folder).glob("*/*.json"))
 
 
 def _flat(result: dict, path: Path) -> dict:
@@ -389,6 +259,22 @@ def _flat(result: dict, path: Path) -> dict:
         "conditions": result.get("conditions", {}),
         "path": str(path),
     }
+
+
+def stored_answers(
+    results: pd.DataFrame, keys: Iterable[str], profile: str, recipe: str = "paper"
+) -> dict[str, np.ndarray]:
+    """By key, the int64 class numbers (N,) of the first seed's test predictions; keys that were not run are left out.
+
+    Args:
+        results: ``load_results()``.
+
+    Raises:
+        ResultError: stored predictions are damaged.
+    """
+    chosen = results[(results["profile"] == profile) & (results["recipe"] == recipe)].sort_values("seed")
+    first = {row["key"]: row for _, row in chosen.drop_duplicates("key").iterrows()}
+    return {key: predictions(first[key]).astype(np.int64) for key in keys if key in first}
 
 
 # --- the file's form ------------------------------------------------------------------------------
@@ -427,197 +313,3 @@ def _from_text(text: str) -> dict:
 def _digest(result: dict) -> str:
     plain = json.dumps(result, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(plain.encode("utf-8")).hexdigest()
-
-
-# --- what makes a result sound --------------------------------------------------------------------
-
-
-def _problem(result: dict) -> str | None:
-    """The first thing wrong with ``result``, None where it is sound: for saving and reading alike."""
-    for check in (_wrong_fields, _wrong_identity, _wrong_history, _wrong_predictions):
-        problem = check(result)
-        if problem:
-            return problem
-    return None
-
-
-def _wrong_fields(result: dict) -> str | None:
-    for name, kind in FIELDS.items():
-        if name not in result:
-            return f"field {name} is missing"
-        if not isinstance(result[name], kind) or isinstance(result[name], bool):
-            return f"field {name} has the wrong type"
-    for name, value in result.items():
-        if name not in FIELDS and not isinstance(value, OPTIONAL.get(name, ())):
-            return f"unknown field {name}, or one of the wrong type"
-    for part, names in PARTS.items():
-        for name in names:
-            if name not in result[part]:
-                return f"{part} lacks {name}"
-    return None
-
-
-def _wrong_identity(result: dict) -> str | None:
-    if result["format"] != FORMAT:
-        return f"unknown format {result['format']!r}, this course reads {FORMAT}"
-    if result["experiment"]["key"] != result["key"]:
-        return f"key {result['key']} differs from the experiment's, {result['experiment']['key']}"
-    try:
-        name, recipe, seed = result["profile"]["name"], result["recipe"], result["seed"]
-        expected = run_id(result["key"], profile=name, recipe=recipe, seed=seed)
-    except ValueError as error:
-        return str(error)
-    if result["run"] != expected:
-        return f"run is {result['run']}, but key, profile, recipe and seed make {expected}"
-    return None
-
-
-def _wrong_history(result: dict) -> str | None:
-    history = result["history"]
-    if not history or len(history) != result["training"]["epochs"]:
-        return f"history has {len(history)} epochs, the training {result['training']['epochs']}"
-    for number, row in enumerate(history, start=1):
-        if not isinstance(row, dict) or set(row) != set(HISTORY_COLUMNS):
-            return f"row {number} of the history does not have the columns {', '.join(HISTORY_COLUMNS)}"
-        if not all(isinstance(value, int | float) and math.isfinite(value) for value in row.values()):
-            return f"row {number} of the history holds something that is not a finite number"
-        if row["epoch"] != number:
-            return f"row {number} of the history is epoch {row['epoch']}"
-    accuracies = [row["test_accuracy"] for row in history]
-    if not all(0 <= accuracy <= 100 for accuracy in accuracies):
-        return "an accuracy of the history is not between 0 and 100 percent"
-    if result["last_accuracy"] != accuracies[-1]:
-        return f"last_accuracy {result['last_accuracy']} is not the history's {accuracies[-1]}"
-    best = max(accuracies)
-    if (result["best_accuracy"], result["best_epoch"]) != (best, accuracies.index(best) + 1):
-        return f"best_accuracy and best_epoch are not the history's: {best} in {accuracies.index(best) + 1}"
-    return None
-
-
-def _wrong_predictions(result: dict) -> str | None:
-    try:
-        count = len(predictions(result))
-    except ResultError as error:
-        return str(error)
-    if count != result["test_images"]:
-        return f"it has {count} predictions for {result['test_images']} test images"
-    return None
-
-
-def _misplaced(result: dict, path: Path) -> str | None:
-    if path.stem != result["run"]:
-        return f"it is the result of run {result['run']}"
-    if path.parent.name != result["profile"]["name"]:
-        return f"it belongs in the folder {result['profile']['name']}"
-    return None
-
-
-# --- logits ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Logits:
-    """A trained network's answers to the test images.
-
-    Attributes:
-        logits: float32 (N, C). labels: int64 (N,). meta: where they come from (model, epochs, accuracy, ...).
-    """
-
-    logits: "torch.Tensor"
-    labels: "torch.Tensor"
-    meta: dict
-
-
-def save_logits(name: str, logits: Any, labels: Any, meta: dict, folder: Path | None = None) -> Path:
-    """Write logits (N, C) and labels (N,), tensors or arrays, to ``data/logits/<name>.npz``.
-
-    The logits are kept as float16, which is exact to 0.1 percent.
-
-    Raises:
-        ValueError: the shapes do not fit, a logit is not finite in float16, or the name is no file name.
-        CourseError: the file cannot be written.
-    """
-    path = _logits_path(name, folder)
-    logits, labels = _to_numpy(logits), _to_numpy(labels)
-    if logits.ndim != 2 or labels.shape != logits.shape[:1]:
-        raise ValueError(f"logits {logits.shape} and labels {labels.shape} must be (N, C) and (N,)")
-    if labels.size == 0 or labels.min() < 0 or labels.max() > 255:
-        raise ValueError("labels must be class numbers from 0 to 255, one an image")
-    with np.errstate(over="ignore"):
-        small = logits.astype(np.float16)
-    if not np.isfinite(small).all():
-        raise ValueError("a logit is not finite, or too large for float16")
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, logits=small, labels=labels.astype(np.uint8), meta=np.array(json.dumps(meta)))
-    atomic_write(path, buffer.getvalue())
-    return path
-
-
-def load_logits(name: str, folder: Path | None = None) -> Logits:
-    """The logits saved under ``name``.
-
-    Raises:
-        ResultError: there are none, or the file is damaged.
-    """
-    import torch
-
-    logits, labels, meta = _read_logits(_logits_path(name, folder))
-    return Logits(torch.from_numpy(logits.astype(np.float32)), torch.from_numpy(labels.astype(np.int64)), meta)
-
-
-def known_test_labels(count: int) -> np.ndarray:
-    """The (N,) labels of CIFAR-10's test images as they ship with the course.
-
-    Args:
-        count: 1,000 for the sample, 10,000 for all, 5,000 for the half of all that the laptop profile asks.
-
-    Raises:
-        ResultError: no test set of ``count`` images is known, or the file with its labels is missing or was edited.
-    """
-    if count == HALF:
-        labels = known_test_labels(10_000)
-        rank = np.concatenate([np.arange(len(group)) for group in np.split(np.sort(labels), 10)])
-        of_class = np.empty_like(rank)
-        of_class[np.argsort(labels, kind="stable")] = rank  # how many of its class come before an image
-        return labels[of_class < HALF // 10]
-    if count == 10_000:
-        path, expected = _logits_path("resnet18", None), PUBLISHED["cifar10"].sha256["test_labels"]
-        labels = _read_logits(path)[1]
-    else:
-        path = repo_path("data", "sample", "sample.json")
-        try:
-            split = json.loads(path.read_text(encoding="utf-8"))["splits"]["test"]
-            labels, expected = np.array(split["labels"], dtype=np.uint8), split["labels_sha256"]
-        except (OSError, ValueError, KeyError) as error:
-            raise ResultError(f"{path} with the sample's labels cannot be read: restore it") from error
-    if hashlib.sha256(labels.tobytes()).hexdigest() != expected:
-        raise ResultError(f"{path} does not hold the labels of CIFAR-10's test images: restore it")
-    if len(labels) != count:
-        raise ResultError(f"labels are known of 10,000, {HALF:,} and {len(labels):,} test images, not of {count:,}")
-    return labels
-
-
-def _read_logits(path: Path) -> tuple[np.ndarray, np.ndarray, dict]:
-    if not path.exists():
-        stored = ", ".join(sorted(other.stem for other in path.parent.glob("*.npz"))) or "none"
-        raise ResultError(f"no logits at {path}; stored are: {stored}")
-    try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
-            logits, labels = archive["logits"], archive["labels"]
-            meta = json.loads(str(archive["meta"]))
-        if logits.ndim != 2 or labels.shape != logits.shape[:1]:
-            raise ValueError(f"shapes {logits.shape} and {labels.shape}")
-        return logits, labels, meta
-    except (OSError, EOFError, KeyError, ValueError, zlib.error, zipfile.BadZipFile) as error:
-        raise ResultError(f"{path} is damaged ({error}): restore it or make it again") from error
-
-
-def _logits_path(name: str, folder: Path | None) -> Path:
-    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
-        raise ValueError(f"cannot name logits {name!r}: use a-z, 0-9, '.', '-' and '_'")
-    return (Path(folder) if folder is not None else repo_path("data", "logits")) / f"{name}.npz"
-
-
-def _to_numpy(values: Any) -> np.ndarray:
-    """An array from a tensor on any device, or from anything numpy takes."""
-    return values.detach().cpu().numpy() if hasattr(values, "detach") else np.asarray(values)

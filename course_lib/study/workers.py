@@ -1,58 +1,114 @@
-"""Several processes that share one study on one machine: small networks leave most of a GPU idle.
+"""Three places where the runs of the one queue are trained: here, in several processes, on a Ray cluster.
 
-Each is an ordinary study of the same queue; the locks of ``locks.py`` keep them off each other's runs.
+A place only trains: it says what it has room for (``has_room``), and ``submit`` gives back a future of what
+``runs.train_run`` answers. What runs, in which order, and what is stored is the queue's matter (``queue.py``).
 """
 
-import contextlib
 import multiprocessing
 import os
-import queue
+import signal
+import socket
 import threading
-from collections.abc import Iterable
+import time
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 
 import torch
 
+import course_lib
 from course_lib.errors import CourseError
-from course_lib.files import check_writable, repo_path
-from course_lib.study import queue as study
-from course_lib.study.plan import Run
+from course_lib.files import atomic_write
+from course_lib.study import store
 from course_lib.study.progress import Budget, LiveLine
+from course_lib.study.protocols import STUDENTS
+from course_lib.study.runs import Answer, Run, train_run
+
+LIVES = 3  # how often a run is begun whose machine dies
+CONNECT_SECONDS = 5.0  # a head that is there answers at once
+ENVIRONMENT = ("COURSE_HOME", "COURSE_DATA", "COURSE_REVISION", "OMP_NUM_THREADS")
 
 
-def work_together(
-    wanted: Iterable[Run], budget: Budget | None = None, workers: int = 2, *, fresh: bool = False
-) -> study.Outcome:
-    """``study.work`` in ``workers`` processes; the CPU's threads are shared out among them.
+class Inline:
+    """In this process, one run after another.
 
-    Raises:
-        ValueError: ``fresh`` was asked for: two processes would each run the same again.
-        CourseError: the store cannot be written.
+    Attributes:
+        device: what runs are trained on, as a result names it; empty for this machine's own.
     """
-    if fresh:
-        raise ValueError("--fresh and --workers do not go together: delete the results that are to be run again")
-    check_writable(repo_path("data", "results"))  # one line here instead of one from each worker
-    wanted, budget = list(wanted), budget or Budget()
-    # Fresh interpreters, as a CUDA context does not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    answers = context.Queue()
-    threads = max(1, torch.get_num_threads() // workers)
-    jobs = [context.Process(target=_work, args=(wanted, budget, threads, answers), daemon=True) for _ in range(workers)]
-    for job in jobs:
-        job.start()
-    outcomes = _collect(jobs, answers)
-    return _together(wanted, outcomes, jobs)
+
+    device = ""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_) -> None:
+        pass
+
+    def has_room(self, run: Run, busy: list[Run]) -> bool:
+        """Whether ``run`` can begin beside the ``busy`` ones. Raises CourseError where it never can."""
+        return not busy
+
+    def submit(self, run: Run, budget: Budget, live: LiveLine, again: bool) -> "Future[Answer]":
+        """Begin to train ``run``; arguments as of ``train_run``."""
+        future: Future[Answer] = Future()
+        try:
+            future.set_result(train_run(run, budget, live, again=again))
+        except Exception as error:
+            future.set_exception(error)
+        return future
 
 
-def _work(wanted: list[Run], budget: Budget, threads: int, answers) -> None:
+class Processes(Inline):
+    """In several processes of this machine, as small networks leave most of a GPU idle; they share its CPU threads.
+
+    Each process is a pool of its own, so that one that dies takes no other's run along.
+    """
+
+    def __init__(self, workers: int):
+        self.workers = workers
+
+    def __enter__(self):
+        self.before = multiprocessing.active_children()
+        self.slots: list[tuple[ProcessPoolExecutor, Future | None]] = [
+            (self._pool(), None) for _ in range(self.workers)
+        ]
+        return self
+
+    def __exit__(self, kind, *_) -> None:
+        if kind:  # stopped from the keyboard: nobody waits for the epochs under way
+            for child in multiprocessing.active_children():
+                if child not in self.before:
+                    child.terminate()
+        for pool, _ in self.slots:
+            pool.shutdown(wait=kind is None, cancel_futures=True)
+
+    def has_room(self, run: Run, busy: list[Run]) -> bool:
+        """Whether a process is free."""
+        return len(busy) < self.workers
+
+    def submit(self, run: Run, budget: Budget, live: LiveLine, again: bool) -> "Future[Answer]":
+        """Hand ``run`` to a free process, which writes its own live lines."""
+        free = next(place for place, (_, last) in enumerate(self.slots) if last is None or last.done())
+        pool, last = self.slots[free]
+        if last and isinstance(last.exception(), BrokenProcessPool):
+            pool = self._pool()
+        future = pool.submit(_train_in_process, run, budget, again)
+        self.slots[free] = pool, future
+        return future
+
+    def _pool(self) -> ProcessPoolExecutor:
+        threads = max(1, torch.get_num_threads() // self.workers)
+        # A fresh interpreter, as a CUDA context does not survive a fork.
+        return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _settle, (threads,))
+
+
+def _settle(threads: int) -> None:
+    """A worker's first act: its share of the threads, deaf to Ctrl-C (one message is enough), and mortal."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ["OMP_NUM_THREADS"] = str(threads)
     os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", str(threads))  # each worker would start one for every core
     torch.set_num_threads(threads)
-    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C reaches all at once; one message is enough
-        try:
-            answers.put(study.work(wanted, budget, live=LiveLine(in_place=False)))
-        except CourseError as error:
-            answers.put(study.Outcome(failures=[study.in_one_line(error)]))
 
 
 def _end_with_parent() -> None:
@@ -61,26 +117,133 @@ def _end_with_parent() -> None:
     os._exit(1)  # at once, as kill -9 would: the checkpoint of the last epoch stands
 
 
-def _collect(jobs: list, answers) -> list[study.Outcome]:
-    """Every outcome that arrives before all processes are gone; one that dies leaves none."""
-    outcomes = []
-    while True:
-        over = not any(job.is_alive() for job in jobs)  # asked before the look: the last words come before the end
-        try:
-            outcomes.append(answers.get(timeout=0.5))
-        except queue.Empty:
-            if over:
-                return outcomes
+def _train_in_process(run: Run, budget: Budget, again: bool) -> Answer:
+    return train_run(run, budget, LiveLine(in_place=False), again=again)
 
 
-def _together(wanted: list[Run], outcomes: list[study.Outcome], jobs: list) -> study.Outcome:
-    """One outcome of all: each failure once, left only what nobody finished, held only what others work on."""
-    finished = [run for outcome in outcomes for run in outcome.finished]
-    failures = list(dict.fromkeys(failure for outcome in outcomes for failure in outcome.failures))
-    failures += [f"worker {job.pid} died with exit status {job.exitcode}" for job in jobs if job.exitcode]
-    left = [run for run in study.to_do(wanted) if not any(line.startswith(f"{run}: ") for line in failures)]
-    # A worker also names the runs that its siblings had at its end.
-    siblings = tuple(f"process {job.pid} " for job in jobs)
-    held = {line for outcome in outcomes for line in outcome.held if not any(name in line for name in siblings)}
-    held = sorted(line for line in held if any(line.startswith(f"{run.name} ") for run in left))
-    return study.Outcome(finished=finished, failures=failures, left=left, held=held)
+class Cluster(Inline):
+    """On a running Ray cluster: one workstation with several GPUs, SLURM nodes, machines of a cloud.
+
+    A machine needs no disk shared with this one, only the course at the same path and the data set: the teachers'
+    weights are sent along, and the checkpoint comes back. A run whose machine dies is begun again elsewhere, from its
+    checkpoint where the disk is shared.
+
+    Args:
+        address: ``auto`` for the cluster this machine belongs to, or ``host:port`` of its head.
+
+    Raises:
+        CourseError: on entering: Ray is not installed, or there is no cluster.
+    """
+
+    def __init__(self, address: str = "auto"):
+        self.address = address
+
+    def __enter__(self):
+        self.ray = _connect(self.address)
+        self.task = self.ray.remote(max_retries=LIVES - 1)(_train_elsewhere)
+        self.weights: dict[Run, object] = {}  # of a teacher, as a Ray object, put there once
+        return self
+
+    @property
+    def device(self) -> str:
+        """As measured on this machine where both train on the same kind of device."""
+        kind, here = "cuda" if self.ray.cluster_resources().get("GPU") else "cpu", store.environment()["device"]
+        return here if here.startswith(kind) else kind
+
+    def has_room(self, run: Run, busy: list[Run]) -> bool:
+        """Whether the cluster has room for one more; counted here, as Ray's own count comes late."""
+        whole = self.ray.cluster_resources()
+        if not _fits([run], whole):
+            share = share_of(run, whole)
+            raise CourseError(
+                f"it needs {share['num_cpus']:g} CPU and {share['num_gpus']:g} GPU, and the whole cluster has "
+                f"{whole.get('CPU', 0):g} and {whole.get('GPU', 0):g}: let a machine join it"
+            )
+        return _fits([run, *busy], whole)
+
+    def submit(self, run: Run, budget: Budget, live: LiveLine, again: bool) -> "Future[Answer]":
+        """Hand ``run`` to the cluster; Ray passes its live lines on."""
+        # A moment, not a length: a run that is started again elsewhere must not get its whole time anew.
+        end = None if budget.left == float("inf") else time.time() + budget.left
+        for teacher in run.teachers:
+            if teacher not in self.weights:
+                self.weights[teacher] = self.ray.put(teacher.checkpoint.read_bytes())
+        begun = run.checkpoint.read_bytes() if run.checkpoint.exists() and not again else None
+        task = self.task.options(**share_of(run, self.ray.cluster_resources()))
+        return task.remote(run, end, again, begun, *(self.weights[teacher] for teacher in run.teachers)).future()
+
+
+def share_of(run: Run, cluster: dict) -> dict:
+    """What a run takes of a machine: a quarter of a GPU for a small student, else a whole one; or one CPU core."""
+    if not cluster.get("GPU"):
+        return {"num_cpus": 1, "num_gpus": 0}
+    small = run.experiment.student in STUDENTS and len(run.teachers) < 2
+    return {"num_cpus": 1, "num_gpus": 0.25 if small else 1}
+
+
+def _fits(runs: list[Run], whole: dict) -> bool:
+    shares = [share_of(run, whole) for run in runs]
+    names = {"num_cpus": "CPU", "num_gpus": "GPU"}
+    return all(sum(share[name] for share in shares) <= whole.get(kind, 0) for name, kind in names.items())
+
+
+def _train_elsewhere(run: Run, end: float | None, again: bool, begun: bytes | None, *weights: bytes) -> Answer:
+    """On a machine of the cluster: put down what was sent, train, and send the checkpoint back with the answer.
+
+    Args:
+        end: when the time is over, in seconds of ``time.time()``; the machines' clocks agree to a second or so.
+        begun: the checkpoint to go on from, where there is one; weights: the teachers' checkpoints.
+    """
+    left = None if end is None else end - time.time()
+    if left is not None and left <= 0:
+        return Answer(f"{run}: the time was over before it began")
+    for teacher, blob in zip(run.teachers, weights, strict=True):
+        # Those that were sent, not an older training of the same teacher that happens to lie here.
+        if not teacher.checkpoint.exists() or teacher.checkpoint.read_bytes() != blob:
+            atomic_write(teacher.checkpoint, blob)
+    if begun is not None and not run.checkpoint.exists():
+        atomic_write(run.checkpoint, begun)
+    budget = Budget(None if left is None else left / 60)
+    answer = train_run(run, budget, LiveLine(in_place=False), again=again)
+    return answer._replace(checkpoint=run.checkpoint.read_bytes())
+
+
+def _connect(address: str):
+    # Ray reads the second when it is imported: epochs that differ only in their numbers are not one line repeated.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_DEDUP_LOGS", "0")
+    try:
+        import ray
+    except ImportError as error:
+        raise CourseError("Ray is not installed: python -m pip install -e '.[ray]'") from error
+    if ray.is_initialized():
+        return ray
+    _check_address(address)
+    # Workers find the course where it lies here, and the data where they are named here.
+    place = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+    place["PYTHONPATH"] = str(Path(course_lib.__file__).resolve().parent.parent)
+    try:
+        ray.init(address=address, runtime_env={"env_vars": place}, logging_level="warning")
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise _no_cluster(address, error) from error
+    return ray
+
+
+def _check_address(address: str) -> None:
+    """Raise CourseError where nothing listens at ``host:port``: Ray itself would go on trying for minutes."""
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS") or address  # as Ray reads it
+    if "://" in address:  # Ray's client, which the [ray] extra does without
+        raise CourseError(f"cannot use {address}: join the cluster with `ray start` and say --ray auto")
+    host, _, port = address.rpartition(":")
+    if not host:
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+    except (OSError, ValueError, OverflowError) as error:  # no number or one too large, too
+        raise _no_cluster(address, error) from error
+
+
+def _no_cluster(address: str, error: Exception) -> CourseError:
+    words = str(error).splitlines()[0]
+    return CourseError(f"no Ray cluster at {address!r} ({words}): start one with `ray start --head`")

@@ -1,0 +1,170 @@
+"""What trained networks answered: the classes a result keeps packed, logits in ``data/logits``, and the true labels.
+
+Importing this module does not import torch.
+"""
+
+import base64
+import hashlib
+import io
+import json
+import re
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from course_lib.errors import ResultError
+from course_lib.files import atomic_write, repo_path
+
+if TYPE_CHECKING:
+    import torch
+
+HALF = 5_000  # the laptop profile's test images: the first of each class (``ImageSet.take``)
+TEST_LABELS_SHA256 = "cec8a24a1e92aa2ecaa0bbd3dbfa86bf6cd8759fbd209a832824c8cf0afca9d5"  # of all 10,000, as uint8
+
+
+def pack_predictions(predictions: np.ndarray) -> dict:
+    """The fields ``test_images``, ``predictions`` (base64 of zlib of uint8) and ``predictions_sha256``.
+
+    Args:
+        predictions: (N,) class numbers.
+
+    Raises:
+        ValueError: the array is not one-dimensional, is empty, or holds something else than 0 to 255.
+    """
+    array = np.asarray(predictions)
+    whole = np.issubdtype(array.dtype, np.integer) and array.ndim == 1 and array.size > 0
+    if not whole or array.min() < 0 or array.max() > 255:
+        raise ValueError("predictions must be a list of class numbers from 0 to 255, one a test image")
+    raw = array.astype(np.uint8).tobytes()
+    return {
+        "test_images": len(raw),
+        "predictions": base64.b64encode(zlib.compress(raw, 9)).decode("ascii"),
+        "predictions_sha256": hashlib.sha256(raw).hexdigest(),
+    }
+
+
+def predictions(row: Any) -> np.ndarray:
+    """The (N,) uint8 class numbers that the run of ``row`` (of the frame, or a result) gave the test images.
+
+    Raises:
+        ResultError: they cannot be unpacked, or are not those that were stored.
+    """
+    try:
+        raw = zlib.decompress(base64.b64decode(row["predictions"], validate=True))
+    except (ValueError, zlib.error) as error:  # binascii.Error is a ValueError
+        raise ResultError(f"the predictions of {row['run']} cannot be unpacked: {error}") from error
+    if hashlib.sha256(raw).hexdigest() != row["predictions_sha256"]:
+        raise ResultError(f"the predictions of {row['run']} do not match their SHA-256")
+    return np.frombuffer(raw, dtype=np.uint8)
+
+
+@dataclass(frozen=True)
+class Logits:
+    """A trained network's answers to the test images.
+
+    Attributes:
+        logits: float32 (N, C). labels: int64 (N,). meta: where they come from (model, epochs, accuracy, ...).
+    """
+
+    logits: "torch.Tensor"
+    labels: "torch.Tensor"
+    meta: dict
+
+
+def save_logits(name: str, logits: Any, labels: Any, meta: dict, folder: Path | None = None) -> Path:
+    """Write logits (N, C) and labels (N,), tensors or arrays, to ``data/logits/<name>.npz``.
+
+    The logits are kept as float16, which is exact to 0.1 percent.
+
+    Raises:
+        ValueError: the shapes do not fit, a logit is not finite in float16, or the name is no file name.
+        CourseError: the file cannot be written.
+    """
+    path = _logits_path(name, folder)
+    logits, labels = _to_numpy(logits), _to_numpy(labels)
+    if logits.ndim != 2 or labels.shape != logits.shape[:1]:
+        raise ValueError(f"logits {logits.shape} and labels {labels.shape} must be (N, C) and (N,)")
+    if labels.size == 0 or labels.min() < 0 or labels.max() > 255:
+        raise ValueError("labels must be class numbers from 0 to 255, one an image")
+    with np.errstate(over="ignore"):
+        small = logits.astype(np.float16)
+    if not np.isfinite(small).all():
+        raise ValueError("a logit is not finite, or too large for float16")
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, logits=small, labels=labels.astype(np.uint8), meta=np.array(json.dumps(meta)))
+    atomic_write(path, buffer.getvalue())
+    return path
+
+
+def load_logits(name: str, folder: Path | None = None) -> Logits:
+    """The logits saved under ``name``.
+
+    Raises:
+        ResultError: there are none, or the file is damaged.
+    """
+    import torch
+
+    logits, labels, meta = _read_logits(_logits_path(name, folder))
+    return Logits(torch.from_numpy(logits.astype(np.float32)), torch.from_numpy(labels.astype(np.int64)), meta)
+
+
+def known_test_labels(count: int) -> np.ndarray:
+    """The (N,) labels of CIFAR-10's test images as they ship with the course.
+
+    Args:
+        count: 1,000 for the sample, 10,000 for all, 5,000 for the half of all that the laptop profile asks.
+
+    Raises:
+        ResultError: no test set of ``count`` images is known, or the file with its labels is missing or was edited.
+    """
+    if count == HALF:
+        labels = known_test_labels(10_000)
+        rank = np.concatenate([np.arange(len(group)) for group in np.split(np.sort(labels), 10)])
+        of_class = np.empty_like(rank)
+        of_class[np.argsort(labels, kind="stable")] = rank  # how many of its class come before an image
+        return labels[of_class < HALF // 10]
+    if count == 10_000:
+        path, expected = _logits_path("resnet18", None), TEST_LABELS_SHA256
+        labels = _read_logits(path)[1]
+    else:
+        path = repo_path("data", "sample", "sample.json")
+        try:
+            split = json.loads(path.read_text(encoding="utf-8"))["splits"]["test"]
+            labels, expected = np.array(split["labels"], dtype=np.uint8), split["labels_sha256"]
+        except (OSError, ValueError, KeyError) as error:
+            raise ResultError(f"{path} with the sample's labels cannot be read: restore it") from error
+    if hashlib.sha256(labels.tobytes()).hexdigest() != expected:
+        raise ResultError(f"{path} does not hold the labels of CIFAR-10's test images: restore it")
+    if len(labels) != count:
+        raise ResultError(f"labels are known of 10,000, {HALF:,} and {len(labels):,} test images, not of {count:,}")
+    return labels
+
+
+def _read_logits(path: Path) -> tuple[np.ndarray, np.ndarray, dict]:
+    if not path.exists():
+        stored = ", ".join(sorted(other.stem for other in path.parent.glob("[!.]*.npz"))) or "none"
+        raise ResultError(f"no logits at {path}; stored are: {stored}")
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
+            logits, labels = archive["logits"], archive["labels"]
+            meta = json.loads(str(archive["meta"]))
+        if logits.ndim != 2 or labels.shape != logits.shape[:1]:
+            raise ValueError(f"shapes {logits.shape} and {labels.shape}")
+        return logits, labels, meta
+    except (OSError, EOFError, KeyError, ValueError, zlib.error, zipfile.BadZipFile) as error:
+        raise ResultError(f"{path} is damaged ({error}): restore it or make it again") from error
+
+
+def _logits_path(name: str, folder: Path | None) -> Path:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
+        raise ValueError(f"cannot name logits {name!r}: use a-z, 0-9, '.', '-' and '_'")
+    return (Path(folder) if folder is not None else repo_path("data", "logits")) / f"{name}.npz"
+
+
+def _to_numpy(values: Any) -> np.ndarray:
+    """An array from a tensor on any device, or from anything numpy takes."""
+    return values.detach().cpu().numpy() if hasattr(values, "detach") else np.asarray(values)

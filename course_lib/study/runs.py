@@ -1,0 +1,391 @@
+"""What a run is, what it is made of (images, fresh network, trained teachers), and how it is trained.
+
+A run's weights live in ``data/cache/checkpoints`` (not in git) and are written after every epoch: a student needs its
+teacher's weights, and a teacher whose weights are missing is trained again.
+"""
+
+import dataclasses
+import functools
+import os
+import urllib.error
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+from course_lib.data import Dataset, load_dataset
+from course_lib.errors import CheckpointError, CourseError
+from course_lib.files import repo_path
+from course_lib.models.cost import count_parameters
+from course_lib.models.ghostnet import fold
+from course_lib.models.weights import save_weights
+from course_lib.models.zoo import create_model
+from course_lib.profiles import Profile
+from course_lib.study import store
+from course_lib.study.experiments import PRETRAINED, Experiment, find, run_id
+from course_lib.study.judge import NOT_KEPT, kept_parts
+from course_lib.study.protocols import fed_size, linear_std, origin, teacher_sees, training_recipe
+from course_lib.training.engine import choose_engine, default_device
+from course_lib.training.loop import read_checkpoint, remembering, train
+from course_lib.training.recipe import Recipe
+from course_lib.training.teachers import Ensemble, ScrapTeacher, Teacher
+
+if TYPE_CHECKING:
+    from course_lib.study.progress import Budget, LiveLine
+
+HEAD = "classifier"  # EfficientNetV2-S's last part: made anew for fine-tuning, and trained at the full rate
+BACKBONE_FACTOR = 0.1  # PROTOCOL.md, 4.5
+IMAGENET = "torchvision EfficientNet_V2_S_Weights.IMAGENET1K_V1, new classifier"
+FROM_SCRATCH = "Kaiming-normal, fan-out"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One network to train: a row of a table under one protocol from one seed.
+
+    Attributes:
+        key: the row, see ``experiments.ROWS``.
+        profile: how much is trained.
+        recipe: the protocol it is trained and stored under (``protocols.origin``).
+        seed: of weights, order, crops and flips; its teachers have the same one.
+    """
+
+    key: str
+    profile: Profile
+    recipe: str = "paper"
+    seed: int = 0
+
+    @property
+    def experiment(self) -> Experiment:
+        """The row's entry in the registry."""
+        return find(self.key)
+
+    @property
+    def name(self) -> str:
+        """The run's identity, and its file name."""
+        return run_id(self.key, profile=self.profile.name, recipe=self.recipe, seed=self.seed)
+
+    @property
+    def teachers(self) -> tuple["Run", ...]:
+        """The runs whose networks this one learns from."""
+        keys = self.experiment.teachers
+        return tuple(Run(key, self.profile, origin(key, self.recipe), self.seed) for key in keys)
+
+    @property
+    def settings(self) -> Recipe:
+        """Epochs, rates, temperature, alpha and shuffling that it is trained with."""
+        return training_recipe(self.experiment, self.profile, self.seed, self.recipe)
+
+    @property
+    def result(self) -> Path:
+        """Where its result lies in the store."""
+        return store.result_path(self.name, self.profile.name)
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where its weights lie on this machine."""
+        return repo_path("data", "cache", "checkpoints", f"{self.name}.pt")
+
+    def __str__(self) -> str:
+        recipe = "" if self.recipe == "paper" else f", {self.recipe}"
+        return f"{self.key}{recipe}, seed {self.seed}"
+
+
+def with_teachers(runs: Iterable[Run]) -> list[Run]:
+    """``runs`` and every run they learn from, teachers first, none twice."""
+    ordered: dict[Run, None] = {}
+    for run in runs:
+        ordered |= dict.fromkeys([*with_teachers(run.teachers), run])
+    return list(ordered)
+
+
+# --- what it is made of -------------------------------------------------------------------------------
+
+
+@functools.lru_cache(maxsize=1)
+def study_data(profile: Profile) -> Dataset:
+    """The profile's images: ``train_images`` training images and ``test_images`` test images of its subset."""
+    dataset = load_dataset("synthetic") if profile.subset == "synthetic" else load_dataset("cifar10", profile.subset)
+    train, test = dataset.train.take(profile.train_images), dataset.test
+    return dataclasses.replace(dataset, train=train, test=test.take(profile.test_images or len(test)))
+
+
+def new_student(run: Run, num_classes: int) -> nn.Module:
+    """The run's network before its first step.
+
+    Raises:
+        CourseError: it starts from ImageNet weights, and they cannot be fetched or are not the published ones.
+    """
+    row = run.experiment
+    std = linear_std(row, run.profile)
+    model = create_model(row.student, width=row.width, num_classes=num_classes, seed=run.seed, linear_std=std)
+    if run.key == PRETRAINED:
+        weights = {name: value for name, value in imagenet_weights().items() if not name.startswith(HEAD)}
+        model.load_state_dict(weights, strict=False)
+    return model
+
+
+def initial_weights(run: Run) -> str:
+    """In words, where the run's first weights come from."""
+    if run.key == PRETRAINED:
+        return IMAGENET
+    std = linear_std(run.experiment, run.profile)
+    return FROM_SCRATCH + (f"; linear layers normal, s.d. {std:g}" if std else "")
+
+
+def imagenet_weights() -> dict:
+    """torchvision's weights of EfficientNetV2-S, downloaded once and checked against the SHA-256 in their name.
+
+    Raises:
+        CourseError: the download failed, or what came is not what was published.
+    """
+    from torchvision.models import EfficientNet_V2_S_Weights
+
+    try:
+        return EfficientNet_V2_S_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
+    except (OSError, urllib.error.URLError, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CourseError(
+            f"the ImageNet weights of EfficientNetV2-S cannot be fetched ({reason}): the row efficientnetv2_s is the "
+            "same network trained from scratch"
+        ) from error
+
+
+def trained_parameters(run: Run) -> Callable[[nn.Module], object]:
+    """What ``train`` hands the optimizer: everything, or for fine-tuning the backbone at a tenth of the rate."""
+    if run.key != PRETRAINED:
+        return nn.Module.parameters
+
+    def groups(model: nn.Module) -> list[dict]:
+        backbone = [value for name, value in model.named_parameters() if not name.startswith(HEAD)]
+        head = [value for name, value in model.named_parameters() if name.startswith(HEAD)]
+        return [{"params": head}, {"params": backbone, "lr_factor": BACKBONE_FACTOR}]
+
+    return groups
+
+
+# --- trained networks ------------------------------------------------------------------------------
+
+
+def is_trained(run: Run) -> bool:
+    """Whether the run's weights lie on this machine, finished and trained with the run's own settings."""
+    return len(epoch_seconds(run)) == run.settings.epochs
+
+
+def epoch_seconds(run: Run) -> tuple[float, ...]:
+    """How long each epoch took that the run's checkpoint holds; () where there is none of its settings."""
+    try:
+        recipe, seconds = _seen(run.checkpoint, run.checkpoint.stat().st_mtime_ns)
+    except OSError:
+        return ()
+    return seconds if recipe == dataclasses.asdict(run.settings) else ()
+
+
+@functools.lru_cache(maxsize=1024)
+def _seen(path: Path, changed: int) -> tuple[dict, tuple[float, ...]]:
+    """Settings and epochs' seconds of a checkpoint, read once as long as the file stays; ({}, ()) where damaged."""
+    try:
+        state = read_checkpoint(path)
+    except CourseError:
+        return {}, ()
+    return state["recipe"], tuple(row["seconds"] for row in state["history"])
+
+
+def load_teacher(run: Run, num_classes: int = 10) -> Teacher:
+    """The last-epoch weights of a finished run, as a Teacher.
+
+    Raises:
+        CheckpointError: there are none, they are unfinished, damaged, of another architecture or of other settings
+            than the run's.
+    """
+    state, row = read_checkpoint(run.checkpoint), run.experiment
+    if state["recipe"] != dataclasses.asdict(run.settings):
+        raise CheckpointError(
+            f"{run.checkpoint} was trained with other settings than {run.key} has now: delete it, the run starts again"
+        )
+    if len(state["history"]) < run.settings.epochs:
+        raise CheckpointError(f"{run.checkpoint} is of an unfinished run: run the study for {run.key!r} first")
+    model = create_model(row.student, width=row.width, num_classes=num_classes)
+    try:
+        model.load_state_dict(state["model"])
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"{run.checkpoint} holds another architecture than {run.key}: delete it, the run starts again"
+        ) from error
+    return Teacher(model, fed_size(row, run.profile))
+
+
+def teacher_of(run: Run):
+    """Whom the run learns from: nobody, one network, or the mean of several; on the device that trains.
+
+    The last one is kept with what it has answered, for the next student of the same teachers.
+
+    Raises:
+        CheckpointError: a teacher's weights are missing, unfinished, damaged or of another architecture.
+    """
+    if not run.teachers:
+        return None
+    for teacher in run.teachers:
+        if not teacher.checkpoint.exists():
+            raise CheckpointError(f"there is no checkpoint {teacher.checkpoint}: run the study for {teacher.key!r}")
+    changed = tuple(teacher.checkpoint.stat().st_mtime_ns for teacher in run.teachers)
+    return _teacher(run.teachers, changed, teacher_sees(run.experiment, run.recipe) == "scraps")
+
+
+@functools.lru_cache(maxsize=1)
+def _teacher(runs: tuple[Run, ...], changed: tuple[int, ...], scraps: bool):
+    dataset, device = study_data(runs[0].profile), default_device()
+    teachers = [load_teacher(run, dataset.num_classes) for run in runs]
+    teacher = (teachers[0] if len(teachers) == 1 else Ensemble(teachers)).to(device)
+    if scraps:
+        return ScrapTeacher(teacher)
+    return remembering(choose_engine(device).for_answers(teacher), dataset, device)
+
+
+def told_about(run: Run) -> list[dict]:
+    """Which networks a student learned from, for its result: run, epochs and last accuracy in percent of each."""
+    told = []
+    for teacher in run.teachers:
+        history = read_checkpoint(teacher.checkpoint)["history"]
+        accuracy = history[-1]["test_accuracy"]
+        told.append({"run": teacher.name, "epochs": len(history), "last_accuracy": accuracy})
+    return told
+
+
+# --- training it ----------------------------------------------------------------------------------------
+
+
+class OutOfTime(CourseError):
+    """The budget does not hold another epoch; the run goes on from its checkpoint next time."""
+
+
+class Answer(NamedTuple):
+    """What the training of a run comes back with.
+
+    Attributes:
+        words: how it ended, in one line.
+        result: its result, not stored yet; None where the time did not suffice.
+        logits: float32 (N, classes) for the test images after the last epoch; None likewise.
+        checkpoint: its checkpoint, where it was written on another machine; None where there is none.
+    """
+
+    words: str
+    result: dict | None = None
+    logits: np.ndarray | None = None
+    checkpoint: bytes | None = None
+
+
+def train_run(run: Run, budget: "Budget", live: "LiveLine", *, again: bool = False) -> Answer:
+    """Train to the end from the run's seed, or from its checkpoint on; its teachers must be trained.
+
+    Args:
+        budget: after an epoch, the next one is only begun where the budget holds it.
+        live: shows each epoch.
+        again: begin anew; the older checkpoint stays until the first new epoch is safe.
+
+    Raises:
+        CourseError: a teacher's weights are missing, the loss diverged, or a file cannot be read or written.
+    """
+    dataset, row, training = study_data(run.profile), run.experiment, run.settings
+    model, size = new_student(run, dataset.num_classes), fed_size(row, run.profile)
+    parameters, written = count_parameters(model), run.checkpoint
+    if again:
+        written = run.checkpoint.with_name(f"{run.name}.again")
+        written.unlink(missing_ok=True)  # of a --fresh that was killed in its first epoch
+
+    def after_epoch(epoch: dict) -> None:
+        if again:
+            os.replace(written, run.checkpoint)
+        live.epoch(str(run), epoch, training.epochs, budget.left)
+        if epoch["epoch"] < training.epochs and not budget.holds(epoch["seconds"]):
+            raise OutOfTime(f"out of time after epoch {epoch['epoch']} of {training.epochs}; it goes on from there")
+
+    try:
+        finished = train(
+            model,
+            dataset,
+            training,
+            teacher=teacher_of(run),
+            device=default_device(),
+            checkpoint=written,
+            name=run.key,
+            progress=False,
+            input_size=size,
+            parameters=trained_parameters(run),
+            after_epoch=after_epoch,
+        )
+    except OutOfTime as pause:
+        return Answer(f"{run}: {pause}")
+    result = store.make_result(
+        experiment=row,
+        profile=run.profile,
+        recipe=run.recipe,
+        training=training,
+        seed=run.seed,
+        history=finished.history,
+        predictions=finished.logits.argmax(dim=1).numpy(),
+        parameters=parameters,
+        wall_seconds=finished.seconds,
+        images_per_second=finished.images_per_second,
+        data={
+            "name": dataset.name,
+            "subset": dataset.subset,
+            "train_images": len(dataset.train),
+            "source": dataset.source,
+        },
+        conditions={
+            "input_size": size,
+            "initial_weights": initial_weights(run),
+            "teacher_sees": teacher_sees(row, run.recipe),
+            "teachers": told_about(run),
+        },
+    )
+    return Answer(f"{run}: {result['last_accuracy']:.2f} %", result, finished.logits.numpy())
+
+
+def keep(run: Run, result: dict, logits: np.ndarray) -> None:
+    """Store a finished run: its result, and the logits and folded weights that it is kept for, in float16.
+
+    What is too large for float16 (of a diverged or hardly trained network) is left out, and the result says so.
+
+    Args:
+        logits: (N, classes) for the test images after the last epoch.
+
+    Raises:
+        CourseError: a file cannot be written.
+    """
+    profile, experiment = run.profile.name, run.experiment
+    meta = {
+        "run": run.name,
+        "key": run.key,
+        "model": experiment.student,
+        "width": experiment.width,
+        "recipe_name": run.recipe,
+        "profile": profile,
+        "dataset": result["data"]["name"],
+        "train_images": result["data"]["train_images"],
+        "epochs": result["training"]["epochs"],
+        "accuracy": result["last_accuracy"],
+        "recipe": result["training"],
+        "device": result["device"],
+        "revision": result["revision"],
+    }
+    for part in kept_parts(result):
+        folder = repo_path("data", part, profile)
+        if part == "logits" and _fits(torch.from_numpy(logits)):
+            store.save_logits(run.name, logits, study_data(run.profile).test.labels, meta, folder)
+        elif part == "weights" and _fits(*(folded := fold(load_teacher(run).model).half()).state_dict().values()):
+            save_weights(run.key, folded, meta | {"folded": True, "stored_as": "float16"}, folder)
+        else:
+            result.setdefault("conditions", {}).setdefault(NOT_KEPT, []).append(part)
+            older = f"{run.name}.npz" if part == "logits" else f"{run.key}.safetensors"
+            (folder / older).unlink(missing_ok=True)
+    store.save_result(result)
+
+
+def _fits(*tensors: torch.Tensor) -> bool:
+    return all(bool(tensor.half().isfinite().all()) for tensor in tensors)
