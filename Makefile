@@ -8,9 +8,13 @@ CANDIDATES := $(if $(PYTHON),$(PYTHON),python3.13 python3.12 python3.11 python3 
 ARGS ?=
 # FRESH=1 runs again what the results store holds already.
 FRESH ?=
+# ALL=1 runs the slow tests too: every lesson, the browser, Ray, kill and resume.
+ALL ?=
 
 RUN := $(VENV)/bin/python
-INSTALL := $(RUN) -m pip --disable-pip-version-check install
+INSTALL := $(RUN) tools/install.py
+# Two workers of one thread each; -n 0 in ARGS runs everything in one process.
+PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile
 
 # A stamp is written when an installation has come to its end, so an interrupted one is taken up again. It holds the
 # folder it was made for: after the checkout was moved, or when the interpreter is gone, everything is set up anew.
@@ -25,7 +29,7 @@ endif
 .PHONY: help course lab doctor test study report site stick clean stale
 
 help:  ## list these commands
-	@echo "Usage: make COMMAND [COURSE_PROFILE=quick|laptop|full] [FRESH=1] [ARGS=...] [PYTHON=...] [VENV=...]"
+	@echo "Usage: make COMMAND [COURSE_PROFILE=quick|laptop|full] [FRESH=1] [ALL=1] [ARGS=...] [PYTHON=...] [VENV=...]"
 	@echo
 	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
 
@@ -35,11 +39,11 @@ course: $(STAMP)  ## set up, run what is missing, execute every lesson, show whe
 lab: $(STAMP)  ## set up, then open JupyterLab on the lessons
 	@$(RUN) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(ARGS)
 
-doctor: $(STAMP)  ## set up, then say what this machine has, what a profile costs here, and what to do
+doctor: $(STAMP)  ## set up, then say what this machine has, how fast it trains, and what to do
 	@$(RUN) -m course_lib doctor $(ARGS)
 
-test: $(TEST_STAMP)  ## set up, then run every test
-	@$(RUN) -m pytest $(ARGS)
+test: $(TEST_STAMP)  ## set up, then run the tests (ALL=1: the slow ones too)
+	@$(PYTEST) $(if $(ALL),,-m "not slow") $(ARGS)
 
 study: $(STAMP)  ## set up, then train what Tables I-IV still lack (ARGS="--list" shows it only)
 	@$(RUN) -m course_lib study $(if $(FRESH),--fresh) $(ARGS)
@@ -51,11 +55,11 @@ site: $(SITE_STAMP)  ## set up, then make web pages of the committed lessons in 
 	@$(RUN) docs/build.py $(ARGS)
 
 stick: $(STAMP)  ## fill build/stick/ with all that a room without a network needs (ARGS="--out FOLDER": elsewhere)
-	@$(RUN) -m course_lib.stick $(ARGS)
+	@$(RUN) -m course_lib stick $(ARGS)
 
 clean:  ## remove what commands leave behind (not .venv, data/cache or the results)
 	rm -rf build .pytest_cache .ruff_cache *.egg-info
-	find course_lib tests notebooks -name __pycache__ -prune -exec rm -rf {} +
+	find course_lib tests notebooks tools -name __pycache__ -prune -exec rm -rf {} +
 	find notebooks -name .ipynb_checkpoints -prune -exec rm -rf {} +
 
 $(STAMP): pyproject.toml $(STALE)
@@ -72,13 +76,15 @@ $(STAMP): pyproject.toml $(STALE)
 	exit 1; }
 	@echo "Installing into $(VENV): once, some minutes; torch brings its CUDA libraries on Linux (about 6 GB in all)"
 	@rm -f $(STAMP) $(TEST_STAMP) $(SITE_STAMP)
-	$(INSTALL) -e .
+	@$(INSTALL) -e .
 	@printf '%s\n' "$(CURDIR)" > $(STAMP)
 
 $(TEST_STAMP): $(STAMP)
-	$(INSTALL) -e '.[test]'
+	@echo "Installing what the tests need"
+	@$(INSTALL) -e '.[test]'
 	@touch $(TEST_STAMP)
 
 $(SITE_STAMP): $(STAMP)
-	$(INSTALL) -e '.[site]'
+	@echo "Installing what the web pages need"
+	@$(INSTALL) -e '.[site]'
 	@touch $(SITE_STAMP)

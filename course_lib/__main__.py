@@ -1,31 +1,73 @@
-"""The command line: ``python -m course_lib {doctor,data,study,verify,bench,report,course}``."""
+"""The course's one command line: ``python -m course_lib COMMAND``; ``COMMAND --help`` says more."""
 
 import argparse
+import importlib
 import os
 import sys
 import time
-from pathlib import Path
 
 from course_lib.errors import CourseError
+from course_lib.files import CHECKOUT
 from course_lib.profiles import PROFILES, active_profile
-from course_lib.study.protocols import WORDS
 
 STARTED = time.monotonic()  # loading torch and the data counts against --minutes
+TOOLS = {
+    "bench": ("benchmark", "time the training loop against the one a good student would write"),
+    "stick": ("stick", "fill a folder with all that a room without a network needs"),
+}
+# Options of ``study`` that would not do what they say beside another one.
+NOT_TOGETHER = {
+    "list": ("fresh", "ray", "minutes", "workers"),
+    "ray": ("workers",),
+    "fresh": ("minutes",),  # each call would begin again what the last one had begun
+    "only": ("keys",),
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns the exit status. A mistake the reader can mend is answered with one line."""
-    options = parser().parse_args(arguments)
-    if options.profile:
-        os.environ["COURSE_PROFILE"] = options.profile  # lessons run in kernels of their own and read it there
+    """Run one command; returns the exit status. A mistake the reader can mend is answered in words, without a trace."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        return options.command(options)
+        status = run_tool(*arguments) if arguments and arguments[0] in TOOLS else run(arguments)
+        sys.stdout.flush()  # here, where a reader who has gone (`study --list | head -1`) can still be noticed
+        return status
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to say goes nowhere
+        return 1
     except (CourseError, ValueError) as error:
         print(f"course: {error}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in ("", "course_lib"):
+            raise
+        advice = "run `pip install -e .` in the course's folder, with the Python that runs this"
+        print(f"course: {error.name} is not installed: {advice}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\ncourse: stopped; the next run goes on from the last finished epoch", file=sys.stderr)
         return 130
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command of the library's own."""
+    options = parser().parse_args(arguments)
+    if options.profile:
+        os.environ["COURSE_PROFILE"] = options.profile  # lessons run in kernels of their own and read it there
+    if options.command is not doctor:
+        from course_lib.doctor import problem_of_home
+
+        if problem := problem_of_home():
+            raise CourseError(problem)
+    return options.command(options)
+
+
+def run_tool(name: str, *arguments: str) -> int:
+    """Hand the arguments to a program of ``tools/``, which lies in the checkout and is no part of the library."""
+    module, _ = TOOLS[name]
+    if not (CHECKOUT / "tools" / f"{module}.py").is_file():
+        raise CourseError(f"{name} is in the course's checkout only: get that, and run `pip install -e .` in it")
+    sys.path.insert(0, str(CHECKOUT))
+    return importlib.import_module(f"tools.{module}").main(list(arguments))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,107 +80,79 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m course_lib", description=__doc__)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
-    command = commands.add_parser("doctor", parents=[common], help="what this machine has and what to do")
-    command.set_defaults(command=doctor)
+    def add(command, words: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        added = commands.add_parser(command.__name__, parents=parents, help=words, description=words)
+        added.set_defaults(command=command, profile=None)
+        return added
 
-    command = commands.add_parser("data", parents=[common], help="fetch and check the full data set")
-    command.add_argument("--name", default="cifar10", choices=("cifar10", "cifar100"))
-    command.set_defaults(command=data)
+    add(doctor, "what this machine has and what to do", common)
 
-    command = commands.add_parser("study", parents=[common, fresh], help="run rows of Tables I-IV")
-    command.add_argument("keys", nargs="*", help="experiments, e.g. 'gn-s-1.0x<resnet50'; default: the profile's")
-    command.add_argument("--only", metavar="TABLE", help="the rows of one table: table1 ... table4, or assistants")
-    recipes = "; ".join(f"{name}: {words}" for name, words in WORDS.items())
-    command.add_argument("--recipe", action="append", metavar="NAME", help=f"may be repeated. {recipes}")
-    command.add_argument("--seeds", type=int, metavar="N", help="run seeds 0 to N-1 (default 1; in full 5)")
-    command.add_argument("--minutes", type=float, metavar="M", help="stop before M minutes are over; go on next time")
-    command.add_argument("--workers", type=int, default=1, metavar="N", help="processes that share queue and GPU")
-    command.add_argument("--ray", metavar="ADDRESS", help="run on a Ray cluster: auto, or its address")
-    command.add_argument("--pretrained", action="store_true", help="start EfficientNetV2-S from ImageNet weights")
-    command.add_argument("--list", action="store_true", help="show what is done, running and missing, run nothing")
-    command.add_argument("--pack", metavar="FILE", help="write results, artefacts and small checkpoints into one .tar")
-    command.add_argument(
-        "--megabytes",
-        type=float,
-        metavar="N",
-        help="with --pack: how large the file may get (default 15)",
-    )
-    command.set_defaults(command=study)
+    add(data, "fetch and check the full data set")
 
-    command = commands.add_parser("verify", help="compare the store with the paper and what is expected")
-    command.add_argument("--accept", action="store_true", help="write down new, sound results as those to be expected")
-    command.set_defaults(command=verify, profile=None)
+    one = add(study, "run rows of Tables I-IV; docs/study.md is its manual", common, fresh)
+    one.add_argument("keys", nargs="*", help="experiments, e.g. 'gn-s-1.0x<resnet50'; default: the profile's")
+    one.add_argument("--only", metavar="TABLE", help="the rows of one table: table1 ... table4, or assistants")
+    one.add_argument("--recipe", action="append", metavar="NAME", help="how the rows are trained; may be repeated")
+    one.add_argument("--seeds", type=int, metavar="N", help="run seeds 0 to N-1 (default: the profile's)")
+    one.add_argument("--minutes", type=float, metavar="M", help="stop before M minutes are over; go on next time")
+    one.add_argument("--workers", type=int, metavar="N", help="processes that share queue and GPU")
+    one.add_argument("--ray", metavar="ADDRESS", help="run on a Ray cluster: auto, or its address")
+    one.add_argument("--list", action="store_true", help="show what is done, running and missing, run nothing")
 
-    command = commands.add_parser("bench", help="time the training loop against the one a good student would write")
-    command.add_argument("tasks", nargs="*", help="words of the tasks' names, e.g. 1.0x; default: all")
-    command.add_argument(
-        "--turns", type=int, default=3, metavar="N", help="how often both loops take turns (default 3)"
-    )
-    command.add_argument("--steps", type=int, metavar="N", help="steps of a turn (default 100 on a GPU, 4 on the CPU)")
-    command.add_argument("--together", type=int, default=0, metavar="N", help="also time N runs at once")
-    command.add_argument("--batch-size", type=int, metavar="N", help="default 256 on a GPU, 128 on the CPU")
-    command.add_argument("--json", type=Path, metavar="FILE", help="write the report there as well")
-    command.set_defaults(command=bench, profile=None)
+    one = add(verify, "compare the store with the paper and what is expected")
+    one.add_argument("--accept", action="store_true", help="write down new, sound results as those to be expected")
 
-    command = commands.add_parser("report", help="draw Fig. 1 and Tables I-IV from the store into figures/")
-    command.set_defaults(command=report, profile=None)
+    add(report, "draw Fig. 1 and Tables I-IV from the store into figures/")
+    add(course, "run what is missing, then every lesson", common, fresh)
 
-    command = commands.add_parser("course", parents=[common, fresh], help="run what is missing, then every lesson")
-    command.set_defaults(command=course)
+    one = add(lessons, "execute lessons into build/course/", common)
+    one.add_argument("names", nargs="*", metavar="NN", help="numbers or names; default: every lesson")
+    one.add_argument("--in-place", action="store_true", help="refresh the committed notebooks themselves")
+
+    add(exercises, "list the exercises of the lessons")
+    for name, (_, words) in TOOLS.items():
+        commands.add_parser(name, help=words, add_help=False)  # only for the list: run_tool reads their options
     return top
 
 
 def doctor(options: argparse.Namespace) -> int:
-    """Print what was found, a line each, OK or FAIL."""
+    """Print what was found, a line each, OK, WARN or FAIL, as it is found."""
     from course_lib.doctor import examine
 
-    findings = examine(active_profile())
-    for finding in findings:
-        print(finding)
-    return 0 if all(finding.fine for finding in findings) else 1
+    status = 0
+    for line in examine():
+        print(line, flush=True)
+        status |= line.startswith("FAIL")
+    return status
 
 
 def data(options: argparse.Namespace) -> int:
     """Find or fetch the full data set and say where it came from."""
     from course_lib.data import load_dataset
 
-    dataset = load_dataset(options.name, "full")
+    dataset = load_dataset("cifar10", "full")
     print(f"{dataset.name}: {len(dataset.train):,} training and {len(dataset.test):,} test images, {dataset.source}")
     return 0
 
 
 def study(options: argparse.Namespace) -> int:
-    """Run the chosen rows until the time is up, list them, or pack what there is."""
-    from course_lib.study import plan
-    from course_lib.study import queue as runner
+    """Run the chosen rows until the time is up, or list them."""
+    check_study(options)
+    from course_lib.study import plan, queue, workers
     from course_lib.study.progress import Budget, counted, in_words
 
-    _check(options)
-    if options.pack is not None:
-        return pack(options.pack, options.megabytes)
     budget = Budget(options.minutes, started=STARTED)
-    wanted = plan.queue(
-        active_profile(),
-        keys=options.keys or None,
-        table=options.only,
-        recipes=options.recipe,
-        seeds=None if options.seeds is None else range(options.seeds),
-        pretrained=options.pretrained,
+    seeds = None if options.seeds is None else range(options.seeds)
+    wanted = plan.wanted(
+        active_profile(), keys=options.keys or None, table=options.only, recipes=options.recipe, seeds=seeds
     )
     if options.list:
-        for line in runner.listing(wanted):
+        for line in queue.listing(wanted):
             print(line)
         return 0
-    if options.ray:
-        from course_lib.study.ray_cluster import work_on_cluster
-
-        outcome = work_on_cluster(wanted, budget, address=options.ray, fresh=options.fresh)
-    elif options.workers > 1:
-        from course_lib.study.workers import work_together
-
-        outcome = work_together(wanted, budget, options.workers, fresh=options.fresh)
-    else:
-        outcome = runner.work(wanted, budget, fresh=options.fresh)
+    place = workers.Cluster(options.ray) if options.ray else None
+    place = workers.Processes(options.workers) if options.workers else place
+    outcome = queue.work(wanted, budget, fresh=options.fresh, place=place)
     for line in outcome.held:
         print(line)
     for failure in outcome.failures:
@@ -149,74 +163,24 @@ def study(options: argparse.Namespace) -> int:
     return 1 if outcome.failures else 0
 
 
-def _check(options: argparse.Namespace) -> None:
+def check_study(options: argparse.Namespace) -> None:
     """Raise ValueError where options of ``study`` do not go together, or are none."""
-    if "" in (options.pack, options.ray):
-        raise ValueError("--pack takes the name of a file and --ray an address, not nothing")
-    if options.pack is not None:
-        choice = ("keys", "only", "recipe", "seeds", "pretrained")
-        _refuse(options, "--pack", *choice, "minutes", "workers", "ray", "list", "fresh")
-    elif options.megabytes is not None:
-        raise ValueError("--megabytes goes with --pack only")
-    if options.list:
-        _refuse(options, "--list", "fresh", "ray", "minutes", "workers")
-    if options.ray:
-        _refuse(options, "--ray", "workers")
-    if options.fresh:  # each call would begin again what the last one had begun
-        advice = "delete the results and checkpoints that are to be made again, then run without --fresh"
-        _refuse(options, "--fresh", "minutes", instead=advice)
-    if options.keys and options.only:
-        raise ValueError("name experiments or --only TABLE, not both")
-    if options.workers < 1 or (options.seeds is not None and options.seeds < 1):
-        raise ValueError("--workers and --seeds take a number from 1 on")
-
-
-def _refuse(options: argparse.Namespace, name: str, *others: str, instead: str = "") -> None:
-    """Raise ValueError for the first of ``others`` that was given too, which would not do what it says beside ``name``.
-
-    Args:
-        instead: what to do, where that is not plain.
-    """
-    nothing = parser().parse_args(["study"])
-    for other in others:
-        if getattr(options, other) != getattr(nothing, other):
+    if options.ray == "" or min((n for n in (options.workers, options.seeds) if n is not None), default=1) < 1:
+        raise ValueError("--workers and --seeds take a number from 1 on, --ray an address")
+    given = {name for name, value in vars(options).items() if value}
+    for name, others in NOT_TOGETHER.items():
+        for other in given.intersection(others) if name in given else ():
             said = "a choice of experiments" if other == "keys" else f"--{other}"
-            raise ValueError(f"{name} and {said} do not go together{instead and ': '}{instead}")
-
-
-def pack(target: str, megabytes: float | None) -> int:
-    """Write one file that carries the study to another machine."""
-    from course_lib.study import artefacts
-
-    megabytes = artefacts.PARCEL_MEGABYTES if megabytes is None else megabytes
-    if not megabytes > 0:
-        raise ValueError(f"--megabytes takes a number above 0, not {megabytes:g}")
-    left_out = artefacts.pack(Path(target), megabytes)
-    for name in left_out:
-        print(f"left out, does not fit: {name}")
-    print(f"{target}: unpack it with `tar xf` in the course's folder")
-    return 0
-
-
-def bench(options: argparse.Namespace) -> int:
-    """Print images a second and peak memory of engine and plain reference."""
-    from tools import benchmark as benchmark
-
-    if min(options.turns, options.steps or 1, options.batch_size or 1) < 1 or options.together < 0:
-        raise ValueError("--turns, --steps and --batch-size take a number from 1 on, --together one from 0 on")
-    tasks = benchmark.tasks_named(options.tasks) if options.tasks else benchmark.TASKS
-    settings = {name: getattr(options, name) for name in ("turns", "steps", "batch_size", "together")}
-    benchmark.main(options.json, tasks=tasks, **settings)
-    return 0
+            advice = ": delete the results that are to be made again instead" if name == "fresh" else ""
+            raise ValueError(f"--{name} and {said} do not go together{advice}")
 
 
 def verify(options: argparse.Namespace) -> int:
     """Print a line a row; 1 where one is broken."""
     from course_lib.study import verify as checks
 
-    if options.accept:
-        for line in checks.accept():
-            print(line)
+    for line in checks.accept() if options.accept else ():
+        print(line)
     lines = checks.examine()
     for line in lines:
         print(line)
@@ -241,6 +205,24 @@ def course(options: argparse.Namespace) -> int:
     from course_lib.notebooks import run_course
 
     return run_course(active_profile(), fresh=options.fresh)
+
+
+def lessons(options: argparse.Namespace) -> int:
+    """Execute lessons, each on a fresh kernel."""
+    from course_lib.notebooks import run_lessons
+
+    run_lessons(options.in_place, options.names)
+    return 0
+
+
+def exercises(options: argparse.Namespace) -> int:
+    """Print the exercises, a line each."""
+    from course_lib.notebooks import exercises as found
+
+    for each in found():
+        bug = "find the bug" if each.bug else ""
+        print(f"{each.lesson.stem[:2]}.{each.number:<3} {each.level:<8} {each.minutes:>3} min  {bug:<13} {each.title}")
+    return 0
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """`make` sets up once, takes up an interrupted set-up again, and refuses an old Python: on a stand-in for Python."""
 
+import importlib.util
+import io
 import os
 import shutil
 import stat
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+TESTS = "run -m pytest -n 2 --dist loadfile"
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed (Windows)")
 
 # A Python that only writes down what it is asked to do. "-m venv" copies it into the new environment.
@@ -20,7 +23,7 @@ case "$*" in
 *"-m venv"*)
     for folder; do :; done
     mkdir -p "$folder/bin" && cp "$0" "$folder/bin/python" && touch "$folder/pyvenv.cfg" ;;
-*"pip"*"install"*) echo "install $*" >> "$LOG"; [ ! -e "$LOG.broken" ]; exit ;;
+"tools/install.py"*) echo "install $*" >> "$LOG"; [ ! -e "$LOG.broken" ]; exit ;;
 *) echo "run $*" >> "$LOG" ;;
 esac
 """
@@ -68,9 +71,13 @@ def test_a_second_run_installs_nothing(checkout):
     assert checkout.make("course", "FRESH=1").returncode == 0
     assert checkout.done() == ["run -m course_lib course --fresh"]
     assert checkout.make("test", "ARGS=-k data").returncode == 0
-    assert installs(lines := checkout.done()) == 1 and lines[-1] == "run -m pytest -k data"
-    assert checkout.make("test").returncode == 0
-    assert checkout.done() == ["run -m pytest"]
+    assert installs(lines := checkout.done()) == 1 and lines[-1] == f"{TESTS} -m not slow -k data"
+    assert checkout.make("test", "ALL=1").returncode == 0
+    assert checkout.done() == [TESTS]
+
+
+def test_the_continuous_integration_runs_everything():
+    assert (ROOT / ".ci" / "run").read_text().splitlines()[-1] == "make test ALL=1"
 
 
 def test_the_site_brings_its_own_packages(checkout):
@@ -128,3 +135,36 @@ def test_help_is_the_default_and_lists_every_command(checkout):
     assert shown.returncode == 0 and checkout.done() == []
     for command in ("course", "lab", "doctor", "test", "study", "report", "site", "stick", "clean"):
         assert f"make {command} " in shown.stdout
+
+
+# --- what make says while it installs -------------------------------------------------------------
+
+
+@pytest.fixture
+def install():
+    spec = importlib.util.spec_from_file_location("install", ROOT / "tools" / "install.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_an_installation_is_a_few_lines_and_pips_words_are_in_the_log(install, tmp_path):
+    said, log = io.StringIO(), tmp_path / "install.log"
+    assert install.install(["--no-index", "--dry-run", "pip"], log, said) == 0
+    assert said.getvalue().count("\n") == 1 and str(log) in said.getvalue() and "pip" in log.read_text()
+
+
+def test_a_failed_installation_names_the_log_and_what_pip_called_an_error(install, tmp_path):
+    said, log = io.StringIO(), tmp_path / "install.log"
+    assert install.install(["--no-index", "no-such-package-of-this-course"], log, said) != 0
+    assert "ERROR: No matching distribution" in said.getvalue() and str(log) in said.getvalue()
+
+
+def test_the_bar_follows_pips_lines(install, tmp_path):
+    progress = install.Progress(tmp_path)
+    for line in ("Collecting torch>=2.11 (from x)", "  Downloading torch-2.14-cp311-any.whl (900.1 MB)"):
+        progress.read(line)
+    assert str(progress) == f"[{'#' * 15}{'.' * 15}] getting torch (900.1 MB)"
+    progress.read("Installing collected packages: torch, six")
+    (tmp_path / "torch-2.14.dist-info").mkdir()
+    assert "#" * 22 + "." in str(progress) and "unpacking 2 packages" in str(progress)
