@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 import matplotlib.style
 from matplotlib import patheffects
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from PIL import Image
 
 from course_lib.files import atomic_write, repo_path
@@ -143,10 +145,10 @@ def figures_folder(folder: Path | None) -> Path:
 
 
 def png(figure: Figure) -> bytes:
-    """Small and repeatable: few colours (more where there are photographs), and no version or date inside."""
+    """Small and repeatable: few colours (more for photographs and heat maps), and no version or date inside."""
     drawn, small = io.BytesIO(), io.BytesIO()
     with styled():
         figure.savefig(drawn, format="png")
-    colours = 256 if any(axes.images for axes in figure.axes) else 64
+    colours = 256 if figure.findobj(AxesImage) or figure.findobj(QuadMesh) else 64
     Image.open(drawn).convert("RGB").quantize(colours, dither=Image.Dither.NONE).save(small, "png", optimize=True)
     return small.getvalue()
