@@ -27,19 +27,20 @@ NEAR = (
 )  # of the axes: where a point of the front is nearer than this, its name changes sides
 
 
+@look.styled()
 def rows_figure(results: pd.DataFrame, profile: str | Profile, recipe: str = "paper") -> Figure:
     """All rows of Tables I to IV, a line for each network: the paper's accuracies (percent) on the left, ours beside.
 
     The accuracy axis is shared only with the full profile: a smaller one is another experiment.
 
     Args:
-        results: ``results.load_results()``.
+        results: ``store.load_results()``.
         profile, recipe: whose runs to show.
     """
     tables = {n: report.table(n, results, profile, recipe) for n in MARKS}
     name = profile.name if isinstance(profile, Profile) else profile
     order = tables[1][report.PAPER_ACCURACY].sort_values().index
-    figure = Figure(figsize=(9, 5.2), dpi=100, layout="constrained")
+    figure = look.figure(9, 5.2)
     left, right = figure.subplots(1, 2, sharey=True, sharex=name == "full")
     _draw_rows(left, tables, report.PAPER_ACCURACY, order, "Paper: best of 200 epochs, one seed")
     _draw_rows(
@@ -49,8 +50,8 @@ def rows_figure(results: pd.DataFrame, profile: str | Profile, recipe: str = "pa
         order,
         f"Ours: last epoch, {name} profile, recipe {recipe!r}",
     )
-    left.set_yticks(range(len(order)), order, fontsize=8)
-    left.legend(fontsize=8, loc="lower right")
+    left.set_yticks(range(len(order)), order)
+    left.legend(loc="lower right")
     taught = pd.concat([tables[n] for n in (2, 3, 4)])
     figure.set_label(
         f"All {sum(map(len, tables.values()))} rows, a line for each network. Left of their own baseline: in the paper "
@@ -65,10 +66,9 @@ def _draw_rows(axes: Axes, tables: Mapping[int, pd.DataFrame], column: str, orde
     for n, (marker, face, shift, label) in MARKS.items():
         lines = [order.get_loc(key.split("<")[0]) + shift for key in tables[n].index]
         axes.plot(tables[n][column], lines, marker, mec=look.BLUE, mfc=face, ms=5, label=label)
-    axes.set_title(title, fontsize=9)
+    axes.set_title(title)
     axes.set_xlabel("test accuracy (%)")
     axes.grid(axis="x", alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _left(deltas: pd.Series) -> str:
@@ -76,6 +76,7 @@ def _left(deltas: pd.Series) -> str:
     return f"{(known < 0).sum()} of {len(known)} taught students" if len(known) else "no taught student has been run"
 
 
+@look.styled()
 def fronts_figure(costs: pd.DataFrame, accuracy: pd.Series, fronts: Mapping[str, Sequence[str]], title: str) -> Figure:
     """Accuracy against each cost, with the front as a staircase and its networks by name.
 
@@ -85,8 +86,8 @@ def fronts_figure(costs: pd.DataFrame, accuracy: pd.Series, fronts: Mapping[str,
         fronts: of each column the keys on its front, from cheap to dear.
         title: whose accuracies these are.
     """
-    figure = Figure(figsize=(10, 4.2), dpi=100, layout="constrained")
-    figure.suptitle(title, fontsize=10)
+    figure = look.figure(10, 4.2)
+    figure.suptitle(title)
     own = costs.index.str.startswith("gn-")
     panels = np.atleast_1d(figure.subplots(1, len(fronts), sharey=True))
     kinds = (
@@ -100,10 +101,9 @@ def fronts_figure(costs: pd.DataFrame, accuracy: pd.Series, fronts: Mapping[str,
         axes.set_xscale("log")
         axes.set_xlabel(name + ", logarithmic")
         axes.margins(x=0.25, y=0.12)
-        axes.spines[["top", "right"]].set_visible(False)
         _name_front(axes, costs[name], accuracy, front)
     panels[0].set_ylabel("test accuracy (%)")
-    figure.legend(*panels[0].get_legend_handles_labels(), fontsize=8, ncols=2, loc="outside lower center")
+    figure.legend(*panels[0].get_legend_handles_labels(), ncols=2, loc="outside lower center")
     words = "; ".join(f"{name}: {', '.join(front)}" for name, front in fronts.items())
     figure.set_label(f"{title}. Accuracy against each cost. Nobody beats, by {words}.")
     return figure
@@ -130,9 +130,10 @@ def _name_front(axes: Axes, cost: pd.Series, accuracy: pd.Series, front: Sequenc
 
 def _name(axes: Axes, keys: Sequence[str], place: tuple, offset: tuple, side: str) -> None:
     words = ", ".join(key.removeprefix("gn-s-") for key in keys)
-    axes.annotate(words, place, offset, textcoords="offset points", fontsize=8, ha=side)
+    axes.annotate(words, place, offset, textcoords="offset points", ha=side)
 
 
+@look.styled()
 def differences_figure(pairs: Mapping[int, np.ndarray], line: float) -> Figure:
     """Histograms of simulated differences of two equal networks, in points, a panel for each number of test images.
 
@@ -140,21 +141,22 @@ def differences_figure(pairs: Mapping[int, np.ndarray], line: float) -> Figure:
         pairs: number of images -> differences (studies,) in points.
         line: where dashed lines stand, on both sides, in points.
     """
-    figure = Figure(figsize=(8.4, 2.6), dpi=100, layout="constrained")
+    figure = look.figure(8.4, 2.6)
     panels = np.atleast_1d(figure.subplots(1, len(pairs), sharex=True))
     for axes, (images, differences) in zip(panels, pairs.items(), strict=True):
         axes.hist(differences, bins=np.arange(-4, 4.1, 0.2) + 0.1, fc="#cfe3f1", ec=look.BLUE)
         for side in (-line, line):
             axes.axvline(side, color=look.VERMILION, linestyle="--")
-        axes.set_title(f"{images:,} test images", fontsize=9)
+        axes.set_title(f"{images:,} test images")
         axes.set_xlabel("difference of two equal networks (points)")
         axes.set_yticks([])
-        axes.spines[["top", "right", "left"]].set_visible(False)
+        axes.spines["left"].set_visible(False)
     words = "; ".join(f"{images:,} images: sd {values.std():.2f}" for images, values in pairs.items())
     figure.set_label(f"Simulated differences of two equal networks, in points. {words}. Dashed: {line}.")
     return figure
 
 
+@look.styled()
 def intervals_figure(
     deltas: pd.Series,
     halves: pd.Series,
@@ -171,7 +173,7 @@ def intervals_figure(
         words: whose differences these are.
         open_rows: names whose point is drawn as an open square.
     """
-    figure = Figure(figsize=(8.4, 1.0 + 0.2 * max(1, len(deltas))), dpi=100, layout="constrained")
+    figure = look.figure(8.4, 1.0 + 0.2 * max(1, len(deltas)))
     axes = figure.subplots()
     axes.axvline(0, color=look.BLACK, linewidth=1)
     is_open = deltas.index.isin(list(open_rows))
@@ -179,10 +181,9 @@ def intervals_figure(
         rows = np.flatnonzero(chosen)
         style = {"fmt": marker, "mec": look.BLUE, "mfc": face, "ecolor": PALE, "capsize": 2}
         axes.errorbar(deltas.to_numpy()[rows], rows, xerr=halves.to_numpy()[rows], **style)
-    axes.set_yticks(range(len(deltas)), deltas.index, fontsize=8)
+    axes.set_yticks(range(len(deltas)), deltas.index)
     axes.set_ylim(max(1, len(deltas)) - 0.5, -0.5)
-    axes.set_xlabel(f"delta (points), {interval}", fontsize=9)
-    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_xlabel(f"delta (points), {interval}")
     clear = deltas.index[deltas.abs() > halves]
     figure.set_label(
         f"{words}: {len(deltas)} deltas, {interval}. {len(clear)} leave zero out"

@@ -7,20 +7,22 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from course_lib import look
 from course_lib.look import BLUE, VERMILION
 
 GREY = "#D9D9D9"
 Panel = tuple[np.ndarray, str]  # a picture, (H, W) or (H, W, 3), and its title
 
 
-def gallery(rows: Sequence[Sequence[Panel]], photo: Panel | None = None, size: float = 1.1, **look) -> Figure:
-    """Rows of small pictures with titles; each picture is scaled by itself, unless ``look`` gives a range.
+@look.styled()
+def gallery(rows: Sequence[Sequence[Panel]], photo: Panel | None = None, size: float = 1.1, **style) -> Figure:
+    """Rows of small pictures with titles; each picture is scaled by itself, unless ``style`` gives a range.
 
     Args:
         rows: as many panels in each row. Tensors will do for pictures.
         photo: stands in front of the first row.
         size: of one picture, in inches.
-        look: further arguments of ``imshow``, as ``vmin`` and ``vmax``.
+        style: further arguments of ``imshow``, as ``vmin`` and ``vmax``.
 
     Raises:
         ValueError: there is nothing to draw.
@@ -28,36 +30,39 @@ def gallery(rows: Sequence[Sequence[Panel]], photo: Panel | None = None, size: f
     if not rows or not rows[0]:
         raise ValueError("gallery needs at least one picture")
     columns = len(rows[0]) + (photo is not None)
-    figure = Figure(figsize=(size * columns, (size + 0.22) * len(rows)), layout="constrained")
+    figure = look.figure(size * columns, (size + 0.22) * len(rows))
     axes = figure.subplots(len(rows), columns, squeeze=False)
     for row, panels in enumerate(rows):
         front = [] if photo is None else [photo if row == 0 else None]
         for place, panel in zip(axes[row], [*front, *panels], strict=True):
-            _panel(place, panel, {"cmap": "gray"} | look)
+            _panel(place, panel, {"cmap": "gray"} | style)
     return figure
 
 
-def _panel(axes: Axes, panel: Panel | None, look: dict) -> None:
+def _panel(axes: Axes, panel: Panel | None, style: dict) -> None:
     axes.axis("off")
     if panel is not None:
-        axes.imshow(np.asarray(panel[0]), **look)
-        axes.set_title(panel[1], fontsize=8)
+        axes.imshow(np.asarray(panel[0]), **style)
+        axes.set_title(panel[1])
 
 
+@look.styled()
 def correlations(r: np.ndarray, names: Sequence) -> Figure:
     """The matrix ``r`` (N, N) of correlations between maps called ``names``."""
-    figure = Figure(figsize=(5.2, 4.2), layout="constrained")
+    import seaborn  # in the functions that need it, since it takes a second
+
+    figure = look.figure(5.6, 4.6)
     axes = figure.subplots()
-    shown = axes.imshow(r, cmap="RdBu_r", vmin=-1, vmax=1)
-    axes.set_xticks(range(len(r)), names, fontsize=8)
-    axes.set_yticks(range(len(r)), names, fontsize=8)
-    axes.set_title("Correlation of the stem's feature maps", fontsize=10)
-    figure.colorbar(shown, label="r")
+    scale = {"cmap": "RdBu_r", "vmin": -1, "vmax": 1, "cbar_kws": {"label": "r"}}
+    seaborn.heatmap(r, ax=axes, **scale, square=True, xticklabels=names, yticklabels=names)
+    axes.tick_params(axis="y", labelrotation=0)
+    axes.set_title("Correlation of the stem's feature maps")
     alike = int((_likeness(r).max(axis=1) > 0.9).sum())
     figure.set_label(f"Correlation of the stem's maps: {alike} of {len(r)} maps have a partner with |r| > 0.9")
     return figure
 
 
+@look.styled()
 def look_alikes(photo: Panel, maps: Sequence, r: np.ndarray, names: Sequence, pairs: int = 3) -> Figure:
     """A photograph and the pairs of its maps that are most alike; no map twice.
 
@@ -74,7 +79,7 @@ def look_alikes(photo: Panel, maps: Sequence, r: np.ndarray, names: Sequence, pa
         left[list(pair)] = left[:, list(pair)] = -1
         found.append(f"{r[pair]:.2f}")
         panels += [(maps[i], f"map {names[i]}, r = {r[pair]:.2f}") for i in pair]
-    figure = gallery([panels], photo, size=1.2)
+    figure = gallery([panels], photo, size=1.35)
     figure.set_label(f"A test image and the {pairs} pairs of its maps that are most alike: r = {', '.join(found)}")
     return figure
 
@@ -84,47 +89,50 @@ def _likeness(r: np.ndarray) -> np.ndarray:
     return np.abs(r) * (1 - np.eye(len(r)))
 
 
+@look.styled()
 def directions(blocks: Sequence[str], channels: Sequence[int], inside: Mapping[str, Sequence[int]]) -> Figure:
     """Bars: channels of each block's hidden layer; a line a network: directions with 95 % of the variance."""
-    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    figure = look.figure(8, 3.2)
     axes = figure.subplots()
     axes.bar(blocks, channels, color=GREY, label="channels")
-    for (name, counts), look, colour in zip(inside.items(), ("o-", "s--"), (BLUE, VERMILION), strict=False):
-        axes.plot(blocks, counts, look, color=colour, label=f"directions, {name}")
+    for (name, counts), style, colour in zip(inside.items(), ("o-", "s--"), (BLUE, VERMILION), strict=False):
+        axes.plot(blocks, counts, style, color=colour, label=f"directions, {name}")
     axes.set(xlabel="block (stage.block)", ylabel="number")
-    axes.set_title("Directions that hold 95 % of the variance, hidden layer of each block", fontsize=10)
+    axes.set_title("Directions that hold 95 % of the variance, hidden layer of each block")
     axes.legend()
     found = ", ".join(f"{counts[-1]} directions ({name})" for name, counts in inside.items())
     figure.set_label(f"Directions in the hidden layers. Last block: {channels[-1]} channels, {found}")
     return figure
 
 
+@look.styled()
 def kernels(parts: Mapping[str, np.ndarray]) -> Figure:
     """Small kernels (k, k) side by side in one range of colours, with their numbers; the last is their sum."""
-    drawn = {name: np.asarray(kernel) for name, kernel in parts.items()}
-    limit = max(np.abs(kernel).max() for kernel in drawn.values())
-    panels = [(kernel, name) for name, kernel in drawn.items()]
-    figure = gallery([panels], size=1.5, cmap="RdBu_r", vmin=-limit, vmax=limit)
-    for axes, kernel in zip(figure.axes, drawn.values(), strict=True):
-        for (row, column), number in np.ndenumerate(kernel):
-            colour = "white" if abs(number) > 0.6 * limit else "black"
-            axes.text(column, row, f"{number:.2f}", ha="center", va="center", fontsize=8, color=colour)
-    name, last = panels[-1][1], panels[-1][0]
+    import seaborn
+
+    limit = max(np.abs(np.asarray(kernel)).max() for kernel in parts.values())
+    figure = look.figure(1.6 * len(parts), 1.85)
+    scale = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit, "cbar": False}
+    for axes, (name, kernel) in zip(figure.subplots(1, len(parts), squeeze=False)[0], parts.items(), strict=True):
+        last = np.asarray(kernel)
+        seaborn.heatmap(last, ax=axes, **scale, annot=True, fmt=".2f", square=True, xticklabels=[], yticklabels=[])
+        axes.set_title(name)
     middle = last[len(last) // 2, len(last) // 2]
-    figure.set_label(f"{', '.join(drawn)}: one kernel each. The middle of {name} is {middle:.2f}")
+    figure.set_label(f"{', '.join(parts)}: one kernel each. The middle of {name} is {middle:.2f}")
     return figure
 
 
+@look.styled()
 def where_parameters_work(shares: Mapping[str, pd.Series]) -> Figure:
     """Bars: percent of each network's parameters (index: side of the feature maps in pixels), two networks."""
     sides = [32, 16, 8, 4, 2, 1]
-    figure = Figure(figsize=(7, 3), layout="constrained")
+    figure = look.figure(7, 3)
     axes = figure.subplots()
     words = []
     for (name, share), colour, aside in zip(shares.items(), (BLUE, VERMILION), (-0.19, 0.19), strict=True):
         heights = share.reindex(sides, fill_value=0)
         bars = axes.bar(np.arange(6) + aside, heights, width=0.36, color=colour, label=name)
-        axes.bar_label(bars, [f"{height:.0f}" if height else "" for height in heights], fontsize=8)
+        axes.bar_label(bars, [f"{height:.0f}" if height else "" for height in heights])
         last = min(side for side in share.index if side > 1)
         words.append(f"{share[last]:.0f} % of {name}'s at {last} x {last}")
     axes.set_xticks(range(6), [*sides[:-1], "1: after\nthe mean"])

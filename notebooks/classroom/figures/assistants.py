@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from classroom.sliders.chains import CLASS_COLOURS, GRID, colours_of
 from classroom.toy import Points
+from course_lib import look
 from course_lib.look import BLACK, BLUE, CURVE_COLOURS, CURVE_MARKERS, VERMILION
 
 LIGHT, GREY = "#f0b48a", "#777777"
@@ -19,20 +20,19 @@ GAP_PANELS = {
 }
 
 
+@look.styled()
 def polynomials(
     x: np.ndarray, teacher: np.ndarray, assistant: np.ndarray, direct: np.ndarray, chain: np.ndarray
 ) -> Figure:
     """A teacher, an assistant and two students as curves over ``x``; all arrays (N,)."""
-    figure = Figure(figsize=(7, 2.8), dpi=100, layout="constrained")
+    figure = look.figure(7, 3.4)
     axes = figure.subplots()
     axes.plot(x, teacher, color=BLACK, label="teacher, degree 15")
     axes.plot(x, assistant, color=BLUE, linestyle="--", label="assistant, degree 7")
     axes.plot(x, direct, color=LIGHT, linewidth=4, label="student, degree 3, direct")
     axes.plot(x, chain, color=VERMILION, linestyle=":", label="the same, chain")
-    axes.legend(fontsize=8, loc="lower right")
-    axes.set_xlabel("x")
-    axes.set_ylabel("f(x)")
-    axes.spines[["top", "right"]].set_visible(False)
+    axes.set(xlabel="x", ylabel="f(x)")
+    figure.legend(ncols=2, loc="outside lower center")
     distance, apart = np.mean((direct - teacher) ** 2), np.abs(direct - chain).max()
     same = "the student is one and the same curve" if apart < 1e-6 else f"the students are up to {apart:.3f} apart"
     figure.set_label(
@@ -42,18 +42,19 @@ def polynomials(
     return figure
 
 
+@look.styled()
 def disc_maps(maps: Mapping[str, np.ndarray | Points]) -> Figure:
     """What networks answer at every place of the disc, side by side.
 
     Args:
-        maps: by title, class probabilities (GRID * GRID, 3) at ``interact.chains.grid_points()``, or labelled points.
+        maps: by title, class probabilities (GRID * GRID, 3) at ``sliders.chains.grid_points()``, or labelled points.
 
     Raises:
         ValueError: there is nothing to draw.
     """
     if not maps:
         raise ValueError("disc_maps needs at least one map or set of points")
-    figure = Figure(figsize=(2.1 * len(maps), 2.4), dpi=100, layout="constrained")
+    figure = look.figure(2.1 * len(maps), 2.4)
     panels = figure.subplots(1, len(maps), squeeze=False)[0]
     words = [_disc_panel(axes, title, answer) for axes, (title, answer) in zip(panels, maps.items(), strict=True)]
     figure.set_label(
@@ -66,7 +67,7 @@ def disc_maps(maps: Mapping[str, np.ndarray | Points]) -> Figure:
 
 def _disc_panel(axes: Axes, title: str, answer: np.ndarray | Points) -> str:
     """Draws one disc and returns its title with the shares of the three classes."""
-    axes.set_title(title, fontsize=9)
+    axes.set_title(title)
     axes.axis("off")
     if isinstance(answer, Points):
         classes = np.asarray(answer.labels)
@@ -82,6 +83,7 @@ def _disc_panel(axes: Axes, title: str, answer: np.ndarray | Points) -> str:
     return f"{title}: " + ", ".join(f"{share:.0%}" for share in shares)
 
 
+@look.styled()
 def gap_figure(gap: pd.DataFrame, named: int = 6) -> Figure:
     """KL, agreement and accuracy of students against the size of their teacher: means over seeds, bars two s.e.
 
@@ -98,27 +100,25 @@ def gap_figure(gap: pd.DataFrame, named: int = 6) -> Figure:
         raise ValueError(
             f"no student of {named} units was taught: choose from {', '.join(map(str, sorted(set(taught['student']))))}"
         )
-    by_pair = taught.groupby(["student", "teacher"])[list(GAP_PANELS)]
-    means, errors = by_pair.mean(), by_pair.sem()
+    import seaborn  # here, since it takes a second
+
     sizes = sorted(taught["teacher"].unique())
-    figure = Figure(figsize=(9, 3.4), dpi=100, layout="constrained")
+    lines = taught.assign(student=[f"student of {units} units" for units in taught["student"]])
+    order = [f"student of {units} units" for units in sorted(taught["student"].unique())]
+    style = {"palette": CURVE_COLOURS[: len(order)], "markers": list(CURVE_MARKERS[: len(order)])}
+    style |= {"errorbar": ("se", 2), "capsize": 0.1, "linewidth": 1.5, "markersize": 6}
+    figure = look.figure(9.6, 3.8)
     panels = figure.subplots(1, len(GAP_PANELS))
     for axes, (column, title) in zip(panels, GAP_PANELS.items(), strict=True):
-        for number, student in enumerate(sorted(taught["student"].unique())):
-            _gap_line(axes, means.loc[student, column], 2 * errors.loc[student, column], number, student)
-        axes.set_xticks(range(len(sizes)), sizes)
-        axes.set_xlabel("hidden units of the teacher")
-        axes.set_title(title, fontsize=10)
-        axes.spines[["top", "right"]].set_visible(False)
+        seaborn.pointplot(lines, x="teacher", y=column, hue="student", hue_order=order, ax=axes, **style, legend=False)
+        axes.set(xlabel="hidden units of the teacher", ylabel="", title=title)
+    for name, colour, marker in zip(order, CURVE_COLOURS, CURVE_MARKERS, strict=False):
+        panels[-1].plot([], [], color=colour, marker=marker, label=name)
     _gap_references(panels[-1], gap, sizes)
-    figure.legend(*panels[-1].get_legend_handles_labels(), ncols=5, loc="outside lower center", fontsize=8)
-    figure.set_label(_gap_words(means.loc[named], named, gap))
+    figure.legend(*panels[-1].get_legend_handles_labels(), ncols=3, loc="outside lower center")
+    means = taught[taught["student"] == named].groupby("teacher")[list(GAP_PANELS)].mean()
+    figure.set_label(_gap_words(means, named, gap))
     return figure
-
-
-def _gap_line(axes: Axes, line: pd.Series, error: pd.Series, number: int, student: int) -> None:
-    look = {"color": CURVE_COLOURS[number], "marker": CURVE_MARKERS[number]}
-    axes.errorbar(range(len(line)), line, error, capsize=2, label=f"student of {student} units", **look)
 
 
 def _gap_references(axes: Axes, gap: pd.DataFrame, sizes: list[int]) -> None:

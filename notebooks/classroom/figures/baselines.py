@@ -1,6 +1,6 @@
 """Figures of lesson 02: photographs side by side, descents, learning curves, and accuracy against its price.
 
-Each function returns a figure with its words in the label, where ``report.show`` finds them.
+Each function returns a figure with its words in the label, where ``look.show`` finds them.
 """
 
 import math
@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from course_lib import look
 from course_lib.look import BLACK, BLUE, GREEN, VERMILION
 
 TILE = 34  # pixels from one photograph to the next: 32 and a white gap
@@ -41,6 +42,7 @@ def mosaic(rows: Sequence[Sequence[Tensor]]) -> Tensor:
     return torch.cat(framed, 1).permute(1, 2, 0)
 
 
+@look.styled()
 def gallery(
     rows: Sequence[Sequence[Tensor]],
     words: str,
@@ -56,30 +58,32 @@ def gallery(
         below, beside: a name for every column, for every row; none where empty.
         size: width and height in inches.
     """
-    figure = Figure(figsize=size, layout="constrained", label=words)
+    figure = look.figure(*size, label=words)
     axes = figure.subplots()
     axes.imshow(mosaic(rows).numpy())
-    axes.set_xticks(16 + TILE * np.arange(len(below)), list(below), fontsize=9)
-    axes.set_yticks(16 + TILE * np.arange(len(beside)), list(beside), fontsize=9)
+    axes.set_xticks(16 + TILE * np.arange(len(below)), list(below))
+    axes.set_yticks(16 + TILE * np.arange(len(beside)), list(beside))
     axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
     return figure
 
 
+@look.styled()
 def valley(paths: Mapping[str, Tensor], curvature: Tensor) -> Figure:
     """Descents into the parabola ``sum(curvature * w**2) / 2``: each a path (steps + 1, 2) that starts at w_0."""
-    figure = Figure(figsize=(8.4, 3.4), layout="constrained")
+    figure = look.figure(8.4, 3.4)
     axes = figure.subplots()
     flat, steep = curvature.tolist()
     x, y = np.meshgrid(np.linspace(-4.5, 1.8, 90), np.linspace(-1.7, 1.7, 60))
     axes.contour(x, y, (flat * x**2 + steep * y**2) / 2, levels=[0.2, 1, 3, 8, 16, 28], colors="0.8")
     ends = {kind: (curvature * path[-1] ** 2).sum().item() / 2 for kind, path in paths.items()}
     for number, (kind, path) in enumerate(paths.items()):
-        look = {
+        style = {
             "color": (BLACK, VERMILION, BLUE)[number % 3],
             "marker": "^so"[number % 3],
             "markersize": 4,
         }
-        axes.plot(*path.T.numpy(), **look, label=f"{kind}: {ends[kind]:.3f}")
+        axes.plot(*path.T.numpy(), **style, label=f"{kind}: {ends[kind]:.3f}")
     steps = max((len(path) - 1 for path in paths.values()), default=0)
     axes.set(xlabel="x (flat direction)", ylabel="y (steep direction)")
     if paths:
@@ -89,6 +93,7 @@ def valley(paths: Mapping[str, Tensor], curvature: Tensor) -> Figure:
     return figure
 
 
+@look.styled()
 def live_curves(history: Sequence[dict], epochs: int) -> Figure:
     """Loss and accuracy (percent) after every epoch so far, on training and test images, beside guessing.
 
@@ -96,7 +101,7 @@ def live_curves(history: Sequence[dict], epochs: int) -> Figure:
         history: a row an epoch with train_loss, train_accuracy, test_loss and test_accuracy; may be empty.
         epochs: how many there will be.
     """
-    figure = Figure(figsize=(8.4, 3), layout="constrained")
+    figure = look.figure(8.4, 3)
     for axes, (what, guess) in zip(figure.subplots(1, 2), GUESSING.items(), strict=True):
         for name, marker, colour in (("train", "o", BLUE), ("test", "s", VERMILION)):
             values = [row[f"{name}_{what}"] for row in history]
@@ -121,9 +126,10 @@ def live_curves(history: Sequence[dict], epochs: int) -> Figure:
     return figure
 
 
+@look.styled()
 def small_runs(runs: Mapping[str, pd.DataFrame]) -> Figure:
     """Accuracy (percent) of the fitted, validation and test images after every epoch, a panel for each run."""
-    figure = Figure(figsize=(8.4, 3.2), layout="constrained")
+    figure = look.figure(8.4, 3.2)
     looks = {"fit": (BLUE, "-"), "validation": (GREEN, "--"), "test": (VERMILION, "-.")}
     words = []
     for axes, (name, run) in zip(
@@ -141,6 +147,7 @@ def small_runs(runs: Mapping[str, pd.DataFrame]) -> Figure:
     return figure
 
 
+@look.styled()
 def chosen_epochs(measured: np.ndarray, truth: np.ndarray) -> Figure:
     """One simulated run beside its truth, and what all of them report at the last and at their best epoch.
 
@@ -149,7 +156,7 @@ def chosen_epochs(measured: np.ndarray, truth: np.ndarray) -> Figure:
         truth: of each epoch, (epochs,); the same for all runs.
     """
     last, best = measured[:, -1], measured.max(axis=1)
-    figure = Figure(figsize=(8.4, 3.2), layout="constrained")
+    figure = look.figure(8.4, 3.2)
     left, right = figure.subplots(1, 2)
     epochs = range(1, len(truth) + 1)
     left.plot(epochs, measured[0], color=BLUE, linewidth=0.8, label="measured")
@@ -170,6 +177,7 @@ def chosen_epochs(measured: np.ndarray, truth: np.ndarray) -> Figure:
     return figure
 
 
+@look.styled()
 def prices(costs: pd.DataFrame, accuracy: pd.Series, fronts: Mapping[str, Sequence[str]], origin: str) -> Figure:
     """Accuracy (percent) against parameters, MACs and milliseconds, by experiment key.
 
@@ -178,7 +186,7 @@ def prices(costs: pd.DataFrame, accuracy: pd.Series, fronts: Mapping[str, Sequen
         fronts: for each of these columns the networks that no other beats in price and accuracy.
         origin: whose accuracies these are; below the figure and in its words.
     """
-    figure = Figure(figsize=(10, 4.3), layout="constrained")
+    figure = look.figure(10, 4.3)
     for axes, (column, title) in zip(figure.subplots(1, 3, sharey=True), PRICES.items(), strict=True):
         _price_panel(axes, costs[column], accuracy, sorted(fronts[column], key=costs[column].get))
         axes.set_xlabel(f"{title} (log scale)")
@@ -186,7 +194,7 @@ def prices(costs: pd.DataFrame, accuracy: pd.Series, fronts: Mapping[str, Sequen
     axes.set_xticks([10, 20, 50, 100, 200])
     axes.legend(loc="upper left")
     figure.axes[0].set_ylabel("accuracy (%)")
-    figure.supxlabel(f"{NUMBERS_WORDS}\n{origin}", fontsize=9)
+    figure.supxlabel(f"{NUMBERS_WORDS}\n{origin}")
     words = "; ".join(f"by {PRICES[column]} {', '.join(names)}" for column, names in fronts.items())
     figure.set_label(f"Accuracy against parameters, MACs and milliseconds ({origin}). On the fronts: {words}")
     return figure
@@ -208,7 +216,6 @@ def _price_panel(axes: Axes, cost: pd.Series, accuracy: pd.Series, front: Sequen
                 (dx, dy),
                 textcoords="offset points",
                 ha=side,
-                fontsize=9,
             )
     axes.set_xscale("log")
     axes.margins(x=0.2, y=0.08)

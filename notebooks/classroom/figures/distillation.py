@@ -1,6 +1,6 @@
 """The figures of lesson 03: what a teacher says, what the temperature does to it, and how honest it is.
 
-Every function returns a figure whose words, for ``report.show``, are in its label. Probabilities are shares of 1.
+Every function returns a figure whose words, for ``look.show``, are in its label. Probabilities are shares of 1.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,12 +9,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from course_lib import look
 from course_lib.look import BLACK, BLUE, CURVE_COLOURS, VERMILION
 
-SMALL = 8  # points: the smallest letters
 LOOKS = ("o-", "s--", "^:")
 
 
+@look.styled()
 def answers(images: np.ndarray, truths: Sequence[str], probabilities: np.ndarray, classes: Sequence[str]) -> Figure:
     """Images with their true class, and below each a bar for every class that the teacher considers.
 
@@ -24,19 +25,20 @@ def answers(images: np.ndarray, truths: Sequence[str], probabilities: np.ndarray
         probabilities: (N, classes).
         classes: the names of the columns.
     """
-    figure = Figure(figsize=(9, 4.6), layout="constrained")
+    figure = look.figure(9, 4.6)
     panels = figure.subplots(2, len(images), height_ratios=(1, 1.5), squeeze=False)
     for number, (above, below) in enumerate(panels.T):
         _photo(above, images[number], truths[number])
         below.barh(classes, probabilities[number], color=BLUE)
         below.set(xlim=(0, 1), xlabel="probability")
-        below.tick_params(labelsize=SMALL, labelleft=number == 0)
+        below.tick_params(labelleft=number == 0)
         below.invert_yaxis()
     highest = ", ".join(f"{p.max():.2f} for {classes[p.argmax()]}" for p in probabilities)
     figure.set_label(f"{len(images)} test images and the teacher's probabilities; its highest: {highest}")
     return figure
 
 
+@look.styled()
 def resemblance_map(means: np.ndarray, classes: Sequence[str]) -> Figure:
     """The mean probability of each wrong class (columns) for images of each class (rows), without the diagonal.
 
@@ -44,14 +46,15 @@ def resemblance_map(means: np.ndarray, classes: Sequence[str]) -> Figure:
         means: (classes, classes); row k holds the mean answer to images of class k.
         classes: their names.
     """
-    figure = Figure(figsize=(6, 4.6), layout="constrained")
+    import seaborn  # here, since it takes a second
+
+    figure = look.figure(6, 4.8)
     axes = figure.subplots()
     others = np.where(np.eye(len(classes), dtype=bool), np.nan, means)  # the diagonal would outshine the rest
-    drawn = axes.imshow(others, cmap="cividis")
-    axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right")
-    axes.set_yticks(range(len(classes)), classes)
+    named = {"xticklabels": classes, "yticklabels": classes, "cbar_kws": {"label": "mean probability"}}
+    seaborn.heatmap(others, ax=axes, cmap="cividis", square=True, **named)
     axes.set(xlabel="class the teacher considers", ylabel="true class")
-    figure.colorbar(drawn, label="mean probability")
+    axes.set_xticks(axes.get_xticks(), classes, rotation=45, ha="right")
     row, column = np.unravel_index(np.nanargmax(others), others.shape)
     figure.set_label(
         "Mean probability of each wrong class; the highest is "
@@ -60,6 +63,7 @@ def resemblance_map(means: np.ndarray, classes: Sequence[str]) -> Figure:
     return figure
 
 
+@look.styled()
 def second_choices(images: np.ndarray, truth: str, first: Sequence[float], second: Mapping[str, float]) -> Figure:
     """Images of one class, each with the probabilities of the true class and of its second choice.
 
@@ -69,7 +73,7 @@ def second_choices(images: np.ndarray, truth: str, first: Sequence[float], secon
         first: N probabilities of that class.
         second: the second choice of each and its probability, N in the same order.
     """
-    figure = Figure(figsize=(9, 2), layout="constrained")
+    figure = look.figure(9, 2)
     panels = figure.subplots(1, max(len(images), 1), squeeze=False)[0]
     for axes in panels:
         axes.axis("off")
@@ -80,6 +84,7 @@ def second_choices(images: np.ndarray, truth: str, first: Sequence[float], secon
     return figure
 
 
+@look.styled()
 def softening_curves(
     temperatures: np.ndarray, probabilities: np.ndarray, classes: Sequence[str], foremost: int = 3
 ) -> Figure:
@@ -90,21 +95,21 @@ def softening_curves(
         probabilities: (N, classes).
         classes: the names of the columns.
     """
-    figure = Figure(figsize=(7, 3.2), layout="constrained")
+    figure = look.figure(7, 3.2)
     axes = figure.subplots()
     order = probabilities.mean(axis=0).argsort()[::-1]
     axes.plot(temperatures, probabilities[:, order[foremost:]], color="0.75", lw=1)
-    for place, (k, look) in enumerate(zip(order[:foremost], ("-", "--", "-."), strict=False)):
+    for place, (k, style) in enumerate(zip(order[:foremost], ("-", "--", "-."), strict=False)):
         axes.plot(
             temperatures,
             probabilities[:, k],
-            look,
+            style,
             color=CURVE_COLOURS[place + 1],
             label=classes[k],
         )
     axes.set_xscale("log", base=2)
     axes.set(xlabel="temperature T", ylabel="probability")
-    axes.legend(fontsize=SMALL, title=f"grey: the {len(order[foremost:])} others", title_fontsize=SMALL)
+    axes.legend(title=f"grey: the {len(order[foremost:])} others")
     best = probabilities[:, order[0]]
     figure.set_label(
         f"One image's {len(order)} probabilities against T; the first choice falls from {best[0]:.2f} at "
@@ -113,6 +118,7 @@ def softening_curves(
     return figure
 
 
+@look.styled()
 def gradient_sizes(temperatures: np.ndarray, plain: np.ndarray, limit: float) -> Figure:
     """The mean size of KL's gradient against the temperature, as it is and times T², with the limit for high T.
 
@@ -120,7 +126,7 @@ def gradient_sizes(temperatures: np.ndarray, plain: np.ndarray, limit: float) ->
         temperatures, plain: (N,); ``plain`` is without the factor T².
         limit: what T² times the gradient tends to.
     """
-    figure = Figure(figsize=(7, 3.4), layout="constrained")
+    figure = look.figure(7, 3.4)
     axes = figure.subplots()
     scaled = plain * temperatures**2
     axes.loglog(temperatures, plain, "s--", base=2, color=VERMILION, label="KL alone")
@@ -128,7 +134,7 @@ def gradient_sizes(temperatures: np.ndarray, plain: np.ndarray, limit: float) ->
     axes.axhline(limit, color=BLACK, linestyle=":", label="limit: |z − v| / 10")
     axes.set(xlabel="temperature T", ylabel="mean gradient norm")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=SMALL)
+    axes.legend()
     figure.set_label(
         f"Gradient of the soft term against T. At T = {temperatures[-1]:g} it is {plain[-1]:.1e} for KL alone and "
         f"{scaled[-1]:.3f} for T² KL; the limit is {limit:.3f}"
@@ -136,6 +142,7 @@ def gradient_sizes(temperatures: np.ndarray, plain: np.ndarray, limit: float) ->
     return figure
 
 
+@look.styled()
 def reliability_bars(
     bins: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray, float]],
 ) -> Figure:
@@ -144,7 +151,7 @@ def reliability_bars(
     Args:
         bins: for each name the images, the accuracy and the mean confidence of every bin, (bins,) each, and the ECE.
     """
-    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    figure = look.figure(9, 3.2)
     panels = figure.subplots(1, max(len(bins), 1), sharey=True, squeeze=False)[0]
     for axes, (name, (n, accuracy, confidence, ece)) in zip(panels, bins.items(), strict=False):
         full = n > 0
@@ -157,6 +164,7 @@ def reliability_bars(
     return figure
 
 
+@look.styled()
 def doubt_against_sureness(factors: Sequence[float], bits: Mapping[float, Sequence[float]], highest: float) -> Figure:
     """The entropy of soft targets against the factor on the teacher's logits, a line for each temperature.
 
@@ -165,23 +173,24 @@ def doubt_against_sureness(factors: Sequence[float], bits: Mapping[float, Sequen
         bits: for each temperature N mean entropies in bits.
         highest: the entropy of an answer that says nothing, in bits.
     """
-    figure = Figure(figsize=(7, 3.2), layout="constrained")
+    figure = look.figure(7, 3.2)
     axes = figure.subplots()
-    for (T, values), look, colour in zip(bits.items(), LOOKS, CURVE_COLOURS, strict=False):
-        axes.plot(factors, values, look, color=colour, label=f"T = {T}")
+    for (T, values), style, colour in zip(bits.items(), LOOKS, CURVE_COLOURS, strict=False):
+        axes.plot(factors, values, style, color=colour, label=f"T = {T}")
     axes.axhline(highest, color=BLACK, lw=0.8)
-    axes.text(factors[-1], highest + 0.05, "all classes alike: says nothing", fontsize=SMALL, ha="right")
+    axes.text(factors[-1], highest + 0.05, "all classes alike: says nothing", ha="right")
     axes.set_xscale("log", base=2)
     axes.set(xlabel="teacher's logits multiplied by", ylabel="entropy (bits)", ylim=(-0.1, highest + 0.4))
-    axes.legend(fontsize=SMALL)
+    axes.legend()
     words = "; ".join(f"at T = {T} from {values[0]:.2f} to {values[-1]:.2f} bits" for T, values in bits.items())
     figure.set_label(f"Entropy of soft targets as a teacher that is right becomes surer: {words}")
     return figure
 
 
+@look.styled()
 def missed_bits(standins: Mapping[str, float]) -> Figure:
     """Bits of the teacher's answer that each stand-in misses, as bars."""
-    figure = Figure(figsize=(7, 2.4), layout="constrained")
+    figure = look.figure(7, 2.4)
     axes = figure.subplots()
     bars = axes.barh(list(standins), list(standins.values()), color=BLUE)
     axes.bar_label(bars, fmt="%.2f", padding=3)
@@ -193,6 +202,7 @@ def missed_bits(standins: Mapping[str, float]) -> Figure:
     return figure
 
 
+@look.styled()
 def scraps(image: np.ndarray, large: np.ndarray, corners: Sequence[tuple[int, int]]) -> Figure:
     """What the student sees, the enlarged image with the places of some crops, and these crops.
 
@@ -202,7 +212,7 @@ def scraps(image: np.ndarray, large: np.ndarray, corners: Sequence[tuple[int, in
         corners: the row and column of the upper left pixel of each crop.
     """
     side = image.shape[0]
-    figure = Figure(figsize=(9, 2.3), layout="constrained")
+    figure = look.figure(9, 2.3)
     panels = figure.subplots(1, 2 + len(corners))
     _photo(panels[0], image, "the student's")
     _photo(panels[1], large, f"enlarged to {large.shape[0]},\nwith {len(corners)} crops")
@@ -217,5 +227,5 @@ def scraps(image: np.ndarray, large: np.ndarray, corners: Sequence[tuple[int, in
 
 def _photo(axes: Axes, image: np.ndarray, title: str) -> None:
     axes.imshow(image)
-    axes.set_title(title, fontsize=9)
+    axes.set_title(title)
     axes.axis("off")

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from course_lib import look
 from course_lib.look import BLACK, BLUE, CURVE_COLOURS, GREEN, VERMILION
 
 GREY = "#999999"
@@ -15,6 +16,7 @@ MARKERS = "os^D"
 OF_TWO_MEANS = ((BLUE, "s-"), (VERMILION, "^--"))
 
 
+@look.styled()
 def error_of_means(
     counts: Sequence[int],
     theory: Mapping[float, np.ndarray],
@@ -40,7 +42,7 @@ def error_of_means(
             label=f"correlation {correlation}",
         )
     axes.set(xlabel="number of members K", ylabel="squared error", ylim=(0, None))
-    axes.legend(frameon=False, ncols=len(theory), loc="upper right", fontsize=9)
+    axes.legend(frameon=False, ncols=len(theory), loc="upper right")
     words = "; ".join(
         f"correlation {correlation}: {errors[0]:.2f} for K = {counts[0]}, {errors[-1]:.2f} for K = {counts[-1]}"
         for correlation, errors in theory.items()
@@ -49,6 +51,7 @@ def error_of_means(
     return figure
 
 
+@look.styled()
 def soft_targets(image: np.ndarray, label: str, targets: Mapping[str, np.ndarray], classes: Sequence[str]) -> Figure:
     """An image, and beside it the probabilities that each of ``targets`` gives its classes.
 
@@ -57,24 +60,24 @@ def soft_targets(image: np.ndarray, label: str, targets: Mapping[str, np.ndarray
         label: the name of its class.
         targets: by name, probabilities (C,); names with "mean" in them stand out.
     """
-    figure = Figure(figsize=(8.4, 2.8), dpi=100, layout="constrained")
+    figure = look.figure(8.4, 2.8)
     ratios = [1.3] + [1] * len(targets)
     picture, *row = figure.subplots(1, len(ratios), width_ratios=ratios, squeeze=False)[0]
     picture.imshow(image)
-    picture.set_title(f"label: {label}", fontsize=9)
+    picture.set_title(f"label: {label}")
     picture.axis("off")
     for place, (axes, (name, p)) in enumerate(zip(row, targets.items(), strict=True)):
         axes.barh(range(len(p)), p, color=VERMILION if "mean" in name else BLUE)
-        axes.set_yticks(range(len(p)), classes if place == 0 else [], fontsize=8)
+        axes.set_yticks(range(len(p)), classes if place == 0 else [])
         axes.set_xlim(0, 1)
         axes.invert_yaxis()
-        axes.set_title(name, fontsize=8.5)
-        axes.spines[["top", "right"]].set_visible(False)
+        axes.set_title(name)
     said = "; ".join(f"{name}: {classes[int(p.argmax())]} {p.max():.2f}" for name, p in targets.items())
     figure.set_label(f"Soft targets for an image labelled {label}. {said}.")
     return figure
 
 
+@look.styled()
 def jensen(sure: float, unsure: float) -> Figure:
     """The curve -log p, what two members lose who give the right class ``sure`` and ``unsure``, and what their mean."""
     middle, chord = (sure + unsure) / 2, -(math.log(sure) + math.log(unsure)) / 2
@@ -84,11 +87,10 @@ def jensen(sure: float, unsure: float) -> Figure:
     axes.plot([unsure, sure], [-math.log(unsure), -math.log(sure)], "o--", color=BLUE)
     axes.plot(middle, chord, "s", color=BLUE, markersize=8)
     axes.plot(middle, loss, "D", color=VERMILION, markersize=8)
-    axes.annotate(f"mean of the losses {chord:.2f}", (middle + 0.03, chord), fontsize=9)
+    axes.annotate(f"mean of the losses {chord:.2f}", (middle + 0.03, chord))
     axes.annotate(
         f"loss of the mean {loss:.2f}",
         (middle - 0.02, loss - 0.12),
-        fontsize=9,
         ha="right",
         va="top",
     )
@@ -100,6 +102,7 @@ def jensen(sure: float, unsure: float) -> Figure:
     return figure
 
 
+@look.styled()
 def accuracies(frame: pd.DataFrame, images: int) -> Figure:
     """Accuracies with their intervals, a line each: squares for ensembles, whose names hold a colon.
 
@@ -112,7 +115,7 @@ def accuracies(frame: pd.DataFrame, images: int) -> Figure:
         colour, marker = (VERMILION, "s") if ":" in name else (BLUE, "o")
         axes.plot([row["from"], row["to"]], [place, place], color=colour)
         axes.plot(row["accuracy"], place, color=colour, marker=marker, markersize=5)
-    axes.set_yticks(range(len(frame)), frame.index, fontsize=9)
+    axes.set_yticks(range(len(frame)), frame.index)
     axes.invert_yaxis()
     axes.set_xlabel("test accuracy (%), 95 % interval")
     words = "; ".join(f"{name} {accuracy:.2f}" for name, accuracy in frame["accuracy"].items())
@@ -123,6 +126,7 @@ def accuracies(frame: pd.DataFrame, images: int) -> Figure:
     return figure
 
 
+@look.styled()
 def likeness(pairs: Mapping[tuple[str, str], float], names: Sequence[str]) -> Figure:
     """Yule's Q of every two of ``names`` as a triangle of numbers; ``pairs`` has each two in the order of ``names``.
 
@@ -131,19 +135,17 @@ def likeness(pairs: Mapping[tuple[str, str], float], names: Sequence[str]) -> Fi
     """
     if len(names) < 2:
         raise ValueError("it takes two networks to compare any")
+    import seaborn  # here, since it takes a second
+
     square = np.full((len(names), len(names)), np.nan)
     for (first, second), q in pairs.items():
         square[names.index(second), names.index(first)] = q
-    figure, axes = _panels(7, 3.9)
-    axes.imshow(square, cmap="cividis", aspect="auto")
-    middle = (np.nanmin(square) + np.nanmax(square)) / 2
-    for y, x in zip(*np.nonzero(~np.isnan(square)), strict=True):
-        colour = "white" if square[y, x] < middle else "black"
-        axes.text(x, y, f"{square[y, x]:.2f}", ha="center", va="center", color=colour, fontsize=9)
-    axes.set_xticks(range(len(names) - 1), names[:-1], rotation=35, ha="right")
-    axes.set_yticks(range(1, len(names)), names[1:])
-    axes.set(xlim=(-0.5, len(names) - 1.5), ylim=(len(names) - 0.5, 0.5))
-    axes.grid(False)
+    figure = look.figure(7.4, 4)
+    axes = figure.subplots()
+    named = {"xticklabels": names[:-1], "yticklabels": names[1:], "cbar": False}
+    seaborn.heatmap(square[1:, :-1], ax=axes, cmap="cividis", annot=True, fmt=".2f", **named)
+    axes.set_xticks(axes.get_xticks(), names[:-1], rotation=35, ha="right")
+    axes.tick_params(axis="y", labelrotation=0)
     most, least = max(pairs, key=pairs.get), min(pairs, key=pairs.get)
     ends = [f"{first} and {second} ({pairs[first, second]:.2f})" for first, second in (most, least)]
     figure.set_label(
@@ -152,19 +154,21 @@ def likeness(pairs: Mapping[tuple[str, str], float], names: Sequence[str]) -> Fi
     return figure
 
 
+@look.styled()
 def juries(sizes: Sequence[int], curves: Mapping[str, Sequence[float]]) -> Figure:
     """How often a majority is right, in percent, against the size of the jury; up to four named curves (M,)."""
     figure, axes = _panels(7, 2.8)
     looks = ((BLUE, "o-"), (GREEN, "s-"), (VERMILION, "^-"), (BLACK, "D-"))
-    for (name, right), (colour, look) in zip(curves.items(), looks, strict=False):
-        axes.plot(sizes, right, look, color=colour, label=name, markersize=5)
+    for (name, right), (colour, style) in zip(curves.items(), looks, strict=False):
+        axes.plot(sizes, right, style, color=colour, label=name, markersize=5)
     axes.set(xlabel="size of the jury", ylabel="majority right (%)")
-    axes.legend(frameon=False, fontsize=9, loc="center right", bbox_to_anchor=(1, 0.45))
+    axes.legend(frameon=False, loc="center right", bbox_to_anchor=(1, 0.45))
     words = "; ".join(f"{name}: {right[-1]:.0f} %" for name, right in curves.items())
     figure.set_label(f"How often the majority of a jury is right. With {sizes[-1]} voters, {words}.")
     return figure
 
 
+@look.styled()
 def loudness(
     factors: Sequence[float],
     same: Mapping[str, Sequence[float]],
@@ -181,15 +185,15 @@ def loudness(
     """
     weak, strong = same
     figure, left, right = _panels(8.4, 2.7, 2)
-    for (name, shares), (colour, look) in zip(same.items(), ((BLUE, "o-"), (VERMILION, "s--")), strict=True):
-        left.plot(factors, shares, look, color=colour, label=f"as {name}")
+    for (name, shares), (colour, style) in zip(same.items(), ((BLUE, "o-"), (VERMILION, "s--")), strict=True):
+        left.plot(factors, shares, style, color=colour, label=f"as {name}")
     left.set(ylabel="same answer (%)")
-    left.legend(frameon=False, fontsize=9, loc="center left")
+    left.legend(frameon=False, loc="center left")
     right.plot(factors, accuracy, "D-", color=GREEN, label="mean of logits")
     for name, value, (colour, line) in zip(same, alone, ((BLUE, "-."), (VERMILION, ":")), strict=True):
         right.axhline(value, color=colour, linestyle=line, label=f"{name} alone")
     right.set(ylabel="accuracy (%)")
-    right.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 0.08))
+    right.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 0.08))
     for axes in (left, right):
         _in_powers_of_two(axes, factors, f"factor on the logits of {weak}")
     words = ", ".join(f"{value:.1f} % at {factor:g}" for factor, value in zip(factors, accuracy, strict=True))
@@ -200,6 +204,7 @@ def loudness(
     return figure
 
 
+@look.styled()
 def softness_and_honesty(
     temperatures: Sequence[float],
     softer: Mapping[str, Sequence[float]],
@@ -213,19 +218,19 @@ def softness_and_honesty(
         reliabilities: one network and its two means: ``calibration.reliability`` of each.
     """
     figure, left, right = _panels(8.6, 3, 2)
-    for (name, bits), (colour, look) in zip(softer.items(), OF_TWO_MEANS, strict=True):
-        left.plot(temperatures, bits, look, color=colour, label=name)
+    for (name, bits), (colour, style) in zip(softer.items(), OF_TWO_MEANS, strict=True):
+        left.plot(temperatures, bits, style, color=colour, label=name)
     _in_powers_of_two(left, temperatures, "temperature T")
     left.set(ylabel="entropy above the\nmembers' mean (bits)")
     off = []
-    for (name, bins), (colour, look) in zip(reliabilities.items(), ((BLACK, "o:"), *OF_TWO_MEANS), strict=True):
+    for (name, bins), (colour, style) in zip(reliabilities.items(), ((BLACK, "o:"), *OF_TWO_MEANS), strict=True):
         claimed, found, share = np.array(bins).T
-        right.plot(claimed, found, look, color=colour, label=name, markersize=5)
+        right.plot(claimed, found, style, color=colour, label=name, markersize=5)
         off.append(f"{name}: {100 * (share * np.abs(claimed - found)).sum():.1f} points off")
     right.plot([0, 1], [0, 1], color=GREY, linewidth=0.8)
     right.set(xlabel="share claimed", ylabel="share right")
     for axes in (left, right):
-        axes.legend(frameon=False, fontsize=8.5)
+        axes.legend(frameon=False)
     most = "; ".join(
         f"{name} at most {max(bits):.2f} bits (T = {temperatures[int(np.argmax(bits))]:g})"
         for name, bits in softer.items()
@@ -237,16 +242,17 @@ def softness_and_honesty(
     return figure
 
 
+@look.styled()
 def scraps(pictures: np.ndarray, pieces: np.ndarray, names: Sequence[str]) -> Figure:
     """Pictures (M, H, W, 3), 0 to 1, with the names of their classes, and below each the piece (M, h, w, 3) of it."""
-    figure = Figure(figsize=(7, 2.6), dpi=100, layout="constrained")
+    figure = look.figure(7, 2.6)
     rows = figure.subplots(2, len(names), squeeze=False)
     for row, images in zip(rows, (pictures, pieces), strict=True):
         for axes, image in zip(row, images, strict=True):
             axes.imshow(np.clip(image, 0, 1))
             axes.axis("off")
     for axes, name in zip(rows[0], names, strict=True):
-        axes.set_title(name, fontsize=9)
+        axes.set_title(name)
     figure.set_label(
         f"{len(names)} test pictures ({', '.join(names)}), and below each a 32 x 32 scrap of its 224 x 224 "
         "enlargement: blurred patches of a few colours."
@@ -256,11 +262,10 @@ def scraps(pictures: np.ndarray, pieces: np.ndarray, names: Sequence[str]) -> Fi
 
 def _panels(width: float, height: float, count: int = 1) -> tuple[Figure, *tuple[Axes, ...]]:
     """An empty figure, size in inches, with ``count`` pairs of axes side by side in the course's look."""
-    figure = Figure(figsize=(width, height), dpi=100, layout="constrained")
+    figure = look.figure(width, height)
     row = figure.subplots(1, count, squeeze=False)[0]
     for axes in row:
         axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
     return figure, *row
 
 
