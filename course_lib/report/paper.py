@@ -66,7 +66,7 @@ def authors_histories() -> pd.DataFrame:
     wide = _read("authors_histories.csv", ["key", "measure"], {})
     _check_rows(wide, authors_runs().index, "authors_histories.csv")
     wide.columns = wide.columns.astype(int).rename("epoch")
-    return wide.stack().unstack("measure")
+    return wide.stack().unstack("measure").loc[list(wide.index.unique("key"))]
 
 
 def _read(name: str, index: str | list[str], types: dict[str, type]) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from scipy import stats
 from course_lib.errors import ResultError
 from course_lib.profiles import PROFILES
 from course_lib.report import verdicts
-from course_lib.report.verdicts import mcnemar, paired_verdict, t_quantile, t_tail, verdict_of
+from course_lib.report.verdicts import mcnemar, paired_verdict, t_quantile, verdict_of
 from course_lib.study import store
 
 
@@ -18,17 +18,9 @@ def answers(rng, seeds=5, images=2000, accuracy=0.9):
     return rng.random((seeds, images)) < accuracy
 
 
-# --- Student's t ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("freedom", [1, 2, 2.7, 4, 30, 9999])
-@pytest.mark.parametrize("t", [0.0, 0.5, 2.0, 6.0])
-def test_tail_is_scipys(t, freedom):
-    assert t_tail(t, freedom) == pytest.approx(2 * stats.t.sf(t, freedom), rel=1e-5)
-    assert t_tail(-t, freedom) == t_tail(t, freedom)
-
-
 def test_quantiles_are_those_of_printed_tables():
+    """Of whole degrees of freedom, and of those between, which Satterthwaite gives."""
+    assert t_quantile(0.975, 2.7) == pytest.approx(stats.t.ppf(0.975, 2.7))
     assert [round(t_quantile(0.975, freedom), 3) for freedom in (1, 2, 4, 9)] == [12.706, 4.303, 2.776, 2.262]
 
 
@@ -202,9 +194,19 @@ def test_the_quick_profile_judges_nothing(tmp_path):
     assert verdict.word == "none" and "quick profile" in verdict.reason and verdict.mean > 15
 
 
-def test_a_baseline_is_no_row_to_judge(tmp_path):
-    with pytest.raises(ValueError, match="has no teacher"):
-        verdict_of(store.load_results(tmp_path), "gn-d")
+@pytest.mark.parametrize(
+    ("key", "options", "words"),
+    [
+        ("gn-d", {}, "has no teacher"),
+        ("gn-d<vgg31", {}, "did you mean gn-d<vgg13"),
+        ("gn-d<vgg13", {"profile": "quik"}, "unknown profile 'quik': choose one of quick, laptop, full"),
+        ("gn-d<vgg13", {"recipe": "repared"}, "unknown recipe 'repared'"),
+        ("gn-d<vgg13", {"recipe": "as_run", "baseline_recipe": "unshufled"}, "unknown recipe 'unshufled'"),
+    ],
+)
+def test_what_is_misspelt_or_cannot_be_judged_is_refused(tmp_path, key, options, words):
+    with pytest.raises(ValueError, match=words):
+        verdict_of(store.load_results(tmp_path), key, **options)
 
 
 # --- the labels it needs ----------------------------------------------------------------------------
