@@ -163,7 +163,7 @@ def check_row(row: dict, paper: dict, stored: dict[str, dict[int, float]], with_
     if with_deltas:
         assert float(column(row, "paper delta")) == float(paper["delta"]), key
         pairs = [own[seed] - alone[seed] for seed in own if seed in alone]
-        check_number(column(row, "our delta", "last"), pairs, "–")
+        check_number(column(row, "our delta", "last"), pairs, "no pair" if own else "not run")
 
 
 def check_number(shown: str, values: Collection[float], absent: str) -> None:
