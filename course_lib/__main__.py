@@ -6,6 +6,7 @@ import os
 import sys
 import time
 
+from course_lib.doctor import examine, problem_of_home
 from course_lib.errors import CourseError
 from course_lib.files import CHECKOUT
 from course_lib.profiles import PROFILES, active_profile
@@ -53,11 +54,8 @@ def run(arguments: list[str]) -> int:
     options = parser().parse_args(arguments)
     if options.profile:
         os.environ["COURSE_PROFILE"] = options.profile  # lessons run in kernels of their own and read it there
-    if options.command is not doctor:
-        from course_lib.doctor import problem_of_home
-
-        if problem := problem_of_home():
-            raise CourseError(problem)
+    if options.command is not doctor and (problem := problem_of_home()):
+        raise CourseError(problem)
     return options.command(options)
 
 
@@ -76,7 +74,6 @@ def parser() -> argparse.ArgumentParser:
     common.add_argument("--profile", choices=PROFILES, help="default: COURSE_PROFILE, else what fits the machine")
     fresh = argparse.ArgumentParser(add_help=False)
     fresh.add_argument("--fresh", action="store_true", help="run again what is in the store already")
-
     top = argparse.ArgumentParser(prog="python -m course_lib", description=__doc__)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
@@ -86,9 +83,7 @@ def parser() -> argparse.ArgumentParser:
         return added
 
     add(doctor, "what this machine has and what to do", common)
-
     add(data, "fetch and check the full data set")
-
     one = add(study, "run rows of Tables I-IV; docs/study.md is its manual", common, fresh)
     one.add_argument("keys", nargs="*", help="experiments, e.g. 'gn-s-1.0x<resnet50'; default: the profile's")
     one.add_argument("--only", metavar="TABLE", help="the rows of one table: table1 ... table4, or assistants")
@@ -98,17 +93,13 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--workers", type=int, metavar="N", help="processes that share queue and GPU")
     one.add_argument("--ray", metavar="ADDRESS", help="run on a Ray cluster: auto, or its address")
     one.add_argument("--list", action="store_true", help="show what is done, running and missing, run nothing")
-
     one = add(verify, "compare the store with the paper and what is expected")
     one.add_argument("--accept", action="store_true", help="write down new, sound results as those to be expected")
-
     add(report, "draw Fig. 1 and Tables I-IV from the store into figures/")
     add(course, "run what is missing, then every lesson", common, fresh)
-
     one = add(lessons, "execute lessons into build/course/", common)
     one.add_argument("names", nargs="*", metavar="NN", help="numbers or names; default: every lesson")
     one.add_argument("--in-place", action="store_true", help="refresh the committed notebooks themselves")
-
     add(exercises, "list the exercises of the lessons")
     for name, (_, words) in TOOLS.items():
         commands.add_parser(name, help=words, add_help=False)  # only for the list: run_tool reads their options
@@ -117,8 +108,6 @@ def parser() -> argparse.ArgumentParser:
 
 def doctor(options: argparse.Namespace) -> int:
     """Print what was found, a line each, OK, WARN or FAIL, as it is found."""
-    from course_lib.doctor import examine
-
     status = 0
     for line in examine():
         print(line, flush=True)
@@ -143,23 +132,20 @@ def study(options: argparse.Namespace) -> int:
 
     budget = Budget(options.minutes, started=STARTED)
     seeds = None if options.seeds is None else range(options.seeds)
-    wanted = plan.wanted(
-        active_profile(), keys=options.keys or None, table=options.only, recipes=options.recipe, seeds=seeds
-    )
+    chosen = {"keys": options.keys or None, "table": options.only, "recipes": options.recipe, "seeds": seeds}
+    wanted = plan.wanted(active_profile(), **chosen)
     if options.list:
-        for line in queue.listing(wanted):
-            print(line)
+        print("\n".join(queue.listing(wanted)))
         return 0
-    place = workers.Cluster(options.ray) if options.ray else None
-    place = workers.Processes(options.workers) if options.workers else place
+    several = workers.Processes(options.workers) if options.workers else workers.Inline()
+    place = workers.Cluster(options.ray) if options.ray else several
     outcome = queue.work(wanted, budget, fresh=options.fresh, place=place)
     for line in outcome.held:
         print(line)
     for failure in outcome.failures:
         print(f"FAILED {failure}", file=sys.stderr)
-    spent = in_words(time.monotonic() - STARTED)
-    finished = counted(len(outcome.finished), "run")
-    print(f"{finished} finished in {spent}, {len(outcome.left)} left, {len(outcome.failures)} failed")
+    finished = f"{counted(len(outcome.finished), 'run')} finished in {in_words(time.monotonic() - STARTED)}"
+    print(f"{finished}, {len(outcome.left)} left, {len(outcome.failures)} failed")
     return 1 if outcome.failures else 0
 
 
@@ -179,11 +165,9 @@ def verify(options: argparse.Namespace) -> int:
     """Print a line a row; 1 where one is broken."""
     from course_lib.study import verify as checks
 
-    for line in checks.accept() if options.accept else ():
-        print(line)
+    accepted = checks.accept() if options.accept else []
     lines = checks.examine()
-    for line in lines:
-        print(line)
+    print(*accepted, *lines, sep="\n")
     broken = [line for line in lines if line.broken]
     for line in broken:
         print(f"BROKEN {line.name}: {line.words}", file=sys.stderr)
@@ -195,8 +179,7 @@ def report(options: argparse.Namespace) -> int:
     from course_lib import report as reports
     from course_lib.study import store
 
-    for path in reports.write_report(store.load_results()):
-        print(path)
+    print(*reports.write_report(store.load_results()), sep="\n")
     return 0
 
 

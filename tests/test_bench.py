@@ -15,7 +15,7 @@ from tools.benchmark import Task
 def test_a_small_run_reports_both_loops(tmp_path):
     out = tmp_path / "bench.json"
     tasks = (Task("small", "gn-s", 0.5), Task("taught", "gn-s", 0.5, ("gn-s",)))
-    report = benchmark.main(out, tasks=tasks, batch_size=16, steps=1, turns=1, device=torch.device("cpu"))
+    report = benchmark.show(out, tasks=tasks, batch_size=16, steps=1, turns=1, device=torch.device("cpu"))
     assert json.loads(out.read_text()) == report
     for row in report["tasks"]:
         assert row["engine_images_per_second"] > 0 and row["plain_images_per_second"] > 0

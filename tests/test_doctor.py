@@ -42,7 +42,7 @@ def test_data_that_is_not_there_or_empty_is_no_data(tmp_path, monkeypatch):
     for place in (tmp_path / "gone", tmp_path):
         monkeypatch.setenv("COURSE_DATA", str(place))
         (line,) = doctor.full_set()
-        assert line.startswith(f"FAIL  COURSE_DATA={place}" if place.name == "gone" else "FAIL"), line
+        assert line.startswith("FAIL") and "COURSE_DATA" in line and str(place) in line
 
 
 def test_a_check_that_breaks_is_one_line_and_the_others_go_on(monkeypatch):
@@ -122,7 +122,7 @@ def test_the_speed_is_measured(monkeypatch):
 
 
 def test_the_exit_status(monkeypatch, capsys):
-    monkeypatch.setattr(doctor, "examine", lambda: ["WARN  tight"])
+    monkeypatch.setattr("course_lib.__main__.examine", lambda: ["WARN  tight"])
     assert main(["doctor"]) == 0 and capsys.readouterr().out == "WARN  tight\n"
-    monkeypatch.setattr(doctor, "examine", lambda: ["FAIL  b", "OK    a"])
+    monkeypatch.setattr("course_lib.__main__.examine", lambda: ["FAIL  b", "OK    a"])
     assert main(["doctor"]) == 1 and "FAIL  b" in capsys.readouterr().out

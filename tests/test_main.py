@@ -1,10 +1,14 @@
-"""The command line: every mistake a reader can make is answered with one line and an exit status."""
+"""The command line: every mistake a reader can make is answered in one line, and an exit status."""
 
+import os
+import re
 import subprocess
 import sys
+import time
 
 import pytest
 
+from course_lib import __main__ as command_line
 from course_lib.__main__ import main
 
 
@@ -18,24 +22,19 @@ def own_environment(monkeypatch):
     [
         (["study", "gn-s-9x"], "unknown experiment 'gn-s-9x'"),
         (["study", "--only", "table9"], "unknown table 'table9'"),
-        (["study", "gn-d", "--only", "table1"], "not both"),
+        (["study", "gn-d", "--only", "table1"], "--only and a choice of experiments do not go together"),
         (["study", "--recipe", "mended"], "unknown recipe 'mended'"),
         (["study", "--minutes", "0"], "minutes must be above 0"),
         (["study", "--workers", "0"], "from 1 on"),
         (["study", "--seeds", "0"], "from 1 on"),
-        (["study", "--pack", "parcel.tar", "--megabytes", "0"], "--megabytes takes a number above 0"),
+        (["study", "--ray", ""], "--ray an address"),
         (["study", "--ray", "auto", "--workers", "4"], "--ray and --workers do not go together"),
-        (["study", "--fresh", "--minutes", "5"], "do not go together: delete the results and checkpoints"),
-        (["study", "--pack", "parcel.tar", "--minutes", "5"], "--pack and --minutes do not go together"),
-        (["study", "--pack", "parcel.tar", "--workers", "2"], "--pack and --workers do not go together"),
-        (["study", "--pack", ""], "--pack takes the name of a file"),
-        (["study", "--ray", ""], "--ray an address, not nothing"),
-        (["study", "--megabytes", "15"], "--megabytes goes with --pack only"),
+        (["study", "--fresh", "--minutes", "5"], "do not go together: delete the results"),
         (["study", "--list", "--fresh"], "--list and --fresh do not go together"),
         (["study", "--list", "--ray", "auto"], "--list and --ray do not go together"),
         (["study", "--list", "--minutes", "5"], "--list and --minutes do not go together"),
         (["study", "--list", "--workers", "2"], "--list and --workers do not go together"),
-        (["study", "gn-d", "--pack", "parcel.tar"], "--pack and a choice of experiments do not go together"),
+        (["lessons", "17"], "there is no lesson '17': it is one of 00_start_here"),
     ],
 )
 def test_a_mistake_is_one_line(arguments, words, capsys):
@@ -50,52 +49,75 @@ def test_an_empty_store_is_one_line(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_list_names_every_row(capsys):
-    assert main(["study", "--list"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert "quick profile" in lines[0] and len(lines) == 1 + 32 + 1  # 30 rows, two assistants, and the sum
-    assert lines[-1].startswith("32 done; about 0 s left")
+def test_all_lines_of_a_message_reach_the_reader(tmp_path, monkeypatch, capsys):
+    """Remedies stand below the first line."""
+
+    def data(options):
+        raise command_line.CourseError("cannot get it. Do one of these:\n  - a\n  - b")
+
+    monkeypatch.setattr(command_line, "data", data)
+    assert main(["data"]) == 1 and capsys.readouterr().err == "course: cannot get it. Do one of these:\n  - a\n  - b\n"
 
 
-def test_list_of_one_table(capsys):
+def test_a_package_that_is_missing_is_named(monkeypatch, capsys):
+    def exercises(options):
+        import no_such_package_of_this_course  # noqa: F401
+
+    monkeypatch.setattr(command_line, "exercises", exercises)
+    assert main(["exercises"]) == 1
+    assert "no_such_package_of_this_course is not installed" in capsys.readouterr().err
+
+
+def test_the_list(capsys):
+    """The rows of one table with their teachers; another recipe with what it does not share, a line a seed."""
     assert main(["study", "--list", "--only", "table4"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 1 + 3 + 4 + 1  # three rows and the four teachers they need
-
-
-def test_list_of_another_recipe_and_more_seeds(capsys):
-    """What the recipe shares with `paper` is done; its own rows and their controls are missing."""
+    lines = capsys.readouterr().out.splitlines()
+    assert "quick profile" in lines[0] and len(lines) == 1 + 3 + 4 + 1  # three rows and the four teachers they need
     assert main(["study", "--list", "--only", "table3", "--recipe", "as_run", "--seeds", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert sum("as_run" in line.split(":")[0] for line in lines) == 2 * (4 + 2)
     assert sum(", unshuffled, " in line for line in lines) == 2 * 4
-    assert any(line.startswith("missing gn-s-1.0x, unshuffled, seed 0: about ") for line in lines)
 
 
-def test_a_finished_study_says_so(capsys):
-    assert main(["study", "gn-s-1.0x", "--minutes", "5"]) == 0
-    assert capsys.readouterr().out.startswith("0 runs finished in ")
+def test_a_listing_into_a_closed_pipe_ends_quietly():
+    """As in ``exercises | head -1``; here the reader is gone from the start."""
+    ours, theirs = os.pipe()
+    command = [sys.executable, "-m", "course_lib", "exercises"]
+    listing = subprocess.Popen(command, stdout=theirs, stderr=subprocess.PIPE, text=True)
+    os.close(ours), os.close(theirs)
+    assert listing.stderr.read() == ""
 
 
-def test_pack_writes_one_file(tmp_path, capsys):
-    assert main(["study", "--pack", str(tmp_path / "parcel.tar")]) == 0
-    assert "tar xf" in capsys.readouterr().out and (tmp_path / "parcel.tar").exists()
+def test_the_exercises_are_listed(capsys):
+    assert main(["exercises"]) == 0
+    assert "find the bug" in capsys.readouterr().out
 
 
-def test_doctor_says_ok(capsys):
-    assert main(["doctor"]) == 0
-    assert "FAIL" not in capsys.readouterr().out
+def test_tools_get_their_own_arguments_and_lie_in_the_checkout_only(tmp_path, monkeypatch, capsys):
+    with pytest.raises(SystemExit):
+        main(["stick", "--help"])
+    assert "--packages" in capsys.readouterr().out
+    monkeypatch.setattr(command_line, "CHECKOUT", tmp_path)
+    assert main(["bench"]) == 1 and "in the course's checkout only" in capsys.readouterr().err
 
 
-def test_an_unknown_profile_is_refused():
-    command = [sys.executable, "-m", "course_lib", "doctor", "--profile", "huge"]
-    answer = subprocess.run(command, capture_output=True, text=True)
+def test_an_unknown_command_or_profile_is_refused_and_help_is_quick():
+    command = [sys.executable, "-m", "course_lib"]
+    answer = subprocess.run([*command, "doctor", "--profile", "huge"], capture_output=True, text=True)
     assert answer.returncode == 2 and "invalid choice" in answer.stderr
+    started = time.monotonic()
+    answer = subprocess.run([*command, "--help"], capture_output=True, text=True)
+    assert answer.returncode == 0 and time.monotonic() - started < 3
+    for name in ("doctor", "data", "study", "verify", "bench", "report", "course", "lessons", "exercises", "stick"):
+        assert re.search(rf"^    {name}\b", answer.stdout, re.MULTILINE), name
 
 
-def test_importing_the_training_part_needs_neither_jupyter_nor_torchvision():
-    """A bare GPU machine runs the study."""
+def test_a_bare_machine_runs_the_study():
+    """What trains and reports imports neither Jupyter nor torchvision; the command line itself next to nothing."""
     code = (
-        "import sys; from course_lib import study, train, report, results; import course_lib.__main__; "
+        "import sys; import course_lib.__main__, course_lib.doctor; assert 'numpy' not in sys.modules; "
+        "from course_lib import report; from course_lib.look import show; assert 'torch' not in sys.modules; "
+        "from course_lib.study import queue, store; from course_lib.training import loop; "
         "heavy = {'torchvision', 'IPython', 'ipywidgets', 'nbclient', 'nbformat', 'jupyterlab'} & set(sys.modules); "
         "sys.exit(f'imported: {heavy}' if heavy else 0)"
     )

@@ -5,11 +5,13 @@ by one, float32, NCHW, nothing compiled. Both train the same network on the same
 that whatever else the machine does falls on both; the table shows the median of the turns' ratios.
 """
 
+import argparse
 import dataclasses
 import json
 import multiprocessing
 import os
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -316,7 +318,7 @@ def row_text(row: dict) -> str:
     )
 
 
-def main(out: Path | None = None, **settings) -> dict:
+def show(out: Path | None = None, **settings) -> dict:
     """Print the table as it grows, write the JSON where ``out`` says, and return the report."""
     print(f"{'':<45} {'engine':>9} {'plain':>9}   images a second; peak memory of each", flush=True)
     report = run(**settings)
@@ -340,3 +342,24 @@ def tasks_named(names: list[str]) -> tuple[Task, ...]:
     if not found:
         raise ValueError(f"no task is called {', '.join(names)}: they are {'; '.join(task.name for task in TASKS)}")
     return found
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line: ``python -m course_lib bench``."""
+    parser = argparse.ArgumentParser(prog="python -m course_lib bench", description=__doc__)
+    parser.add_argument("tasks", nargs="*", help="words of the tasks' names, e.g. 1.0x; default: all")
+    parser.add_argument("--turns", type=int, default=3, metavar="N", help="how often both loops take turns (default 3)")
+    parser.add_argument("--steps", type=int, metavar="N", help="steps of a turn (default 100 on a GPU, 4 on the CPU)")
+    parser.add_argument("--together", type=int, default=0, metavar="N", help="also time N runs at once")
+    parser.add_argument("--batch-size", type=int, metavar="N", help="default 256 on a GPU, 128 on the CPU")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there as well")
+    options = vars(parser.parse_args(arguments))
+    out, names = options.pop("json"), options.pop("tasks")
+    if min(options["turns"], options["steps"] or 1, options["batch_size"] or 1) < 1 or options["together"] < 0:
+        raise ValueError("--turns, --steps and --batch-size take a number from 1 on, --together one from 0 on")
+    show(out, tasks=tasks_named(names) if names else TASKS, **options)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
