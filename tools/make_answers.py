@@ -14,7 +14,8 @@ from course_lib.data import ImageSet, load_dataset, sample_test_rows
 from course_lib.files import repo_path
 from course_lib.models.zoo import create_model
 from course_lib.study import store
-from course_lib.training.loop import evaluate, read_checkpoint
+from course_lib.training.checkpoint import read_checkpoint
+from course_lib.training.loop import evaluate
 
 NAME = "resnet18-train"
 

@@ -2,20 +2,23 @@
 
 One convention for all of it: MACs and activations are those of the convolutions and linear layers, for one
 image. Normalisation, activation functions, pooling, sums and products of feature maps do not count, as is
-usual in papers. The counts are of the form that the model has: of a GhostNet in training form, all branches
+usual in papers; where a network multiplies matrices elsewhere (attention does), a warning says how much that is. The counts are of the form that the model has: of a GhostNet in training form, all branches
 count. They are read off one forward pass in eval mode, which leaves the model as it was; a model on the
 "meta" device, without weights, will do.
 """
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 WARM_UP_RUNS = 3  # untimed: the first runs choose algorithms and allocate memory
 
@@ -123,29 +126,32 @@ def _trace(model: nn.Module, size: int) -> _Trace:
     """Pass one black image through the model and note what its layers and blocks put out."""
     trace = _Trace([], {})
 
-    def note_layer(path: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-        def hook(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            # Each output number is a dot product as long as one filter: in / groups * kh * kw, or in_features
-            trace.layers.append(_Layer(path, output.numel() * layer.weight[0].numel(), output.numel()))
+    def note_layer(path: str, layer: nn.Module, _inputs, output: Tensor) -> None:
+        # Each output number is a dot product as long as one filter: in / groups * kh * kw, or in_features
+        trace.layers.append(_Layer(path, output.numel() * layer.weight[0].numel(), output.numel()))
 
-        return hook
-
-    def note_block(path: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-        def hook(block: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            trace.outputs[path] = output.shape
-
-        return hook
+    def note_block(path: str, _block: nn.Module, _inputs, output: Tensor) -> None:
+        trace.outputs[path] = output.shape
 
     layers = [(path, part) for path, part in model.named_modules() if isinstance(part, nn.Conv2d | nn.Linear)]
-    hooks = [layer.register_forward_hook(note_layer(path)) for path, layer in layers]
-    hooks += [block.register_forward_hook(note_block(path)) for path, block in _blocks(model)]
-    weight = next(model.parameters())
+    hooks = [layer.register_forward_hook(partial(note_layer, path)) for path, layer in layers]
+    hooks += [block.register_forward_hook(partial(note_block, path)) for path, block in _blocks(model)]
+    weight, fast_path = next(model.parameters()), torch.backends.mha.get_fastpath_enabled()
     try:
-        with _eval_mode(model), torch.no_grad():
+        torch.backends.mha.set_fastpath_enabled(False)  # attention in one piece would hide its products
+        with _eval_mode(model), torch.no_grad(), FlopCounterMode(display=False) as counter:
             model(torch.zeros(1, 3, size, size, device=weight.device, dtype=weight.dtype))
     finally:
+        torch.backends.mha.set_fastpath_enabled(fast_path)
         for hook in hooks:
             hook.remove()
+    seen, all_products = sum(layer.macs for layer in trace.layers), counter.get_total_flops() // 2
+    if seen < all_products:
+        warnings.warn(
+            f"of {all_products:,} multiply-accumulates {seen:,} are in convolutions and linear layers and are counted; "
+            f"the other {100 * (1 - seen / all_products):.0f} % are not (attention and the like)",
+            stacklevel=3,
+        )
     return trace
 
 

@@ -293,8 +293,8 @@ class GhostNet(nn.Module):
         num_classes: number of logits.
         stem_stride: 1 for 32 x 32 images; GhostNetV3 on ImageNet has 2.
 
-    Input (N, 3, H, W), output (N, num_classes). H = W = 32 for the course's images; any batch size, one
-    included.
+    Input (N, 3, H, W), output (N, num_classes). H = W = 32 for the course's images; any batch size. In train mode
+    GN-D needs two images: its last gates see one pixel of each, and a batch norm needs two values.
     """
 
     def __init__(

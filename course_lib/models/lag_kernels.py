@@ -47,30 +47,42 @@ def _steps(lags: Sequence[tuple[int, int]], channels: int) -> np.ndarray:
 
 
 def _threads() -> int:
-    """Use as many threads as torch does; returns how many.
+    """How many threads torch uses: as many shares are summed up, so that the sums are the same on every machine.
 
     With one, the plain loops are called: numba's pool would wake all its threads even then, and those of two runs on
     two cores wait for each other so long that each trains at a fifteenth of its speed.
     """
-    threads = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)
+    threads = torch.get_num_threads()
     if threads > 1:
-        numba.set_num_threads(threads)
+        numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
     return threads
 
 
-@numba.njit(fastmath=True, cache=True)
+def _compiled(**options):
+    """numba's compiler, with its cache on disk where it finds a folder for that."""
+
+    def compiled(function):
+        try:
+            return numba.njit(fastmath=True, cache=True, **options)(function)
+        except RuntimeError:  # neither this folder nor the home can be written: compile anew in each process
+            return numba.njit(fastmath=True, **options)(function)
+
+    return compiled
+
+
+@_compiled()
 def _add(total, at, x, x_at, count):
     for i in range(count):
         total[at + i] += x[x_at + i]
 
 
-@numba.njit(fastmath=True, cache=True)
+@_compiled()
 def _add_product(total, at, x, x_at, y, y_at, count):
     for i in range(count):
         total[at + i] += x[x_at + i] * y[y_at + i]
 
 
-@numba.njit(nogil=True, fastmath=True, cache=True)
+@_compiled(nogil=True)
 def _sums(x, first, last, height, length, steps, row_class, classes, shares):
     sums = shares[0]
     for n in range(first, last):
@@ -86,7 +98,7 @@ def _sums(x, first, last, height, length, steps, row_class, classes, shares):
                     _add_product(sums, OFFSET(at), x, OFFSET(one), x, OFFSET(other), OFFSET(count))
 
 
-@numba.njit(parallel=True, fastmath=True, cache=True)
+@_compiled(parallel=True)
 def _sums_at_once(x, first, last, height, length, steps, row_class, classes, shares):
     threads, images = len(shares), last - first
     for thread in numba.prange(threads):
@@ -94,7 +106,7 @@ def _sums_at_once(x, first, last, height, length, steps, row_class, classes, sha
         _sums(x, low, high, height, length, steps, row_class, classes, shares[thread : thread + 1])
 
 
-@numba.njit(nogil=True, fastmath=True, cache=True)
+@_compiled(nogil=True)
 def _gradients(x, first, last, height, length, steps, row_class, classes, factors, of_x):
     for n in range(first, last):
         for h in range(height):
@@ -111,7 +123,7 @@ def _gradients(x, first, last, height, length, steps, row_class, classes, factor
                     _add_product(of_x, OFFSET(row + low + along), factors, OFFSET(at), x, OFFSET(other), OFFSET(count))
 
 
-@numba.njit(parallel=True, fastmath=True, cache=True)
+@_compiled(parallel=True)
 def _gradients_at_once(x, first, last, height, length, steps, row_class, classes, factors, of_x):
     for n in numba.prange(first, last):
         _gradients(x, n, n + 1, height, length, steps, row_class, classes, factors, of_x)

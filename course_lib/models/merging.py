@@ -54,6 +54,9 @@ def merge_branches(x: Tensor, conv: nn.Conv2d, parts: list[tuple[Tensor, nn.Batc
     if torch.is_autocast_enabled(x.device.type):  # a variance from bfloat16 products would be off by a percent
         with torch.autocast(x.device.type, enabled=False):
             return merge_branches(x.float(), conv, parts)
+    count = places_of(x, conv)
+    if count == 1:  # what torch says of a batch norm
+        raise ValueError(f"Expected more than 1 value per channel when training, got input size {tuple(x.shape)}")
     norms = [bn for _, bn in parts]
     kernels = torch.stack([kernel.flatten(1) for kernel, _ in parts], dim=1)  # (out, branches, taps)
     gammas = torch.stack([bn.weight for bn in norms], dim=1)  # (out, branches)
@@ -64,18 +67,29 @@ def merge_branches(x: Tensor, conv: nn.Conv2d, parts: list[tuple[Tensor, nn.Batc
         moments = moments_of(x, conv)
         mean, variance, factor = branch_statistics(moments, kernels, gammas, norms[0].eps)
         y = convolve(x, *merged(kernels, factor, betas, mean), conv)
-    update_running_statistics(norms, mean.detach(), variance.detach(), places_of(x, conv))
+    update_running_statistics(norms, mean.detach(), variance.detach(), count)
     return y
 
 
-@functools.cache
 def cpu_loops():
-    """The module ``lag_kernels``, or None where numba is not installed."""
+    """The module ``lag_kernels``, or None where numba is missing or broken: see :func:`why_no_loops`."""
+    return _loops_or_reason()[0]
+
+
+def why_no_loops() -> str:
+    """In a few words, why there are no loops here; empty where there are."""
+    return _loops_or_reason()[1]
+
+
+@functools.cache
+def _loops_or_reason():
     try:
         from course_lib.models import lag_kernels
-    except ImportError:
-        return None
-    return lag_kernels
+    except Exception as error:  # a broken numba can fail in any way
+        if isinstance(error, ModuleNotFoundError) and error.name == "numba":
+            return None, "numba is not installed (pip install numba)"
+        return None, f"numba cannot be used ({(str(error) or type(error).__name__).splitlines()[0]})"
+    return lag_kernels, ""
 
 
 def branch_statistics(moments: Moments, kernels: Tensor, gammas: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -100,7 +114,7 @@ def convolve(x: Tensor, kernel: Tensor, bias: Tensor, conv: nn.Conv2d) -> Tensor
 @torch.no_grad()
 def update_running_statistics(norms: list[nn.BatchNorm2d], mean: Tensor, variance: Tensor, count: int) -> None:
     """What each batch norm would have noted of its ``count`` values a channel; statistics are (out, branches)."""
-    unbiased = variance * (count / max(1, count - 1))
+    unbiased = variance * (count / (count - 1))
     torch._foreach_lerp_([bn.running_mean for bn in norms], mean.unbind(1), norms[0].momentum)
     torch._foreach_lerp_([bn.running_var for bn in norms], unbiased.unbind(1), norms[0].momentum)
     torch._foreach_add_([bn.num_batches_tracked for bn in norms], 1)

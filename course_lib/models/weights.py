@@ -1,14 +1,21 @@
-"""The trained weights that ship with the course, in ``data/weights``: safetensors, a format that runs no code."""
+"""Trained weights: those that ship in ``data/weights`` (safetensors, which runs no code), and the published teachers'."""
 
 import json
+import re
 from pathlib import Path
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
+from course_lib.data.fetch import fetch
 from course_lib.errors import CheckpointError
 from course_lib.files import atomic_write, repo_path
+from course_lib.models.cifar_resnet import PUBLISHED
 from course_lib.models.ghostnet import fold
 from course_lib.models.zoo import create_model
+
+PUBLISHED_AT = "https://github.com/akamaster/pytorch_resnet_cifar10/raw/master/pretrained_models"
+WRAPPERS = re.compile(r"^((module|_orig_mod)\.)+")  # what DataParallel and torch.compile put before each name
 
 
 def weights_path(name: str, folder: Path | None = None) -> Path:
@@ -17,15 +24,23 @@ def weights_path(name: str, folder: Path | None = None) -> Path:
 
 
 def save_weights(name: str, model: nn.Module, meta: dict, folder: Path | None = None) -> Path:
-    """Write a model's weights with ``meta`` (JSON-able; must hold ``model`` and ``width``) beside them.
+    """Write a model's weights with ``meta`` (JSON-able; ``model``, and ``width`` where it has one) beside them.
 
     Raises:
+        ValueError: ``meta`` describes another network than ``model``: it could not be read back.
         CourseError: the file cannot be written.
     """
     from safetensors.torch import save
 
     tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    if linear and linear[-1].out_features != 10:
+        meta = {"num_classes": linear[-1].out_features} | meta
     path = weights_path(name, folder)
+    try:
+        fill(_described(meta), tensors, path)
+    except (CheckpointError, KeyError) as error:
+        raise ValueError(f"meta does not describe the network that is to be saved: {error}") from error
     atomic_write(path, save(tensors, metadata={"course": json.dumps(meta)}))
     return path
 
@@ -40,15 +55,62 @@ def load_weights(name: str, folder: Path | None = None) -> tuple[nn.Module, dict
 
     path = weights_path(name, folder)
     if not path.exists():
-        raise CheckpointError(f"there are no weights {path}: make them with python data/make_networks.py {name}")
+        raise CheckpointError(f"there are no weights {path}: make them with python tools/make_networks.py {name}")
     try:
         with safe_open(path, framework="pt") as file:
-            meta = json.loads(file.metadata()["course"])
+            meta = json.loads((file.metadata() or {})["course"])
             state = {key: file.get_tensor(key) for key in file.keys()}
-        model = create_model(meta["model"], width=meta["width"])
-        if meta.get("folded"):
-            model = fold(model.eval())
-        model.load_state_dict(state)  # float16 becomes the model's float32
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise CheckpointError(f"{path} is damaged or of another network: get it from the course again") from error
+        model = _described(meta)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path} is damaged and cannot be read: get it from the course again") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} does not say which network it holds: it is no weights file of ours") from error
+    fill(model, state, path)  # float16 becomes the model's float32
     return model.eval(), meta
+
+
+def _described(meta: dict) -> nn.Module:
+    model = create_model(meta["model"], width=meta.get("width"), num_classes=meta.get("num_classes", 10))
+    return fold(model.eval()) if meta.get("folded") else model
+
+
+def load_published(name: str) -> nn.Module:
+    """A published teacher (``resnet20``, ``32``, ``44`` or ``56``), trained on CIFAR-10 by others, in eval mode.
+
+    From akamaster/pytorch_resnet_cifar10 (BSD-2-Clause): fetched once into ``data/cache/teachers``, checked by SHA-256.
+    The weights are those of the best epoch on the test set.
+
+    Raises:
+        ValueError: nobody has published a network of that name.
+        CourseError: the file cannot be fetched, or is not the published one.
+    """
+    if name not in PUBLISHED:
+        raise ValueError(f"no weights of {name!r} are published: choose one of {', '.join(PUBLISHED)}")
+    file, sha256 = PUBLISHED[name]
+    path = fetch(f"{PUBLISHED_AT}/{file}", repo_path("data", "cache", "teachers", file), sha256)
+    model = create_model(name)
+    fill(model, torch.load(path, map_location="cpu", weights_only=True)["state_dict"], path)
+    return model.eval()
+
+
+def fill(model: nn.Module, state: dict[str, Tensor], source: Path | str) -> None:
+    """Put the weights of ``state`` into ``model``, whichever of them was wrapped by DataParallel or torch.compile.
+
+    Raises:
+        CheckpointError: they are of another network; the line says how they differ. ``source`` is where they lie.
+    """
+    own = {WRAPPERS.sub("", name): name for name in model.state_dict()}
+    # Files from before 2018 have no counters, which nothing depends on.
+    counters = {name: value for name, value in model.state_dict().items() if name.endswith("num_batches_tracked")}
+    state = counters | {own.get(WRAPPERS.sub("", name), name): value for name, value in state.items()}
+    shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    differing = [name for name, value in state.items() if name in shapes and tuple(value.shape) != shapes[name]]
+    if differing:
+        name = differing[-1]  # the classifier comes last: that other classes are meant is then seen
+        reason = f"{name} is {tuple(state[name].shape)} there and {shapes[name]} here"
+    elif other := sorted(shapes.keys() ^ state.keys()):
+        reason = f"{other[0]} is only {'here' if other[0] in shapes else 'there'}"
+    else:
+        model.load_state_dict(state)
+        return
+    raise CheckpointError(f"{source} holds another architecture or other classes ({reason}): name another file")

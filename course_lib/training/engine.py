@@ -6,7 +6,7 @@ what                   what it saves                                            
 channels_last          convolutions that need not reorder their input                      yes
 merged branches        most of a GhostNet's convolutions and all its batch norms, CPU      yes (merging.py)
 folded evaluation      the same, in eval mode                                              yes (fold)
-remembered teachers    answers about views of an image that were seen before               yes (distill.py)
+remembered teachers    answers about views of an image that were seen before               yes (teachers.py)
 bfloat16               half of the bytes moved, on a GPU that has it                       no: rounding
 torch.compile, graphs  Python and the launch of some thousand small kernels of a training  yes
                        step, on a GPU
@@ -26,8 +26,8 @@ from torch.fx.experimental.optimization import fuse
 
 from course_lib.data.augment import normalise
 from course_lib.models.ghostnet import GhostNet, fold_inside, set_merging
-from course_lib.models.merging import cpu_loops
-from course_lib.training.teachers import Teacher
+from course_lib.models.merging import cpu_loops, why_no_loops
+from course_lib.training.teachers import Answering, Teacher
 
 GRAPH_CALLS = 3  # a CUDA graph's first call warms up, its second is recorded, its third is the first to be replayed
 
@@ -88,8 +88,7 @@ def choose_engine(device: torch.device) -> Engine:
     if device.type == "cuda":
         return _gpu_engine(device)
     if device.type == "cpu" and not cpu_loops():
-        note = "numba is not installed: branches are computed one by one, at about half the speed (pip install numba)"
-        return Engine(device, notes=(note,))
+        return Engine(device, notes=(f"{why_no_loops()}: branches are computed one by one, at about half the speed",))
     return Engine(device, merging=device.type == "cpu")
 
 
@@ -173,22 +172,37 @@ def folded_copy(network: nn.Module) -> nn.Module:
     """A copy of ``network`` in eval mode without the batch norms of its GhostNets and teachers.
 
     ``network`` itself where there is neither: a big network that is only evaluated once an epoch gains nothing by it.
+    And where it cannot be copied, as one that keeps a batch's features.
     """
     if not any(isinstance(module, GhostNet | Teacher) for module in network.modules()):
         return network
-    answering = copy.deepcopy(network).eval()
+    try:
+        answering = copy.deepcopy(network).eval()
+    except Exception:  # any attribute of a network may refuse to be copied
+        return network
+    if isinstance(network, Answering):
+        answering.origin = network.digest()
     fold_inside(answering)
     for module in answering.modules():
         if isinstance(module, Teacher):
-            module.model = folded_norms(module.model).to(memory_format=torch.channels_last)
+            module.model = folded_norms(module.model, module.input_size).to(memory_format=torch.channels_last)
     return answering
 
 
-def folded_norms(model: nn.Module) -> nn.Module:
-    """``model``, in eval mode, with each batch norm multiplied into the convolution before it where fx can trace it."""
+@torch.no_grad()
+def folded_norms(model: nn.Module, size: int = 32) -> nn.Module:
+    """``model``, in eval mode, with each batch norm multiplied into the convolution before it.
+
+    ``model`` as it is where fx cannot trace it, or where it then answers otherwise about one batch of ``size`` x
+    ``size`` pixels: a convolution that serves several batch norms cannot take them all.
+    """
     if not any(isinstance(module, nn.BatchNorm2d) for module in model.modules()):
         return model
     try:
-        return fuse(model)
+        device = next(model.parameters()).device
+        images = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0)).to(device)
+        folded = fuse(model)
+        expected, got = model(images), folded(images)
+        return folded if (got - expected).abs().max() <= 1e-3 * expected.abs().max() else model
     except Exception:  # tracing runs any network on stand-ins for images: that it fails says nothing about the network
         return model

@@ -7,13 +7,12 @@ and cosine per step, evaluation after every epoch. All chance (order, crops, fli
 bit for bit.
 """
 
-import dataclasses
-import io
 import math
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,15 +21,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib.data import Dataset, ImageSet
-from course_lib.data.augment import VIEWS, crop_and_flip, draw_views, normalise
-from course_lib.errors import CheckpointError, TrainingError
-from course_lib.files import atomic_write
+from course_lib.data.augment import PADDING, VIEWS, crop_and_flip, draw_views, normalise
+from course_lib.errors import TrainingError
+from course_lib.training.checkpoint import read_checkpoint, resume, save_checkpoint
 from course_lib.training.engine import Engine, choose_engine, default_device
 from course_lib.training.losses import LossTerms, distillation_loss
 from course_lib.training.recipe import Recipe, learning_rate
-from course_lib.training.teachers import RememberedTeacher, resize
-
-CHECKPOINT_FORMAT = 1
+from course_lib.training.teachers import (
+    Answering, Ensemble, RememberedTeacher, Teacher, as_teacher, digest_of, memory_is_full, resize,
+)  # fmt: skip
 
 
 class Evaluation(NamedTuple):
@@ -59,7 +58,7 @@ def train(
     dataset: Dataset,
     recipe: Recipe,
     *,
-    teacher: nn.Module | RememberedTeacher | None = None,
+    teacher: nn.Module | None = None,
     device: torch.device | str | None = None,
     engine: Engine | None = None,
     checkpoint: Path | str | None = None,
@@ -75,11 +74,12 @@ def train(
         model: the network to train (the student, where there is a teacher).
         dataset: images and labels; moved to ``device`` as a whole.
         recipe: epochs, rates, seed; with a teacher also temperature and alpha.
-        teacher: a ``distill`` Teacher, Ensemble or RememberedTeacher that has seen its training already; it is
-            asked about the very views the student sees. Without one the loss is plain cross-entropy.
+        teacher: one of ``teachers``, or a bare network, which becomes a Teacher; trained already. It is asked about
+            the very views the student sees. Without one the loss is plain cross-entropy.
         device: default the GPU where there is one.
         engine: what makes it fast, default all that ``device`` offers; ``Engine(device)`` is the plain loop.
-        checkpoint: file that is rewritten after every epoch. Where it exists, training goes on from it.
+        checkpoint: file that is rewritten after every epoch. Where it exists, training goes on from it, on a CPU with
+            as many threads as it began with: sums are taken thread by thread.
         name: what the progress line calls this run.
         progress: print one line an epoch.
         input_size: side in pixels the model wants its images resized to (224 for EfficientNetV2-S).
@@ -88,63 +88,130 @@ def train(
             training there; another call goes on with the next epoch.
 
     Raises:
+        ValueError: there is nothing to train or to evaluate on, or first weights are not finite.
         TrainingError: the loss is no longer finite, or the device's memory is full (the last good checkpoint stays).
-        CheckpointError: ``checkpoint`` is damaged or belongs to another run.
+        CheckpointError: ``checkpoint`` is damaged or belongs to another run, teacher or other images.
     """
+    _check(model, dataset)
     device = torch.device(device) if device else default_device()
-    engine = engine or choose_engine(device)
-    network, dataset = Resized(model, input_size), dataset.to(device)
-    forward = engine.for_training(network)
-    if isinstance(teacher, nn.Module) and not getattr(teacher, "needs_rows", False):
-        teacher = remembering(engine.for_answers(teacher.to(device)), dataset, device)
+    engine, teacher = engine or choose_engine(device), as_teacher(teacher)
     for note in engine.notes if progress else ():
         print(f"note: {note}", flush=True)
-    optimizer = make_optimizer(parameters(model), recipe, device)
-    history = load_checkpoint(checkpoint, model, optimizer, recipe) if checkpoint else []
-    if len(history) < recipe.epochs:
-        engine.warm_up(forward, dataset.train.images[: recipe.batch_size])
-    evaluation = None
-    for epoch in range(len(history) + 1, recipe.epochs + 1):
-        started = time.perf_counter()
-        try:
+    with ExitStack() as stack:
+        stack.enter_context(_told_in_one_line(device, recipe, len(dataset.train)))
+        state = read_checkpoint(checkpoint) if checkpoint and Path(checkpoint).exists() else None
+        if device.type == "cpu" and state:
+            stack.enter_context(_with_threads(state.get("threads"), progress))
+        made_of = _made_of(dataset, teacher) if checkpoint else {}
+        network, dataset = Resized(model, input_size), dataset.to(device)
+        forward = engine.for_training(network)
+        teacher = ready_to_answer(teacher, dataset, engine)
+        optimizer = make_optimizer(parameters(model), recipe, device)
+        history = resume(checkpoint, state, model, optimizer, recipe, made_of) if state else []
+        if len(history) < recipe.epochs:
+            engine.warm_up(forward, dataset.train.images[: recipe.batch_size])
+        evaluation = None
+        for epoch in range(len(history) + 1, recipe.epochs + 1):
+            started = time.perf_counter()
             row = train_epoch(forward, optimizer, dataset.train, recipe, epoch, teacher, engine)
-        except torch.OutOfMemoryError as error:
-            raise TrainingError(
-                f"out of memory on {device} with batches of {recipe.batch_size} images: choose a smaller batch_size "
-                "(another recipe, said so by the result) or stop what else runs there; the checkpoint stays"
-            ) from error
-        row["images_per_second"] = len(dataset.train) / (time.perf_counter() - started)
-        evaluation = evaluate(engine.for_answers(forward), dataset.test, engine=engine)
-        row |= {"test_loss": evaluation.loss, "test_accuracy": evaluation.accuracy}
-        row["seconds"] = time.perf_counter() - started
-        history.append(row)
-        if checkpoint:
-            save_checkpoint(checkpoint, model, optimizer, recipe, history)
-        if progress:
-            print_progress(name, row, recipe.epochs)
-        if after_epoch:
-            after_epoch(row)
-    if evaluation is None:  # the checkpoint was of a finished run
-        evaluation = evaluate(engine.for_answers(forward), dataset.test, engine=engine)
+            row["images_per_second"] = len(dataset.train) / (time.perf_counter() - started)
+            evaluation = evaluate(engine.for_answers(forward), dataset.test, engine=engine)
+            row |= {"test_loss": evaluation.loss, "test_accuracy": evaluation.accuracy}
+            row["seconds"] = time.perf_counter() - started
+            history.append(row)
+            if checkpoint:
+                threads = torch.get_num_threads() if device.type == "cpu" else None
+                save_checkpoint(checkpoint, model, optimizer, recipe, history, made_of=made_of, threads=threads)
+            if progress:
+                print_progress(name, row, recipe.epochs)
+            if after_epoch:
+                after_epoch(row)
+        if evaluation is None:  # the checkpoint was of a finished run
+            evaluation = evaluate(engine.for_answers(forward), dataset.test, engine=engine)
     seconds = sum(row["seconds"] for row in history)
     speeds = [row["images_per_second"] for row in history]
     return TrainingRun(history, evaluation.logits, seconds, statistics.median(speeds))
 
 
-def remembering(teacher: nn.Module, dataset: Dataset, device: torch.device) -> nn.Module | RememberedTeacher:
-    """``teacher`` with a memory for its answers on ``device``, unless that takes more than 1 GB (CIFAR-100 does)."""
+def _check(model: nn.Module, dataset: Dataset) -> None:
+    """What would else end a training late, or not at all."""
+    if not (len(dataset.train) and len(dataset.test)):
+        counts = f"{len(dataset.train)} training and {len(dataset.test)} test images"
+        raise ValueError(f"{counts}: there must be some of both, to train on and to evaluate")
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ValueError("no parameter of the network may be trained: it has none, or has been made a Teacher")
+    for name, parameter in model.named_parameters():
+        if not parameter.isfinite().all():
+            raise ValueError(f"the network's first weights are not finite ({name}): take others")
+
+
+@contextmanager
+def _told_in_one_line(device: torch.device, recipe: Recipe, images: int) -> Iterator[None]:
+    """Turn what torch says in many words of a full memory, and of a batch too small, into a TrainingError."""
+    try:
+        yield
+    except (MemoryError, RuntimeError, ValueError) as error:
+        size, last = recipe.batch_size, images % recipe.batch_size or recipe.batch_size
+        if memory_is_full(error):
+            raise TrainingError(
+                f"out of memory on {device} with batches of {size} images: choose a smaller batch_size "
+                "(another recipe, said so by the result) or stop what else runs there; the checkpoint stays"
+            ) from error
+        if "more than 1 value per channel" in str(error):
+            raise TrainingError(
+                f"a batch was too small for this network's batch norms, which need two values a channel: {images} "
+                f"images in batches of {size} leave {last} for the last one; choose another batch_size"
+            ) from error
+        raise
+
+
+@contextmanager
+def _with_threads(count: int | None, progress: bool) -> Iterator[None]:
+    """With ``count`` threads for a while; None (an older checkpoint) leaves them as they are."""
+    before = torch.get_num_threads()
+    if count and count != before:
+        if progress:
+            print(f"note: this run began with {count} threads, not {before}, and goes on with as many", flush=True)
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _made_of(dataset: Dataset, teacher: Answering | None) -> dict[str, str]:
+    """Digests by which a checkpoint of another teacher, or of other images, is told."""
+    sets = {"train": dataset.train, "test": dataset.test}
+    images = {f"{name} {part}": getattr(some, part) for name, some in sets.items() for part in ("images", "labels")}
+    return {"images": digest_of(images), "teacher": "nobody" if teacher is None else teacher.digest()}
+
+
+def ready_to_answer(teacher: Answering | None, dataset: Dataset, engine: Engine) -> Answering | None:
+    """``teacher`` on the engine's device; one whose answer follows from image and view is folded and remembered."""
+    if teacher is not None:
+        teacher = teacher.to(engine.device)
+    return remembering(engine.for_answers(teacher), dataset) if isinstance(teacher, Teacher | Ensemble) else teacher
+
+
+def remembering(teacher: Answering, dataset: Dataset, device: torch.device | None = None) -> Answering:
+    """``teacher`` with a memory for its answers beside the images, unless that takes more than 1 GB."""
     count, classes = len(dataset.train), dataset.num_classes
     if 4 * count * VIEWS * classes > 1e9:
         return teacher
-    return RememberedTeacher(teacher, count, classes, device)
+    return RememberedTeacher(teacher, count, classes, device or dataset.train.images.device)
 
 
 def make_optimizer(parameters: Iterable, recipe: Recipe, device: torch.device) -> torch.optim.SGD:
     """The paper's SGD; fused, so that all parameters are updated by one kernel."""
-    return torch.optim.SGD(
+    optimizer = torch.optim.SGD(
         parameters, lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay,
         nesterov=recipe.momentum > 0, fused=device.type in ("cpu", "cuda"),
     )  # fmt: skip
+    for group in () if recipe.decay_norms else tuple(optimizer.param_groups):
+        single = [parameter for parameter in group["params"] if parameter.ndim <= 1]  # of batch norms, and biases
+        group["params"] = [parameter for parameter in group["params"] if parameter.ndim > 1]
+        optimizer.add_param_group(group | {"params": single, "weight_decay": 0.0})
+    return optimizer
 
 
 def train_epoch(
@@ -153,7 +220,7 @@ def train_epoch(
     images: ImageSet,
     recipe: Recipe,
     epoch: int,
-    teacher=None,
+    teacher: nn.Module | None = None,
     engine: Engine | None = None,
 ) -> dict:
     """One pass over ``images``; returns the history row with mean losses and training accuracy in percent.
@@ -162,12 +229,12 @@ def train_epoch(
         TrainingError: the loss is no longer finite.
     """
     device = images.images.device
-    engine = engine or Engine(device)
+    engine, teacher = engine or Engine(device), as_teacher(teacher)
     order, views, dropout_seed = draw_epoch(len(images), recipe, epoch)
     order, views = order.to(device), views.to(device)  # a whole epoch's draws at once: no copy in a step
     steps = math.ceil(len(images) / recipe.batch_size)
     sums = torch.zeros(4, device=device)  # total, hard, soft, right answers: kept on the device, no wait in a step
-    if isinstance(teacher, RememberedTeacher):
+    if teacher is not None:
         with engine.autocast():
             teacher.prepare(images.images, order, views)
     network.train()
@@ -184,31 +251,38 @@ def train_epoch(
             optimizer.zero_grad(set_to_none=True)  # before the forward pass: its graph may lie where gradients lay
             with engine.autocast():
                 logits = network(batch)
-                terms = loss_of_batch(logits, labels, recipe, teacher, batch, rows, shown)
+                answer = None if teacher is None else teacher.answer(batch, rows, shown)
+                terms = loss_of_batch(logits, labels, recipe, answer)
             terms.total.backward()
             optimizer.step()
             right = (logits.detach().argmax(dim=1) == labels).sum()
             sums += torch.stack([*(term.detach() * len(rows) for term in terms), right])
-    total, hard, soft, right = (sums / len(images)).tolist()
-    if not math.isfinite(total):
-        raise TrainingError(
-            f"the loss became {total} in epoch {epoch}: try a lower learning rate than {recipe.lr}; "
-            "the checkpoint of the epoch before is untouched"
-        )
+        total, hard, soft, right = (sums / len(images)).tolist()
+        if not math.isfinite(total):
+            with engine.autocast():
+                cause = _why_not_finite(teacher, images.images, order.split(recipe.batch_size), views, recipe)
+            raise TrainingError(f"the loss became {total} in epoch {epoch}: {cause}; no checkpoint of it was written")
     losses = {"train_loss": total, "hard_loss": hard, "soft_loss": soft}
     return {"epoch": epoch, "lr": rate, **losses, "train_accuracy": 100 * right}
 
 
-def loss_of_batch(logits, labels, recipe: Recipe, teacher, batch, rows, views) -> LossTerms:
-    """Eq. 1 with a teacher; plain cross-entropy without one."""
-    if teacher is None:
-        hard = F.cross_entropy(logits, labels)
+def _why_not_finite(teacher: Answering | None, images: Tensor, batches, views: Tensor, recipe: Recipe) -> str:
+    """The cause, as far as looking finds one: the teacher is asked once more about the epoch's ``batches`` of rows."""
+    shown = views.split(recipe.batch_size)
+    for rows, some in zip(batches, shown, strict=True) if teacher is not None else ():
+        answer = teacher.answer(normalise(crop_and_flip(images[rows], some)), rows, some)
+        if answer.isnan().any() or (answer == torch.inf).any() or (answer == -torch.inf).all(dim=1).any():
+            return "the teacher's answers are not finite; look at its weights and at how it was trained"
+    others = "the images" if teacher is None else "the images and the teacher's answers"
+    return f"{others} are finite, so it comes from the network's own steps: try a lower rate than lr={recipe.lr:g}"
+
+
+def loss_of_batch(logits: Tensor, labels: Tensor, recipe: Recipe, answer: Tensor | None) -> LossTerms:
+    """Eq. 1 with a teacher's ``answer``, logits (N, classes) too; plain cross-entropy without one."""
+    if answer is None:
+        hard = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
         return LossTerms(hard, hard, torch.zeros_like(hard))
-    if getattr(teacher, "needs_rows", False):
-        answer = teacher(batch, rows, views)
-    else:
-        answer = teacher(batch)
-    return distillation_loss(logits, answer, labels, recipe.temperature, recipe.alpha)
+    return distillation_loss(logits, answer, labels, recipe.temperature, recipe.alpha, recipe.label_smoothing)
 
 
 def draw_epoch(count: int, recipe: Recipe, epoch: int) -> tuple[Tensor, Tensor, int]:
@@ -216,12 +290,24 @@ def draw_epoch(count: int, recipe: Recipe, epoch: int) -> tuple[Tensor, Tensor, 
     generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch)
     order = torch.randperm(count, generator=generator) if recipe.shuffle else torch.arange(count)
     views = draw_views(count, generator)
+    if recipe.shift < PADDING:
+        offsets = torch.randint(2 * recipe.shift + 1, (count, 2), generator=generator)
+        views[:, :2] = PADDING - recipe.shift + offsets
+    if recipe.flips == "alternating":
+        first = torch.randint(2, (count,), generator=torch.Generator().manual_seed(recipe.seed))
+        views[:, 2] = (first[order] + epoch) % 2
     return order, views, int(torch.randint(2**31, (1,), generator=generator))
 
 
 @torch.no_grad()
 def evaluate(model: nn.Module, images: ImageSet, batch_size: int = 500, engine: Engine | None = None) -> Evaluation:
-    """Accuracy, loss and logits of ``model`` on ``images``, in eval mode; the model's mode is put back after."""
+    """Accuracy, loss and logits of ``model`` on ``images``, in eval mode; the model's mode is put back after.
+
+    Raises:
+        ValueError: there are no images.
+    """
+    if not len(images):
+        raise ValueError("there are no images to evaluate on: take more, or another split")
     engine = engine or Engine(images.images.device)
     was_training = model.training
     model.eval()
@@ -229,7 +315,7 @@ def evaluate(model: nn.Module, images: ImageSet, batch_size: int = 500, engine: 
         logits = torch.cat([model(normalise(chunk)).float() for chunk in images.images.split(batch_size)])
     model.train(was_training)
     loss = F.cross_entropy(logits, images.labels).item()
-    accuracy = 100 * (logits.argmax(dim=1) == images.labels).double().mean().item()
+    accuracy = 100 * ((logits.argmax(dim=1) == images.labels).sum().item() / len(images))
     return Evaluation(accuracy, loss, logits.cpu())
 
 
@@ -242,55 +328,6 @@ class Resized(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.model(resize(images, self.size).contiguous(memory_format=torch.channels_last))
-
-
-def save_checkpoint(path: Path | str, model, optimizer, recipe: Recipe, history: list[dict]) -> None:
-    """Write weights, optimizer and history aside, then move them into place. Raises CourseError on a full disk."""
-    buffer = io.BytesIO()
-    torch.save(
-        {
-            "format": CHECKPOINT_FORMAT,
-            "recipe": dataclasses.asdict(recipe),
-            "model": model.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "history": history,
-        },
-        buffer,
-    )
-    atomic_write(Path(path), buffer.getvalue())
-
-
-def load_checkpoint(path: Path | str, model, optimizer, recipe: Recipe) -> list[dict]:
-    """Put a checkpoint's weights and optimizer state in place and return its history; [] where there is none.
-
-    Raises:
-        CheckpointError: the file is torn, of another architecture or of another recipe.
-    """
-    path = Path(path)
-    if not path.exists():
-        return []
-    state = read_checkpoint(path)
-    if state["recipe"] != dataclasses.asdict(recipe):
-        raise CheckpointError(f"{path} was made with another recipe: delete it or choose another name")
-    try:
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-    except (RuntimeError, ValueError) as error:
-        raise CheckpointError(f"{path} holds another architecture: delete it or choose another name") from error
-    return state["history"]
-
-
-def read_checkpoint(path: Path | str) -> dict:
-    """The contents of a checkpoint, on the CPU. Raises CheckpointError where it is missing, torn or foreign."""
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise CheckpointError(f"there is no checkpoint {path}: run the study that makes it") from error
-    except Exception as error:  # torn in the middle of a pickle, it can fail in any way there is
-        raise CheckpointError(f"{path} is damaged and cannot be read: delete it, the run starts again") from error
-    if not isinstance(state, dict) or state.get("format") != CHECKPOINT_FORMAT:
-        raise CheckpointError(f"{path} is not a checkpoint of this course: delete it or choose another name")
-    return state
 
 
 def print_progress(name: str, row: dict, epochs: int) -> None:

@@ -6,8 +6,10 @@ where ``_T`` means softmax(logits / T). The KL divergence is summed over the cla
 batch (``batchmean``); T^2 keeps the size of its gradient comparable when T changes (Hinton et al., 2015).
 """
 
+from numbers import Real
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -24,24 +26,30 @@ class LossTerms(NamedTuple):
 
 
 def check_temperature_and_alpha(temperature: float, alpha: float) -> None:
-    """Raise ValueError unless ``temperature`` > 0 and 0 <= ``alpha`` <= 1."""
-    if not 0 < temperature < float("inf"):
-        raise ValueError(f"temperature must be a number above 0, not {temperature}: logits are divided by it")
-    if not 0 <= alpha <= 1:
-        raise ValueError(f"alpha must lie between 0 (soft targets only) and 1 (labels only), not {alpha}")
+    """Raise ValueError unless ``temperature`` > 0 and 0 <= ``alpha`` <= 1, both numbers."""
+    if not isinstance(temperature, Real | Tensor) or not 0 < temperature < float("inf"):
+        raise ValueError(f"temperature must be a number above 0, not {temperature!r}: logits are divided by it")
+    if not isinstance(alpha, Real | Tensor) or not 0 <= alpha <= 1:
+        raise ValueError(f"alpha must lie between 0 (soft targets only) and 1 (labels only), not {alpha!r}")
 
 
 def distillation_loss(
-    student_logits: Tensor, teacher_logits: Tensor, labels: Tensor, temperature: float, alpha: float
+    student_logits: Tensor,
+    teacher_logits: Tensor,
+    labels: Tensor,
+    temperature: float,
+    alpha: float,
+    label_smoothing: float = 0.0,
 ) -> LossTerms:
     """Eq. 1 of the paper for one batch.
 
     Args:
         student_logits: (N, classes), with gradients.
-        teacher_logits: (N, classes) for the very same images.
+        teacher_logits: (N, classes) for the very same images; -inf for a class that it rules out.
         labels: (N,) class numbers.
         temperature: T > 0, the same for teacher and student.
         alpha: weight of the hard-label term, 0 to 1.
+        label_smoothing: of the hard-label term, 0 to 1; the paper has none.
 
     Raises:
         ValueError: shapes differ, T is not above 0 or alpha lies outside 0..1.
@@ -51,10 +59,12 @@ def distillation_loss(
         raise ValueError(
             f"logits differ in shape: student {tuple(student_logits.shape)}, teacher {tuple(teacher_logits.shape)}"
         )
-    hard = F.cross_entropy(student_logits, labels)
+    hard = F.cross_entropy(student_logits, labels, label_smoothing=label_smoothing)
+    student, teacher = (F.log_softmax(logits / temperature, dim=1) for logits in (student_logits, teacher_logits))
+    ruled_out = teacher == -torch.inf  # 0 log 0 is 0: such a class adds nothing
     soft = temperature**2 * F.kl_div(
-        F.log_softmax(student_logits / temperature, dim=1),
-        F.log_softmax(teacher_logits / temperature, dim=1),
+        student.masked_fill(ruled_out, 0),
+        teacher.clamp_min(torch.finfo(teacher.dtype).min),
         reduction="batchmean",  # "mean" would divide by the number of classes as well
         log_target=True,
     )

@@ -1,4 +1,12 @@
-"""The teachers whose logits a student learns from: one network, the mean of several, one whose answers are kept."""
+"""The teachers whose logits a student learns from: one network, the mean of several, one whose answers are kept.
+
+All speak one protocol: ``prepare(images, rows, views)`` before an epoch, with all training images and what the epoch will
+show of them; ``answer(images, rows, views)`` in a step, with the normalised batch as the student sees it, and which
+training images (N,) and views (N, 3) these are.
+"""
+
+import hashlib
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -6,9 +14,37 @@ from torch import Tensor, nn
 
 from course_lib.data.augment import VIEWS, crop_and_flip, normalise, view_number
 
+ENLARGED, PIECE = 224, 32  # of the teacher that is shown scraps
 
-class Teacher(nn.Module):
-    """A trained network that only answers: eval mode for good, no gradients, images resized where it needs that.
+
+class Answering(nn.Module):
+    """What every teacher is: in eval mode for good, and asked by :meth:`answer`.
+
+    Attributes:
+        origin: digest of the weights that this form was made from, where it is a form made for speed.
+    """
+
+    origin: str | None = None
+
+    def train(self, mode: bool = True) -> "Answering":
+        """Stay in eval mode: a teacher's batch-norm statistics must not move while the student learns."""
+        return super().train(False)
+
+    def prepare(self, images: Tensor, rows: Tensor, views: Tensor) -> None:
+        """Before an epoch: it will show ``rows`` (N,) of ``images`` (uint8, all of them) in ``views`` (N, 3)."""
+
+    def answer(self, images: Tensor, rows: Tensor, views: Tensor) -> Tensor:
+        """Logits (N, classes) for the normalised ``images`` (N, 3, 32, 32): training images ``rows`` in ``views``."""
+        return self(images)
+
+    def digest(self) -> str:
+        """What tells this teacher from another one: kind, weights and image sizes."""
+        sizes = [module.input_size for module in self.modules() if isinstance(module, Teacher)]
+        return self.origin or digest_of({f"{type(self).__name__} {sizes}": torch.empty(0)} | self.state_dict())
+
+
+class Teacher(Answering):
+    """A trained network that only answers: no gradients, images resized where it needs that.
 
     Args:
         model: the network; its parameters stop requiring gradients.
@@ -21,33 +57,41 @@ class Teacher(nn.Module):
         self.input_size = input_size
         self.eval()
 
-    def train(self, mode: bool = True) -> "Teacher":
-        """Stay in eval mode: a teacher's batch-norm statistics must not move while the student learns."""
-        return super().train(False)
-
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
         """Logits (N, classes) for normalised images (N, 3, 32, 32)."""
         return self.model(resize(images, self.input_size))
 
 
-class Ensemble(nn.Module):
+class Ensemble(Answering):
     """Several teachers as one: the soft target is the softmax of the mean of their logits (PROTOCOL.md, 4.8)."""
 
-    def __init__(self, teachers: list[Teacher]):
+    def __init__(self, teachers: Sequence[nn.Module]):
         super().__init__()
         if not teachers:
             raise ValueError("an ensemble needs at least one teacher")
-        self.teachers = nn.ModuleList(teachers)
-
-    def train(self, mode: bool = True) -> "Ensemble":
-        """Stay in eval mode, as every member does."""
-        return super().train(False)
+        self.teachers = nn.ModuleList(as_teacher(teacher) for teacher in teachers)
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
         """Mean logits (N, classes) for normalised images (N, 3, 32, 32)."""
-        return torch.stack([teacher(images) for teacher in self.teachers]).mean(dim=0)
+        answers = [teacher(images) for teacher in self.teachers]
+        if len({answer.shape for answer in answers}) > 1:
+            raise ValueError(f"the ensemble's teachers answer in shapes {[tuple(answer.shape) for answer in answers]}")
+        return torch.stack(answers).mean(dim=0)
+
+
+def as_teacher(teacher: nn.Module | None) -> Answering | None:
+    """``teacher``; a bare network becomes a :class:`Teacher`, in eval mode for good.
+
+    Raises:
+        TypeError: it is no network at all.
+    """
+    if teacher is None or isinstance(teacher, Answering):
+        return teacher
+    if not isinstance(teacher, nn.Module):
+        raise TypeError(f"a teacher is a network, a Teacher or an Ensemble, not a {type(teacher).__name__}")
+    return Teacher(teacher)
 
 
 def resize(images: Tensor, size: int) -> Tensor:
@@ -57,18 +101,32 @@ def resize(images: Tensor, size: int) -> Tensor:
     return F.interpolate(images, size=(size, size), mode="bilinear", align_corners=False)
 
 
-class RememberedTeacher:
+def digest_of(tensors: dict[str, Tensor]) -> str:
+    """SHA-256 of names, shapes and values, the same on every device and in every memory format."""
+    digest = hashlib.sha256()
+    for name, tensor in tensors.items():
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def memory_is_full(error: BaseException) -> bool:
+    """Whether ``error`` says that a GPU's memory or the machine's is full."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+class RememberedTeacher(Answering):
     """A teacher whose answers are kept: it is asked once about what it is shown, by however many epochs and students.
 
     Crop and flip can show an image in 162 ways. An answer is filed under (image, view), never under a place in
     the batch, so it cannot go stale when the order changes. Over 200 epochs an image is seen in 115 different views on
     average: a single student saves 42 % of the teacher's work, each further one nearly all of it.
 
-    The training loop hands over an epoch's draws before its first step. What is new among them is answered in batches
-    of one size, so that an answer never depends, not even in its last bit, on what happened to be known already.
+    What is new among an epoch's draws is answered before its first step in batches of one size, so that an answer never
+    depends, not even in its last bit, on what happened to be known already. Shown other images, it forgets.
 
     Args:
-        teacher: a Teacher or an Ensemble, in eval mode (its answer for an image must not depend on the batch).
+        teacher: a Teacher or an Ensemble (its answer for an image must not depend on the batch).
         images: how many training images there are; the memory takes ``images * 162 * classes * 4`` bytes.
         classes: number of classes.
         device: where the memory lies: with the images, so that no step waits for a copy.
@@ -77,13 +135,21 @@ class RememberedTeacher:
         batch_size: how many images the teacher is shown at a time; halved, after one line, where memory runs out.
     """
 
-    needs_rows = True  # the training loop hands over which images a batch holds, and in which views
-
     def __init__(self, teacher: nn.Module, images: int, classes: int, device: torch.device | str = "cpu"):
-        self.teacher = teacher
+        super().__init__()
+        self.teacher = as_teacher(teacher)
         self.memory = torch.full((images, VIEWS, classes), float("nan"), device=device)
         self.batch_size = 32 if torch.device(device).type == "cpu" else 512  # more gain nothing: measured on the CPU
         self.asked = self.computed = 0
+        self._seen: tuple[Tensor, str] | None = None  # the images it has answered about, and their digest
+
+    def digest(self) -> str:
+        """That of the teacher who is asked."""
+        return self.teacher.digest()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (N, classes) for any normalised images, which nobody remembers."""
+        return self.teacher(images)
 
     @torch.no_grad()
     def prepare(self, images: Tensor, rows: Tensor, views: Tensor) -> None:
@@ -92,7 +158,11 @@ class RememberedTeacher:
         Args:
             images: all training images, uint8 (images, 3, H, W).
             rows, views: what an epoch will show.
+
+        Raises:
+            ValueError: there are more or fewer images, or other classes, than the memory was made for.
         """
+        self._recognise(images)
         places = view_number(views)
         unknown = self.memory[rows, places, 0].isnan().nonzero().flatten()
         self.asked += len(rows)
@@ -102,15 +172,68 @@ class RememberedTeacher:
             full = torch.cat([new, new[:1].expand(self.batch_size - len(new))])  # the last batch is filled up
             try:
                 answers = self.teacher(normalise(crop_and_flip(images[rows[full]], views[full])))
-            except torch.OutOfMemoryError:
-                if self.batch_size == 1:
+            except (MemoryError, RuntimeError) as error:
+                if not memory_is_full(error) or self.batch_size == 1:
                     raise
                 self.batch_size //= 2
                 print(f"note: out of memory, the teacher now answers {self.batch_size} images at a time", flush=True)
                 continue
+            if answers.shape[1:] != self.memory.shape[2:]:
+                raise ValueError(f"the teacher knows {answers.shape[1]} classes, these images {self.memory.shape[2]}")
             self.memory[rows[new], places[new]] = answers[: len(new)].float()
             unknown = unknown[self.batch_size :]
 
-    def __call__(self, images: Tensor, rows: Tensor, views: Tensor) -> Tensor:
+    def _recognise(self, images: Tensor) -> None:
+        if len(images) != len(self.memory):
+            raise ValueError(f"the teacher's memory is for {len(self.memory)} images, not for {len(images)}")
+        if self._seen is None or self._seen[0] is not images:
+            digest = digest_of({"images": images})
+            if self._seen is not None and self._seen[1] != digest:
+                self.memory.fill_(float("nan"))
+            self._seen = images, digest
+
+    def answer(self, images: Tensor, rows: Tensor, views: Tensor) -> Tensor:
         """Logits (N, classes) for training images ``rows`` (N,) in ``views`` (N, 3); NaN where not prepared."""
         return self.memory[rows, view_number(views)]
+
+
+class ScrapTeacher(Answering):
+    """The EfficientNetV2 teacher as its row of Table II was really run (PROTOCOL.md, 4.3): shown scraps.
+
+    Its loader enlarged each image to 224 x 224 and cut a random 32 x 32 piece out of that: about 2 % of the picture,
+    drawn apart from the crop and flip that the student saw. ``teacher`` is a :class:`Teacher`.
+    """
+
+    def __init__(self, teacher: Teacher):
+        super().__init__()
+        self.model, self.images = teacher.model, None
+        self.eval()
+
+    def prepare(self, images: Tensor, rows: Tensor, views: Tensor) -> None:
+        """Keep the training images at hand: pieces are cut out of them."""
+        self.images = images
+
+    @torch.no_grad()
+    def answer(self, images: Tensor, rows: Tensor, views: Tensor) -> Tensor:
+        """Logits (N, classes) for pieces of training images ``rows`` (N,); batch and views are not looked at.
+
+        The pieces are drawn from torch's global generator, which the training loop seeds for every epoch.
+        """
+        count, device = len(rows), self.images.device
+        corners = torch.randint(ENLARGED - PIECE + 1, (count, 2), device=device)
+        flips = torch.rand(count, device=device) < 0.5
+        return self.model(pieces(normalise(self.images[rows.to(device)]), corners, flips).contiguous())
+
+
+def pieces(images: Tensor, corners: Tensor, flips: Tensor) -> Tensor:
+    """What cutting 32 x 32 pixels at ``corners`` (N, 2: top, left) out of the enlarged ``images`` would give.
+
+    Only those pixels are interpolated, so that no 224 x 224 image is ever made.
+    """
+    offsets = torch.arange(PIECE, device=images.device)
+    across = torch.where(flips[:, None], offsets.flip(0), offsets)
+    # In grid_sample's coordinates -1 and 1 are the outer edges of the picture.
+    y = 2 * (corners[:, :1] + offsets + 0.5) / ENLARGED - 1
+    x = 2 * (corners[:, 1:] + across + 0.5) / ENLARGED - 1
+    grid = torch.stack([x[:, None, :].expand(-1, PIECE, -1), y[:, :, None].expand(-1, -1, PIECE)], dim=-1)
+    return F.grid_sample(images, grid.to(images.dtype), mode="bilinear", padding_mode="border", align_corners=False)
