@@ -168,7 +168,7 @@ def test_a_part_is_balanced_nested_and_in_order(sample):
     assert torch.equal(sample.train.take(2500).images, sample.train.images)
 
 
-@pytest.mark.parametrize("n", [0, -1, 2501])
+@pytest.mark.parametrize("n", [0, -1, 2501, 20.0])
 def test_a_part_larger_than_the_whole_is_refused(sample, n):
     with pytest.raises(ValueError, match=f"cannot take {n} of 2500"):
         sample.train.take(n)

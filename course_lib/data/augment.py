@@ -48,10 +48,7 @@ def crop_and_flip(images: Tensor, views: Tensor) -> Tensor:
         views: int64 ``(N, 3)`` from :func:`draw_views`.
 
     Returns:
-        uint8 ``(N, 3, H, W)``, a new tensor.
-
-    Raises:
-        ValueError: the images are not uint8 or there is not one view an image.
+        uint8 ``(N, 3, H, W)``, a new tensor. ValueError where the images or views are of another kind.
     """
     require_images(images)
     if tuple(views.shape) != (len(images), 3):
@@ -70,16 +67,9 @@ def crop_and_flip(images: Tensor, views: Tensor) -> Tensor:
 
 
 def normalise(images: Tensor) -> Tensor:
-    """Turn uint8 pixels into what the networks eat: ``(pixel / 255 - MEAN) / STD`` a channel.
+    """Turn uint8 pixels ``(N, 3, H, W)`` into what the networks eat: ``(pixel / 255 - MEAN) / STD`` a channel.
 
-    Args:
-        images: uint8 ``(N, 3, H, W)``.
-
-    Returns:
-        float32 ``(N, 3, H, W)`` on the same device.
-
-    Raises:
-        ValueError: the images are not uint8 (normalised twice?).
+    Returns float32 ``(N, 3, H, W)`` on the same device; ValueError where the images are not uint8 (normalised twice?).
     """
     require_images(images)
     shift, scale = _shift_and_scale(images.device)

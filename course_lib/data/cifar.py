@@ -25,14 +25,11 @@ GET_AGAIN = "get it from the course again, or make it: python -m tools.make_samp
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images with their labels.
+    """Images with their labels. What is something else raises ValueError, which says what to do.
 
     Attributes:
         images: uint8 ``(N, 3, 32, 32)``, red, green, blue, 0..255, not normalised.
         labels: int64 ``(N,)``, 0 for the first class.
-
-    Raises:
-        ValueError: they are something else; the message says what to do.
     """
 
     images: Tensor
@@ -64,10 +61,10 @@ class ImageSet:
         """The first images of each class, ``n`` in all: even over the classes, in the order of this set.
 
         The choice is the same every time, and a smaller one is a part of a larger one. Raises ValueError where ``n``
-        is not between 1 and the number of images.
+        is no whole number from 1 to the number of images.
         """
-        if not 1 <= n <= len(self):
-            raise ValueError(f"cannot take {n} of {len(self)} images")
+        if not isinstance(n, int | np.integer) or not 1 <= n <= len(self):
+            raise ValueError(f"cannot take {n!r} of {len(self)} images: a whole number from 1 on is wanted")
         labels = self.labels.cpu().numpy()
         by_turns = np.lexsort((labels, _rank_in_class(labels)))  # one of each class, then the next
         return self[torch.from_numpy(np.sort(by_turns[:n])).to(self.images.device)]
@@ -145,7 +142,7 @@ def load_dataset(name: str = "cifar10", subset: str = "full", *, root: Path | st
 
     Raises:
         ValueError: no data set or subset has that name.
-        DataError: the data set is missing (the message lists what a person can do) or damaged.
+        DataError: it is missing (the message lists what a person can do) or damaged.
         CourseError: what was downloaded cannot be written.
     """
     folder = Path(root) if root is not None else repo_path("data")

