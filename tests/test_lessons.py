@@ -59,7 +59,7 @@ def executed(request, fresh_checkout) -> nbformat.NotebookNode:
     return notebook
 
 
-@pytest.mark.lesson
+@pytest.mark.slow
 def test_a_lesson_runs_to_its_end_without_a_warning(executed):
     cells = [cell for cell in executed.cells if cell.cell_type == "code" and cell.source.strip()]
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
@@ -67,7 +67,7 @@ def test_a_lesson_runs_to_its_end_without_a_warning(executed):
     assert [output.text for output in outputs if output.get("name") == "stderr"] == []
 
 
-@pytest.mark.lesson
+@pytest.mark.slow
 def test_a_lesson_shows_the_store(executed):
     check_tables(executed, executed.metadata["lesson"], ROOT / "data")
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import nullcontext
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,6 +11,8 @@ from urllib.parse import unquote, urlsplit
 import nbformat
 import pytest
 
+from course_lib.errors import CourseError
+from course_lib.files import MARK
 from course_lib.notebooks import WIDGET_NOTE, lessons
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -185,7 +188,9 @@ def test_links_are_made_fit_for_the_site(tmp_path):
     stage = build.Stage(tmp_path)
     lesson = ROOT / "notebooks" / "00_start_here.ipynb"
     text = "[a](../course_lib/models/zoo.py) [b](../README.md#two-commands) [c](../data/results) [d](#here)"
-    assert stage.linked(text, lesson) == ("[a](../library/models-zoo.md) [b](../index.md#two-commands) c [d](#here)")
+    assert stage.linked(text, lesson) == (
+        "[a](../library/course_lib-models-zoo.md) [b](../index.md#two-commands) c [d](#here)"
+    )
     assert stage.linked("[s](solutions)", lesson) == "[s](../notebooks/solutions/index.md)"
     assert stage.linked("[e](../environment.yml)", lesson) == "[e](../environment.yml)"
     assert stage.files == {ROOT / "environment.yml"}
@@ -193,11 +198,21 @@ def test_links_are_made_fit_for_the_site(tmp_path):
     assert stage.linked(fenced, lesson) == fenced
 
 
-def test_a_warning_is_an_error(tmp_path):
-    source = tmp_path / "source"
-
+def test_a_warning_is_an_error_and_the_old_site_stays(tmp_path):
     def with_a_dead_link(arguments):
-        (source / "exercises.md").write_text("# Exercises\n\n[gone](nowhere.md)\n")
-        return build.sphinx(arguments)
+        (Path(arguments[-2]) / "exercises.md").write_text("# Exercises\n\n[gone](nowhere.md)\n")
+        (Path(arguments[-1]) / "index.html").write_text("new")
+        return 1
 
-    assert build.build(tmp_path / "site", source, with_a_dead_link) != 0
+    for sphinx, words in ((lambda arguments: 0, ""), (with_a_dead_link, "Sphinx warned")):
+        with pytest.raises(CourseError, match=words) if words else nullcontext():
+            build.build(tmp_path / "site", sphinx)
+    assert [path.name for path in sorted((tmp_path / "site").iterdir())] == [MARK, ".nojekyll"]
+
+
+def test_a_folder_that_holds_somebodys_pages_is_refused(tmp_path, capsys):
+    (tmp_path / "home.html").write_text("my home page")
+    assert build.main([str(tmp_path)]) == 1 and "choose another folder" in capsys.readouterr().err.replace(
+        "it away", ""
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["home.html"]

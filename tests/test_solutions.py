@@ -47,7 +47,7 @@ def test_every_exercise_of_the_lesson_is_solved(path):
     assert set(asked) - solved == set(), "exercises without a solution"
 
 
-@pytest.mark.lesson
+@pytest.mark.slow
 @pytest.mark.parametrize("path", SOLUTIONS, ids=name)
 def test_solutions_run_and_are_right(path, tmp_path, monkeypatch):
     """Executed as a reader of a fresh clone would, without a network; no checker says anything but "right"."""

@@ -3,7 +3,7 @@
 import pytest
 from test_sliders import STOPWATCH, drive, up_to_slider
 
-pytestmark = pytest.mark.browser
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

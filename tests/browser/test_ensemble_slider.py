@@ -5,7 +5,7 @@ import statistics
 import pytest
 from test_sliders import LIMIT_MS, STOPWATCH, drive, keep_screenshot, press, seen, up_to_slider
 
-pytestmark = pytest.mark.browser
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 
 from course_lib.notebooks import find_lessons
 
-pytestmark = pytest.mark.browser
+pytestmark = pytest.mark.slow
 
 SCREENSHOTS = Path(__file__).resolve().parent.parent.parent / "build" / "screenshots"
 # The promise is a redraw in under 100 ms (median); this limit is loose, for machines that do other things meanwhile.
