@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from course_lib import look
 from course_lib.errors import ResultError
 from course_lib.files import atomic_write
-from course_lib.look import BLACK, BLUE, CURVE_COLOURS, CURVE_MARKERS, GREEN, VERMILION, dress, say_not_run, write
+from course_lib.look import BLACK, BLUE, CURVE_COLOURS, CURVE_MARKERS, VERMILION, dress, say_not_run, write
 from course_lib.profiles import Profile
 from course_lib.report.curves import learning_curves
 from course_lib.report.paper import TITLES
@@ -55,7 +55,7 @@ def figure_1(results: pd.DataFrame, profile: str | Profile, recipe: str = "paper
     left, right = figure.subplots(1, 2, sharey=shared)
     _width_panel(left, widths, ghosts[PAPER_ACCURACY], frame.loc["gn-d", PAPER_ACCURACY], BLUE, "o")
     _width_panel(right, widths, ghosts[OUR_ACCURACY], frame.loc["gn-d", OUR_ACCURACY], VERMILION, "s", ghosts[OUR_SD])
-    left.plot(widths, ghosts[AUTHORS_ACCURACY], "^", color=GREEN, markersize=5, label="authors' logs, last epoch")
+    left.plot(widths, ghosts[AUTHORS_ACCURACY], "^", color=BLACK, markersize=5, label="authors' logs, last epoch")
     left.legend(fontsize=8, frameon=False, loc="upper left")
     left.set_title("Paper: best of 200 epochs on the test set, one seed", fontsize=9)
     right.set_title(f"Ours: last epoch, {seeds_in_words(frame['n'])}", fontsize=9)
