@@ -136,7 +136,11 @@ def _exchange(new: Path, place: Path, old: Path) -> None:
 
 
 def _check_replaceable(place: Path) -> None:
-    for kept, what in ((CHECKOUT, "the course itself"), (repo_path(), "COURSE_HOME"), (Path.cwd(), "this folder")):
+    for kept, what in (
+        (CHECKOUT, "the course itself"),
+        (repo_path(), "COURSE_HOME"),
+        (Path.cwd(), "the current folder"),
+    ):
         if kept.resolve().is_relative_to(place):
             raise CourseError(f"{place} is or holds {what} and would be replaced: choose another folder")
     if not place.exists():
