@@ -70,5 +70,5 @@ GARBAGE = {
 @pytest.mark.parametrize("check", CHECKERS, ids=lambda check: check.__name__)
 def test_garbage_is_told_in_words(check):
     for name, garbage in GARBAGE.items():
-        verdict = check(lambda *_, garbage=garbage, **__: garbage)
-        assert verdict.state in ("wrong", "right") and verdict.words, name
+        feedback = check(lambda *_, garbage=garbage, **__: garbage)
+        assert feedback.state in ("wrong", "right") and feedback.words, name

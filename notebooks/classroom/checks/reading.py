@@ -3,9 +3,10 @@
 A right answer may come as a Python number, a NumPy array, a pandas series or a tensor, with or without a graph.
 """
 
+import inspect
 import itertools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,20 +18,18 @@ from classroom.checks.verdict import Wrong, require
 
 def number(value: object, what: str, finite: bool = True) -> float:
     """``value`` as a float; a tensor or array of one element will do. Wrong where it is none, or not ``finite``."""
-    found = _array(value)
-    require(found is not None, f"return {what}: a number, not {_named(value)}")
-    require(
-        found.size == 1,
-        f"return {what}: a single number, not the shape {found.shape}. Is a mean or a sum missing?",
-    )
+    found, wanted = _array(value), f"return {what}: a" if what else "return a"
+    require(found is not None, f"{wanted} number, not {_named(value)}")
+    words = f"{wanted} single number, not the shape {found.shape}. Is a mean or a sum missing?"
+    require(found.size == 1, words)
     single = float(found.reshape(()))
-    require(math.isfinite(single) or not finite, f"return {what}: a finite number, not {single}")
+    require(math.isfinite(single) or not finite, f"{wanted} finite number, not {single}")
     return single
 
 
 def numbers(value: object, shape: tuple[int, ...], what: str, hint: str = "") -> Tensor:
     """``value`` as float64 of ``shape``, without its graph; Wrong, with ``hint``, where it has another shape."""
-    found = _array(value)
+    found, what = _array(value), what or "your result"
     require(found is not None, f"{what} must be a tensor of numbers, but {_named(value)} came")
     words = f"{what} must have the shape {tuple(shape)}, yours has {found.shape}"
     require(found.shape == tuple(shape), f"{words}: {hint}" if hint else words)
@@ -61,27 +60,19 @@ def pair(value: object, words: str) -> tuple[Any, Any]:
     return both[0], both[1]
 
 
-def same(found: Tensor | float, right: Tensor | float, tolerance: float = 1e-4) -> bool:
-    """Whether two numbers or tensors agree within ``tolerance``, relative and absolute; shapes count."""
-    found, right = (torch.as_tensor(each).detach().double() for each in (found, right))
-    return found.shape == right.shape and torch.allclose(found, right, rtol=tolerance, atol=tolerance)
+def close(found: Any, right: Any, tolerance: float = 1e-4) -> bool:
+    """Whether two numbers, lists or tensors agree; shapes count.
+
+    Tensors agree within ``tolerance``, relative and absolute, single numbers within a tenth of it absolute, for they
+    may be small; 0 is exact.
+    """
+    found, right = (_double(each) for each in (found, right))
+    absolute = tolerance if found.ndim else tolerance / 10
+    return found.shape == right.shape and torch.allclose(found, right, rtol=tolerance, atol=absolute)
 
 
-def near(found: float, right: float, tolerance: float = 1e-4) -> bool:
-    """Whether two numbers agree within ``tolerance`` of their size, however small they are."""
-    return math.isclose(found, float(right), rel_tol=tolerance, abs_tol=1e-9)
-
-
-def recognise(found: Tensor | float, mistakes: Mapping[str, Tensor | float], tolerance: float = 1e-4) -> None:
-    """Raise Wrong with the words of the first known mistake that gives ``found``."""
-    for words, wrong in mistakes.items():
-        require(not same(found, wrong, tolerance), words)
-
-
-def recognise_number(found: float, mistakes: Iterable[tuple[float, str]], tolerance: float = 1e-4) -> None:
-    """The same for numbers that may be small: (what a mistake gives, its words)."""
-    for wrong, words in mistakes:
-        require(not near(found, wrong, tolerance), words)
+def _double(value: Any) -> Tensor:
+    return value.detach().double() if isinstance(value, Tensor) else torch.tensor(np.asarray(value, dtype=float))
 
 
 def _array(value: object) -> np.ndarray | None:
@@ -101,4 +92,8 @@ def _without_graph(value: object) -> object:
 
 
 def _named(value: object) -> str:
-    return f"{str(value)[:40]!r} ({type(value).__name__})" if isinstance(value, str) else type(value).__name__
+    if isinstance(value, str):
+        return f"{value[:40]!r} (str)"
+    if inspect.isroutine(value):
+        return "a function: are the brackets of a call missing?"
+    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__

@@ -1,17 +1,21 @@
-"""What all checkers share: a verdict in words, and a decorator that lets no reader's mistake stop the notebook."""
+"""What all checkers share: feedback in words, and a decorator that lets no reader's mistake stop the notebook."""
 
+import contextlib
 import dis
 import functools
 import inspect
+import io
+import re
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
 MARKS = {"right": "✔ Right", "wrong": "✘ Not right yet", "not done": "… Not done yet"}
+PRINTED = 20  # lines of what the reader's function printed that are shown
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Feedback:
     """``state`` is ``right``, ``wrong`` or ``not done``; ``words`` say why and what to try. True only when right."""
 
     state: str
@@ -28,7 +32,7 @@ class Verdict:
 
 
 class Wrong(Exception):
-    """Raised inside a checker; its text is the verdict's words."""
+    """Raised inside a checker; its text is the feedback's words."""
 
 
 class ReturnedNothing(Wrong):
@@ -45,59 +49,90 @@ def require(condition: bool, words: str) -> None:
         raise Wrong(words)
 
 
-def checker(check: Callable[..., str]) -> Callable[..., Verdict]:
+def checker(check: Callable[..., str]) -> Callable[..., Feedback]:
     """Make a checker of a function that calls the reader's answer, raises Wrong, and returns words of praise.
 
     The first argument, the reader's function, arrives wrapped so that a stub counts as not done. Mistakes inside the
-    reader's function become a verdict that names the error and the reader's line; nothing is raised.
+    reader's function become feedback that names the error and the reader's line; nothing is raised. ``check`` opens its
+    docstring with the call that is asked for, such as ``answer(z, v, T)`` in double backticks. What the function prints
+    is shown for its last call alone: a checker may call it hundreds of times.
     """
+    call = re.match(r"``\w+(\(.*?\))``", check.__doc__ or "")
 
     @functools.wraps(check)
-    def checked(answer: Callable, *args, **kwargs) -> Verdict:
+    def checked(answer: Callable) -> Feedback:
+        if isinstance(answer, type):
+            return Feedback("wrong", f"hand over a function, not the class {answer.__name__}")
         if not callable(answer):
-            return Verdict(
-                "wrong",
-                f"hand over your function itself, not its result: {type(answer).__name__} came",
-            )
+            came = type(answer).__name__
+            return Feedback("wrong", f"hand over your function itself, not its result: {came} came")
+        watched = _Answer(answer, call[1] if call else "")
         try:
-            return Verdict("right", check(_Answer(answer), *args, **kwargs))
+            return Feedback("right", check(watched))
         except NotDone:
-            return Verdict("not done", "write the function's body, then run this cell again.")
+            return Feedback("not done", "write the function's body, then run this cell again.")
         except Wrong as wrong:
-            return Verdict("wrong", str(wrong))
-        except _Stopped as stopped:
-            return Verdict("wrong", str(stopped))
+            return Feedback("wrong", str(wrong))
+        finally:
+            watched.show_printed()
 
     return checked
-
-
-class _Stopped(Exception):
-    """The reader's function raised."""
 
 
 class _Answer:
     """The reader's function; tells a stub from an answer, and the reader's errors from the checker's own."""
 
-    def __init__(self, function: Callable):
-        self.function = function
+    def __init__(self, function: Callable, asked: str):
+        self.function, self.asked, self.printed = function, asked, ""
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args):
+        self._fits(args)
+        out = io.StringIO()
         try:
-            result = self.function(*args, **kwargs)
+            with contextlib.redirect_stdout(out):
+                result = self.function(*args)
         except Wrong:  # from what the checker handed in, such as a training that it watches
             raise
-        except Exception as error:  # any mistake a reader can make is theirs to read about
-            frames = traceback.extract_tb(error.__traceback__)
-            own = [frame for frame in frames if frame.filename == self._filename()] or frames
-            if isinstance(error, NotImplementedError) and own[-1] == frames[-1]:
-                raise NotDone from error
-            line = f" (`{own[-1].line}`)" if own[-1].line else ""
-            raise _Stopped(f"your function stopped with {type(error).__name__}: {error}{line}") from error
+        except (Exception, SystemExit) as error:  # any mistake a reader can make is theirs to read about
+            self._stopped(error)
+        finally:
+            self.printed = out.getvalue()
         if result is ... or (result is None and self._is_stub()):
             raise NotDone
         if result is None:
-            raise ReturnedNothing("your function returns nothing: is `return` missing?")
+            only = " It prints, and print only shows a value: return hands it on." if self.printed else ""
+            raise ReturnedNothing(f"your function returns nothing: is `return` missing?{only}")
         return result
+
+    def show_printed(self) -> None:
+        lines = self.printed.splitlines()
+        cut = [f"... and {len(lines) - PRINTED} lines more"] if len(lines) > PRINTED else []
+        if lines:
+            print("\n".join(lines[:PRINTED] + cut))
+
+    def _fits(self, args: tuple) -> None:
+        """Raise Wrong where the reader's function does not take so many arguments."""
+        try:
+            signature = inspect.signature(self.function)
+        except (TypeError, ValueError):  # some built-in functions have none
+            return
+        try:
+            signature.bind(*args)
+        except TypeError:
+            needed = f"{len(args)} argument{'s' if len(args) != 1 else ''}"
+            asked = f"{needed}, {self.asked}" if self.asked and args else needed
+            takes = re.sub(r" ->.*", "", str(signature))
+            raise Wrong(f"your function must take {asked}: yours is defined with {takes}") from None
+
+    def _stopped(self, error: BaseException) -> None:
+        """Raise NotDone for what stubs raise, else Wrong with the error and the reader's line."""
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [frame for frame in frames if frame.filename == self._filename()] or frames
+        if isinstance(error, NotImplementedError) and own[-1] == frames[-1]:
+            raise NotDone from error
+        line = f" (`{own[-1].line}`)" if own[-1].line else ""
+        words = " ".join(str(error).split())[:300]
+        raise Wrong(f"your function stopped with {type(error).__name__}: {words}{line}") from error
 
     def _code(self):
         """Its code, below decorators; None for what Python has no code of."""
@@ -115,8 +150,4 @@ class _Answer:
 
 
 _IDLE = ("RESUME", "NOP", "CACHE", "MAKE_CELL", "COPY_FREE_VARS")
-_EMPTY = (
-    "LOAD_CONST",
-    "RETURN_CONST",
-    "RETURN_VALUE",
-)  # what is left of an empty body: return None
+_EMPTY = ("LOAD_CONST", "RETURN_CONST", "RETURN_VALUE")  # what is left of an empty body: return None
