@@ -1,4 +1,4 @@
-"""The lessons' sliders, moved by keyboard in a real JupyterLab: picture, words and alt text follow, and fast."""
+"""All sliders of the lessons in one notebook, moved by keyboard in a real JupyterLab: numbers follow, and fast."""
 
 import re
 import statistics
@@ -7,15 +7,38 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from course_lib.notebooks import find_lessons
+from classroom import sliders
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 SCREENSHOTS = Path(__file__).resolve().parent.parent.parent / "build" / "screenshots"
 # The promise is a redraw in under 100 ms (median); this limit is loose, for machines that do other things meanwhile.
 LIMIT_MS = 500
-MOVES = 12
-
+SETUP = """
+from classroom import sliders
+from course_lib.data import CLASSES, load_dataset, sample_test_rows
+from course_lib.study.store import load_logits
+images = {"images": load_dataset("cifar10", "sample").test.images, "classes": CLASSES, "rows": sample_test_rows()}
+networks = {"teacher": load_logits("resnet18"), "student": load_logits("gn-s-1.0x")}
+"""
+NEEDS = {
+    "Temperature": "**networks, **images",
+    "Surface": "**networks, **images",
+    "Ensemble": "sliders.stored_members(), **images",
+}
+# Of every picture each control, with a key that moves it and one that moves it back.
+RIGHT, SPACE, MENU = ("ArrowRight", "ArrowLeft"), ("Space", "Space"), ("ArrowDown", "ArrowUp")
+CONTROLS = {
+    "Width": {"width": RIGHT},
+    "Ghosts": {"channels": RIGHT, "parts": RIGHT, "kernel": RIGHT},
+    "Schedule": {"warmup": RIGHT, "peak": RIGHT},
+    "Temperature": {"temperature": RIGHT, "alpha": RIGHT, "picture": RIGHT},
+    "Surface": {"temperature": RIGHT, "alpha": RIGHT, "picture": RIGHT},
+    "Chains": {"assistants": SPACE, "points": RIGHT},
+    "Ensemble": {"chosen": SPACE, "how": MENU, "picture": RIGHT},
+    "Detectable": {"seeds": RIGHT, "images": RIGHT, "spread": RIGHT},
+}
+HANDLES = {SPACE: "input[type=checkbox] >> nth=1", MENU: "select", RIGHT: "[role=slider]"}
 # From the key press to the moment the browser has the new picture. Load events do not bubble, but can be captured.
 STOPWATCH = """() => {
     document.addEventListener('keydown', () => { window.pressed = performance.now(); }, true);
@@ -25,88 +48,65 @@ STOPWATCH = """() => {
 }"""
 
 
-def up_to_slider(lesson: str, function: str) -> tuple[nbformat.NotebookNode, str]:
-    """The lesson's cells up to the one that calls ``function``, without live training and without outputs."""
-    (path,) = find_lessons([lesson])
-    notebook = nbformat.read(path, as_version=4)
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    calling = next((place for place, cell in enumerate(code) if re.search(rf"\b{function}\(", cell.source)), None)
-    assert calling is not None, f"{path.name} has no cell that calls {function}"
-    notebook.cells = [cell for cell in code[: calling + 1] if "training" not in cell.metadata.get("tags", [])]
-    for cell in notebook.cells:
-        cell.outputs, cell.execution_count = [], None
-    return notebook, path.name
-
-
 @pytest.fixture(scope="module")
-def architecture(open_and_run):
-    """Lesson 01 in JupyterLab, run as far as its width slider."""
-    page = open_and_run(*up_to_slider("01", "width_explorer"))
-    page.evaluate(STOPWATCH)
-    return page
+def page(open_and_run):
+    """JupyterLab with a notebook that shows every picture."""
+    cells = [SETUP, *(f"sliders.explore(sliders.{name}({NEEDS.get(name, '')}))" for name in CONTROLS)]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    opened = open_and_run(notebook, "sliders.ipynb")
+    opened.evaluate(STOPWATCH)
+    return opened
 
 
-@pytest.fixture(scope="module")
-def distillation(open_and_run):
-    """Lesson 03 in JupyterLab, run as far as its temperature and alpha sliders."""
-    page = open_and_run(*up_to_slider("03", "temperature_explorer"))
-    page.evaluate(STOPWATCH)
-    return page
-
-
-def test_width(architecture):
-    drive(architecture, "course-width")
-
-
-def test_temperature(distillation):
-    drive(distillation, "course-temperature")
-
-
-def test_picture(distillation):
-    drive(distillation, "course-picture")
-
-
-def test_alpha(distillation):
-    drive(distillation, "course-alpha")
-
-
-def drive(page, hook: str) -> None:
-    """Move the slider by keyboard from end to end; check what it shows and how fast; leave screenshots."""
-    handle = page.locator(f".{hook} [role=slider]")
-    handle.wait_for()
+@pytest.mark.parametrize(("name", "setting"), [(name, setting) for name in CONTROLS for setting in CONTROLS[name]])
+def test_a_key_moves_a_number_the_picture_and_its_alt_text_and_back(page, name, setting):
+    keys, panel = CONTROLS[name][setting], panel_of(page, name)
+    handle = panel.locator(f".course-{name.lower()}-{setting}").locator(HANDLES[keys])
     handle.scroll_into_view_if_needed()
-    press(page, handle, "End")
-    highest = seen(page)
-    keep_screenshot(page, f"{hook}-highest")
-    press(page, handle, "Home")
-    lowest = seen(page)
-    for what, low, high in zip(("picture", "alt text", "text line"), lowest, highest, strict=True):
-        assert low and high and low != high, f"the {what} did not follow {hook}"
-    there_and_back = ["ArrowRight"] * (MOVES // 2) + ["ArrowLeft"] * (MOVES // 2)
-    milliseconds = [press(page, handle, key) for key in there_and_back]
-    assert seen(page) == lowest, "the way back must show what was shown before"
-    median = statistics.median(milliseconds)
-    print(f"{hook}: key to new picture, median {median:.0f} ms, slowest {max(milliseconds):.0f} ms of {MOVES}")
-    keep_screenshot(page, f"{hook}-lowest")
-    assert median < LIMIT_MS
+    before = seen(panel)
+    press(page, handle, keys[0])
+    after = seen(panel)
+    for what, then, now in zip(("picture", "alt text", "text line"), before, after, strict=True):
+        assert then and now and then != now, f"the {what} did not follow"
+    assert re.findall(r"\d[\d.,]*", before[2]) != re.findall(r"\d[\d.,]*", after[2])
+    press(page, handle, keys[1])
+    assert seen(panel) == before, "the way back must show what was shown before"
+    panel.screenshot(path=SCREENSHOTS / f"{name.lower()}.png")
     assert page.problems == []
 
 
+def test_a_new_picture_comes_fast(page):
+    handle = panel_of(page, "Temperature").locator(".course-temperature-temperature [role=slider]")
+    milliseconds = [press(page, handle, key) for key in ["ArrowRight"] * 6 + ["ArrowLeft"] * 6]
+    print(f"key to new picture: median {statistics.median(milliseconds):.0f} ms, slowest {max(milliseconds):.0f} ms")
+    assert statistics.median(milliseconds) < LIMIT_MS
+
+
+def test_check_boxes_have_accessible_names_and_every_picture_is_tried(page):
+    assert page.get_by_role("checkbox", name="ResNet-18").count() == 1
+    assert page.get_by_role("checkbox", name="assistant with 32 hidden units").count() == 1
+    assert set(CONTROLS) == {picture.__name__ for picture in vars(sliders).values() if is_picture(picture)}
+
+
+def is_picture(thing) -> bool:
+    return isinstance(thing, type) and issubclass(thing, sliders.Picture) and thing is not sliders.Picture
+
+
+def panel_of(page, name: str):
+    """The output with this picture, its controls and its words."""
+    return page.locator(".jp-OutputArea-output", has=page.locator(f"[class*='course-{name.lower()}-']"))
+
+
 def press(page, handle, key: str) -> float:
-    """Press a key on the slider, wait for the new picture; the milliseconds between the two."""
+    """Press a key on the control, wait for the new picture; the milliseconds between the two."""
     page.evaluate("() => { window.redrawn = null; }")
     handle.press(key)
     page.wait_for_function("() => window.redrawn !== null", timeout=10_000)
     return page.evaluate("() => window.redrawn - window.pressed")
 
 
-def keep_screenshot(page, name: str) -> None:
-    """The sliders with their picture and words, to look at afterwards."""
-    shown = page.locator(".jp-OutputArea-output", has=page.locator(".course-image")).last
-    shown.screenshot(path=SCREENSHOTS / f"{name}.png")
-
-
-def seen(page) -> tuple[str, str, str]:
-    """What the reader gets now from the last explorer of the page: picture, alt text, text line."""
-    image = page.locator(".course-image img").last
-    return image.get_attribute("src"), image.get_attribute("alt"), page.locator(".course-text").last.inner_text()
+def seen(panel) -> tuple[str, str, str]:
+    """What the reader gets now: picture, alt text, text line."""
+    image = panel.locator(".course-image img")
+    return image.get_attribute("src"), image.get_attribute("alt"), panel.locator(".course-text").inner_text()
