@@ -5,7 +5,7 @@ from torch import nn
 
 from course_lib.profiles import Profile
 from course_lib.study import store
-from course_lib.study.plan import Run
+from course_lib.study.runs import Run
 
 TINY = Profile("tiny", "synthetic", 20, student_epochs=1, teacher_epochs=1, batch_size=10, test_images=20)
 

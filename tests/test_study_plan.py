@@ -4,8 +4,8 @@ import pytest
 
 from course_lib.profiles import PROFILES
 from course_lib.study import plan
-from course_lib.study.experiments import EXPERIMENTS, find
-from course_lib.study.plan import Run, queue, with_teachers
+from course_lib.study.experiments import EXPERIMENTS, PRETRAINED, ROWS, TABLES, find
+from course_lib.study.plan import wanted
 from course_lib.study.protocols import (
     CONTROL,
     RECIPES,
@@ -13,9 +13,10 @@ from course_lib.study.protocols import (
     control_keys,
     fed_size,
     origin,
-    teacher_sees_scraps,
+    teacher_sees,
     training_recipe,
 )
+from course_lib.study.runs import Run, with_teachers
 
 FULL, LAPTOP, QUICK = PROFILES["full"], PROFILES["laptop"], PROFILES["quick"]
 UNSHUFFLED = {
@@ -61,7 +62,7 @@ def test_as_run_differs_from_paper_in_shuffling_only_and_scraps_are_shown_in_one
     for key in UNSHUFFLED:
         paper, as_run = (vars(training_recipe(find(key), FULL, 0, recipe)) for recipe in ("paper", "as_run"))
         assert {name for name in paper if paper[name] != as_run[name]} == {"shuffle"}
-    scraps = [(key, recipe) for key in EXPERIMENTS for recipe in RECIPES if teacher_sees_scraps(key, recipe)]
+    scraps = [(key, recipe) for key in EXPERIMENTS for recipe in RECIPES if teacher_sees(find(key), recipe) == "scraps"]
     assert scraps == [("gn-s-2.8x<efficientnetv2_s", "as_run")]
 
 
@@ -80,40 +81,37 @@ def test_students_of_full_train_as_the_paper_says_and_its_assistants_too():
     assert training_recipe(find("resnet50"), FULL, 0).epochs == FULL.teacher_epochs < 200
 
 
-def test_fine_tuning_touches_one_network_only():
-    tuned = training_recipe(find("efficientnetv2_s"), FULL, 0, pretrained=True)
+def test_fine_tuning_is_a_row_of_its_own():
+    tuned, scratch = (training_recipe(find(key), FULL, 0) for key in (PRETRAINED, "efficientnetv2_s"))
     assert (tuned.batch_size, tuned.lr, tuned.momentum, tuned.weight_decay) == (32, 0.01, 0.95, 5e-4)
-    assert fed_size("efficientnetv2_s", FULL, pretrained=True) == 224 > fed_size("efficientnetv2_s", FULL)
-    for key in EXPERIMENTS:
-        if key != "efficientnetv2_s":
-            assert training_recipe(find(key), FULL, 0, pretrained=True) == training_recipe(find(key), FULL, 0)
+    assert tuned.epochs == 20 < scratch.epochs
+    assert fed_size(find(PRETRAINED), FULL) == 224 > fed_size(find("efficientnetv2_s"), FULL)
+    assert PRETRAINED not in EXPERIMENTS and set(ROWS) > set(EXPERIMENTS)
 
 
-@pytest.mark.parametrize("profile", [FULL, LAPTOP, QUICK], ids=lambda profile: profile.name)
-def test_a_checkpoints_settings_tell_fine_tuning_from_training_from_scratch(profile):
-    scratch, tuned = (training_recipe(find("efficientnetv2_s"), profile, 0, pretrained=flag) for flag in (False, True))
-    assert scratch != tuned and tuned.epochs == min(20, profile.teacher_epochs)
-
-
-def test_a_runs_name_leads_back_to_it():
-    for run in (Run("gn-s-1.0x<ta", LAPTOP, "as_run", 3), Run("gn-d", QUICK, CONTROL)):
-        assert plan.run_named(run.name) == run
-    for name in ("resnet18", "gn-s-9x.quick.paper.seed0", "gn-d.quick.Paper.seed0", "gn-d.quick.paper.seedling"):
-        assert plan.run_named(name) is None
+def test_rows_of_our_own_run_when_they_are_named():
+    student = f"gn-s-2.8x<{PRETRAINED}"
+    for profile in (FULL, LAPTOP, QUICK):
+        assert not any(run.experiment.table == "ours" for run in with_teachers(wanted(profile)))
+    [run] = wanted(QUICK, keys=[student])
+    assert [str(one) for one in with_teachers([run])] == [f"{PRETRAINED}, seed 0", f"{student}, seed 0"]
+    assert run.name == "gn-s-2.8x_from_efficientnetv2_s-pretrained.quick.paper.seed0"
+    assert [one.recipe for one in wanted(QUICK, keys=[student], recipes=["as_run"])] == ["unshuffled", "as_run"]
 
 
 def test_an_unknown_recipe_is_named():
     with pytest.raises(ValueError, match="unknown recipe 'papers': choose one of paper, as_run, repaired"):
         check_recipe("papers")
-    with pytest.raises(ValueError, match="unknown recipe 'as-run'"):
-        plan.rows(["gn-d"], FULL, "as-run")
+    for call in (lambda: plan.rows(["gn-d"], FULL, "as-run"), lambda: origin("gn-d", "as-run")):
+        with pytest.raises(ValueError, match="unknown recipe 'as-run'"):
+            call()
 
 
 # --- the queue ----------------------------------------------------------------------------------------
 
 
 def test_full_runs_everything_in_order_of_value():
-    runs = with_teachers(queue(FULL))
+    runs = with_teachers(wanted(FULL))
     assert len({run.name for run in runs}) == len(runs) == 5 * (32 + 5 + 10 + 17)
     assert [run.key for run in runs[:8]] == [
         *(f"gn-s-{width}x" for width in (1.0, 1.3, 1.6, 1.9, 2.2, 2.8, 3.4)),
@@ -138,7 +136,7 @@ def test_full_runs_everything_in_order_of_value():
 
 
 def test_teachers_come_before_their_students_under_every_recipe():
-    runs = with_teachers(queue(FULL, seeds=[0]))
+    runs = with_teachers(wanted(FULL, seeds=[0]))
     for place, run in enumerate(runs):
         assert all(runs.index(teacher) < place for teacher in run.teachers)
     chain = with_teachers([Run("gn-d<ta", FULL, "repaired")])
@@ -151,23 +149,23 @@ def test_teachers_come_before_their_students_under_every_recipe():
 
 
 def test_a_choice_is_obeyed():
-    table = queue(FULL, table="table2", recipes=["paper"], seeds=range(3))
+    table = wanted(FULL, table="table2", recipes=["paper"], seeds=range(3))
     assert {run.experiment.table for run in table} == {"table2"} and len(table) == 3 * 8
-    as_run = queue(FULL, table="table2", recipes=["as_run"], seeds=[0])
+    as_run = wanted(FULL, table="table2", recipes=["as_run"], seeds=[0])
     assert sum(run.recipe == "paper" for run in as_run) == 7  # trained alike: one run for both recipes
     assert [str(run) for run in as_run if run.recipe != "paper"] == [
         "gn-s-2.8x, unshuffled, seed 0",
         "gn-s-2.8x<efficientnetv2_s, as_run, seed 0",
     ]
-    assert [run.key for run in queue(FULL, keys=["resnet34<resnet50"], recipes=["paper"], seeds=[0])] == [
+    assert [run.key for run in wanted(FULL, keys=["resnet34<resnet50"], recipes=["paper"], seeds=[0])] == [
         "resnet34<resnet50"
     ]
     with pytest.raises(ValueError, match="unknown experiment"):
-        queue(FULL, keys=["gn-s-9x"])
+        wanted(FULL, keys=["gn-s-9x"])
     with pytest.raises(ValueError, match="unknown table"):
-        queue(FULL, table="table9")
+        wanted(FULL, table="table9")
     with pytest.raises(ValueError, match="unknown recipe"):
-        queue(FULL, recipes=["mended"])
+        wanted(FULL, recipes=["mended"])
 
 
 @pytest.mark.parametrize(
@@ -180,15 +178,15 @@ def test_a_choice_is_obeyed():
 )
 def test_a_choice_that_the_recipe_has_no_row_for_is_named(choice, name):
     with pytest.raises(ValueError, match=f"unshuffled has no row for {name}, only for gn-s-1.0x, .* gn-d$"):
-        queue(LAPTOP, recipes=[CONTROL], **choice)
-    assert queue(LAPTOP, recipes=[CONTROL, "paper"], **choice) and queue(LAPTOP, recipes=["as_run"], **choice)
+        wanted(LAPTOP, recipes=[CONTROL], **choice)
+    assert wanted(LAPTOP, recipes=[CONTROL, "paper"], **choice) and wanted(LAPTOP, recipes=["as_run"], **choice)
 
 
 def test_every_profile_runs_what_it_can_afford():
-    assert len(with_teachers(queue(QUICK))) == 32
-    laptop = queue(LAPTOP)
+    assert len(with_teachers(wanted(QUICK))) == 32
+    laptop = wanted(LAPTOP)
     assert {run.seed for run in laptop} == {0} and {run.recipe for run in laptop} == {"paper"}
     assert not any(run.key in plan.TOO_DEAR["laptop"] for run in laptop)
-    assert {run.experiment.table for run in laptop} == {"table1", "table2", "table3", "table4"}
-    [dear] = queue(LAPTOP, keys=["gn-d<vgg13"])  # by name all the same
+    assert {run.experiment.table for run in laptop} == {*TABLES, "assistants"}
+    [dear] = wanted(LAPTOP, keys=["gn-d<vgg13"])  # by name all the same
     assert dear.key == "gn-d<vgg13"

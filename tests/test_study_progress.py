@@ -2,7 +2,7 @@
 
 import io
 import os
-from dataclasses import replace
+import time
 
 import pandas as pd
 import pytest
@@ -10,11 +10,11 @@ from fabricated import fake_result, fake_store
 
 from course_lib.profiles import PROFILES
 from course_lib.study import store
-from course_lib.study.estimates import START, Estimates
-from course_lib.study.material import IMAGENET
-from course_lib.study.plan import Run
-from course_lib.study.progress import LiveLine, counted, in_words
+from course_lib.study.experiments import PRETRAINED
+from course_lib.study.plan import wanted
+from course_lib.study.progress import START, Budget, Estimates, LiveLine, counted, in_words
 from course_lib.study.protocols import RECIPES
+from course_lib.study.runs import Run, with_teachers
 
 LAPTOP = PROFILES["laptop"]
 HERE = store.environment("cpu")["device"]
@@ -59,30 +59,17 @@ def test_a_measured_run_counts_and_corrects_the_others(tmp_path):
 
 def test_runs_of_other_work_share_no_measurement(tmp_path):
     """The teacher that is shown scraps sees 32 x 32 pixels; one from ImageNet weights is fed 224 x 224."""
-    scratch, tuned = (Run("efficientnetv2_s", LAPTOP, pretrained=flag) for flag in (False, True))
     whole, scraps, softened = (Run("gn-s-2.8x<efficientnetv2_s", LAPTOP, recipe) for recipe in RECIPES)
-    of_tuned = replace(whole, pretrained=True)
-    told = {"initial_weights": IMAGENET}
-    taught = {"teachers": [{"run": tuned.name, **told}]}
-    measured = {scratch: (2.0, {}), whole: (3.0, {}), scraps: (5.0, {}), tuned: (70.0, told), of_tuned: (110.0, taught)}
-    for run, (seconds, conditions) in measured.items():
-        result = fake_result(run.key, profile=LAPTOP, recipe=run.recipe) | {"conditions": conditions}
+    measured = {whole: 3.0, scraps: 5.0, Run("efficientnetv2_s", LAPTOP): 2.0, Run(PRETRAINED, LAPTOP): 70.0}
+    for run, seconds in measured.items():
+        result = fake_result(run.key, profile=LAPTOP, recipe=run.recipe)
         for row in result["history"]:
             row["seconds"] = seconds
-        name = "tuned" if run.pretrained else "scratch"
-        store.save_result(result, tmp_path / name)
-    stored = pd.concat([store.load_results(tmp_path / name) for name in ("tuned", "scratch")], ignore_index=True)
-    estimates = Estimates(LAPTOP, stored, HERE)
-    assert {run: estimates.of(run).epoch for run in measured} == {run: pair[0] for run, pair in measured.items()}
+        store.save_result(result, tmp_path)
+    estimates = Estimates(LAPTOP, store.load_results(tmp_path), HERE)
+    assert {run: estimates.of(run).epoch for run in measured} == measured
     assert estimates.of(softened).epoch == 3.0  # `repaired` does the work of `paper`
-    assert estimates.of(Run("gn-s-2.8x", LAPTOP, pretrained=True)).source == "model"
-
-
-def test_a_begun_runs_own_epochs_come_first(tmp_path):
-    fake_store(tmp_path, {"gn-s-1.0x": {0: 50.0}}, profile=LAPTOP)
-    estimates, run = Estimates(LAPTOP, store.load_results(tmp_path), HERE), Run("gn-s-1.0x", LAPTOP, seed=1)
-    assert estimates.of(run, own=[8.0, 8.0, 900.0]) == (0.0, 8.0, 12 * 8.0, "its own epochs")
-    assert estimates.of(run).epoch == 1.25
+    assert estimates.of(Run(f"gn-s-2.8x<{PRETRAINED}", LAPTOP)).source == "model"
 
 
 def test_ghostnets_and_big_networks_are_corrected_apart(tmp_path):
@@ -103,9 +90,7 @@ def test_ghostnets_and_big_networks_are_corrected_apart(tmp_path):
 
 def test_the_laptop_profile_fits_a_night():
     """By the model alone less than twelve hours on two cores, and each row but the ensemble's less than 90 minutes."""
-    from course_lib.study.plan import queue, with_teachers
-
-    minutes = {run.key: 12 * model_seconds(run, "cpu") / 60 for run in with_teachers(queue(LAPTOP))}
+    minutes = {run.key: 12 * model_seconds(run, "cpu") / 60 for run in with_teachers(wanted(LAPTOP))}
     assert sum(minutes.values()) < 12 * 60
     assert max(value for key, value in minutes.items() if "ensemble" not in key) < 90
 
@@ -116,6 +101,14 @@ def test_epochs_in_which_the_laptop_slept_or_had_other_work_do_not_count(tmp_pat
         row["seconds"] = 3_600.0
     store.save_result(result, tmp_path)
     assert Estimates(LAPTOP, store.load_results(tmp_path), HERE).of(Run("gn-s-1.0x", LAPTOP)).epoch == 1.25
+
+
+def test_a_budget_never_goes_below_zero():
+    assert Budget(None).left == float("inf") and Budget(None).holds(1e9)
+    assert Budget(1, started=time.monotonic() - 3600).left == 0.0
+    assert not Budget(1, started=time.monotonic() - 3600).holds(0.0)
+    with pytest.raises(ValueError, match="minutes must be above 0"):
+        Budget(0)
 
 
 ROW = {"epoch": 3, "test_accuracy": 45.678, "images_per_second": 1234.5, "seconds": 60.0}

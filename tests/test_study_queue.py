@@ -2,8 +2,10 @@
 
 import dataclasses
 import functools
-import os
 import platform
+import subprocess
+import sys
+import textwrap
 import time
 
 import pytest
@@ -12,10 +14,11 @@ from tiny import TINY, network, runs, stored
 
 from course_lib.errors import CheckpointError, CourseError, TrainingError
 from course_lib.profiles import PROFILES
-from course_lib.study import experiments, locks, material, plan, store
+from course_lib.study import experiments, store
 from course_lib.study import queue as study
-from course_lib.study.plan import Run
-from course_lib.study.progress import Budget, OutOfTime
+from course_lib.study import runs as material
+from course_lib.study.progress import Budget, Estimate, Estimates, LiveLine
+from course_lib.study.runs import Run, with_teachers
 from course_lib.training.engine import Engine
 
 TWO_EPOCHS = dataclasses.replace(TINY, student_epochs=2)
@@ -26,8 +29,7 @@ def home(tmp_path, monkeypatch):
     """A course folder of its own, and a tiny network for all."""
     monkeypatch.setenv("COURSE_HOME", str(tmp_path))
     monkeypatch.setattr(material, "create_model", network)
-    monkeypatch.setattr(material, "fed_size", lambda *_, **__: 32)
-    monkeypatch.setattr(study, "fed_size", lambda *_, **__: 32)
+    monkeypatch.setattr(material, "fed_size", lambda *_: 32)
     for module in (material, study):
         monkeypatch.setattr(module, "default_device", lambda: torch.device("cpu"))
     yield tmp_path
@@ -36,8 +38,8 @@ def home(tmp_path, monkeypatch):
 
 def trained(monkeypatch) -> list[str]:
     """The keys that are trained from now on, in their order."""
-    seen, original = [], study.train
-    monkeypatch.setattr(study, "train", lambda *args, name, **rest: seen.append(name) or original(*args, **rest))
+    seen, original = [], material.train
+    monkeypatch.setattr(material, "train", lambda *args, name, **rest: seen.append(name) or original(*args, **rest))
     return seen
 
 
@@ -83,18 +85,8 @@ def test_the_result_names_its_teachers_and_conditions():
             "run": "vgg13.tiny.paper.seed0",
             "epochs": 1,
             "last_accuracy": pytest.approx(stored()["vgg13"].last_accuracy),
-            "initial_weights": "Kaiming-normal, fan-out",
         }
     ]
-
-
-def test_a_teachers_first_weights_are_told_as_its_result_says(monkeypatch):
-    """How networks start may change; a teacher that is trained already started as it did."""
-    study.run(["vgg13"], profile=TINY)
-    monkeypatch.setattr(material, "FROM_SCRATCH", "otherwise")
-    study.run(["gn-s-1.0x<vgg13"], profile=TINY)
-    [told] = stored()["gn-s-1.0x<vgg13"].conditions["teachers"]
-    assert told["initial_weights"] == "Kaiming-normal, fan-out"
 
 
 def test_recipes_differ_in_what_they_train_and_share_what_they_do_not(monkeypatch):
@@ -133,9 +125,36 @@ def test_finished_runs_are_skipped_and_fresh_runs_again(monkeypatch):
     assert seen == ["gn-s-1.0x"] * 2 and stored()["gn-s-1.0x"].finished >= before
 
 
+def test_old_weights_go_when_the_first_epoch_of_the_new_run_is_safe(monkeypatch):
+    """c04: --fresh that cannot begin, or is killed in its first epoch, leaves the finished weights."""
+    [run] = runs("gn-s-1.0x", profile=TWO_EPOCHS)
+    study.work([run])
+    before, loop = run.checkpoint.read_bytes(), material.train
+    aside = run.checkpoint.with_name(f"{run.name}.again")
+
+    def breaks_off(*arguments, after_epoch, **rest):
+        def late(row):
+            after_epoch(row)
+            raise TrainingError("the power went")
+
+        return loop(*arguments, after_epoch=late, **rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(material, "study_data", lambda profile: {}[profile])
+        assert len(study.work([run], fresh=True).failures) == 1
+    assert run.checkpoint.read_bytes() == before
+    aside.write_bytes(b"of a fresh run that was killed in its first epoch")
+    with monkeypatch.context() as patch:
+        patch.setattr(material, "train", breaks_off)
+        study.work([run], fresh=True)
+    assert len(material.epoch_seconds(run)) == 1 and not aside.exists()
+    assert study.work([run], fresh=True).finished == [run]
+    assert len(material.epoch_seconds(run)) == 2 and not aside.exists()
+
+
 def test_a_teacher_whose_weights_are_gone_is_trained_again_and_its_result_stays():
     study.run(["gn-s-1.0x<resnet18"], profile=TINY)
-    teacher, student = plan.with_teachers(runs("gn-s-1.0x<resnet18"))
+    teacher, student = with_teachers(runs("gn-s-1.0x<resnet18"))
     kept = teacher.result.read_bytes()
     before = torch.load(teacher.checkpoint, weights_only=True)["model"]
     teacher.checkpoint.unlink()
@@ -149,7 +168,7 @@ def test_a_teacher_whose_weights_are_gone_is_trained_again_and_its_result_stays(
 
 
 def test_a_failed_run_is_reported_and_stops_only_those_that_need_it(monkeypatch, capsys):
-    original = study.train
+    original = material.train
 
     def train(model, *args, name, **rest):
         if name == "vgg13":
@@ -158,7 +177,7 @@ def test_a_failed_run_is_reported_and_stops_only_those_that_need_it(monkeypatch,
             raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate")
         return original(model, *args, name=name, **rest)
 
-    monkeypatch.setattr(study, "train", train)
+    monkeypatch.setattr(material, "train", train)
     failures = study.run(["gn-s-1.0x<vgg13", "gn-s-1.0x", "gn-s-1.3x"], profile=TINY)
     assert sorted(failures) == [
         "gn-s-1.0x, seed 0: OutOfMemoryError: CUDA out of memory.",
@@ -197,56 +216,48 @@ class Clock:
     def __init__(self, monkeypatch, seconds: float):
         self.now, self.seconds = 100.0, seconds
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
-        original = study.LiveLine.epoch
+        original = LiveLine.epoch
 
         def epoch(live, run, row, *rest):
             self.now += self.seconds
             row["seconds"] = self.seconds
             original(live, run, row, *rest)
 
-        monkeypatch.setattr(study.LiveLine, "epoch", epoch)
-
-
-def test_when_the_time_is_up_the_epoch_is_saved_and_the_next_call_goes_on(monkeypatch, capsys):
-    monkeypatch.setattr(study, "estimates_for", lambda todo: {TWO_EPOCHS: FixedEstimate(60.0)})
-    Clock(monkeypatch, seconds=60.0)
-    wanted = runs("gn-s-1.0x", "gn-s-1.3x", profile=TWO_EPOCHS)
-    outcome = study.work(wanted, Budget(3.5))  # three epochs of a minute fit
-    assert [run.key for run in outcome.finished] == ["gn-s-1.0x"] and outcome.left == wanted[1:]
-    assert material.epochs_done(wanted[1]) == 1 and not wanted[1].result.exists()
-    assert "gn-s-1.3x, seed 0: out of time after epoch 1 of 2; it goes on from there" in capsys.readouterr().out
-    assert study.work(wanted, Budget(1.5)).finished == wanted[1:]
-    assert len(stored()["gn-s-1.3x"].history) == 2
+        monkeypatch.setattr(LiveLine, "epoch", epoch)
 
 
 class FixedEstimate:
     def __init__(self, seconds):
         self.seconds = seconds
 
-    def of(self, run, own=()):
-        from course_lib.study.estimates import Estimate
-
+    def of(self, run):
         return Estimate(0.0, self.seconds, 2 * self.seconds, "model")
 
 
+def fixed(monkeypatch, profile, seconds: float) -> None:
+    """An epoch of every run takes so many seconds, as the study believes."""
+    monkeypatch.setattr(study, "estimates_for", lambda *_: {profile: FixedEstimate(seconds)})
+
+
+def test_when_the_time_is_up_the_epoch_is_saved_nothing_else_begins_and_the_next_call_goes_on(monkeypatch, capsys):
+    fixed(monkeypatch, TWO_EPOCHS, 60.0)
+    Clock(monkeypatch, seconds=60.0)
+    wanted = runs("gn-s-1.0x", "gn-s-1.3x", "gn-s-1.6x", profile=TWO_EPOCHS)
+    outcome = study.work(wanted, Budget(3.5))  # three epochs of a minute fit
+    assert [run.key for run in outcome.finished] == ["gn-s-1.0x"] and outcome.left == wanted[1:]
+    assert len(material.epoch_seconds(wanted[1])) == 1 and not wanted[1].result.exists()
+    assert not wanted[2].checkpoint.exists()
+    assert "gn-s-1.3x, seed 0: out of time after epoch 1 of 2; it goes on from there" in capsys.readouterr().out
+    assert study.work(wanted[:2], Budget(1.5)).finished == wanted[1:2]
+    assert len(stored()["gn-s-1.3x"].history) == 2
+
+
 def test_a_run_whose_epoch_does_not_fit_is_not_begun(monkeypatch, capsys):
-    monkeypatch.setattr(study, "estimates_for", lambda todo: {TINY: FixedEstimate(61.0)})
+    fixed(monkeypatch, TINY, 61.0)
     wanted = runs("gn-s-1.0x")
     outcome = study.work(wanted, Budget(1.0))
     assert outcome.left == wanted and not outcome.finished and not wanted[0].checkpoint.exists()
     assert "1 run could begin, but no epoch fits into the time left" in capsys.readouterr().out
-
-
-def test_after_a_run_that_ran_out_of_time_nothing_else_begins(monkeypatch):
-    begun = []
-
-    def run_one(run, *_, **__):
-        begun.append(run)
-        raise OutOfTime("out of time")
-
-    monkeypatch.setattr(study, "run_one", run_one)
-    wanted = runs("gn-s-1.0x", "gn-s-1.3x")
-    assert study.work(wanted).left == wanted and begun == wanted[:1]
 
 
 def test_a_begun_run_is_judged_by_its_own_epochs(monkeypatch):
@@ -268,15 +279,6 @@ def test_a_wall_clock_that_jumps_changes_nothing(monkeypatch):
     assert len(outcome.finished) == 1
     row = stored()["gn-s-1.0x"]
     assert row.wall_seconds > 0 and all(epoch["seconds"] > 0 for epoch in row.history)
-
-
-def test_a_budget_never_goes_below_zero(monkeypatch):
-    assert Budget(None).left == float("inf") and Budget(None).holds(1e9)
-    assert Budget(1, started=time.monotonic() - 3600).left == 0.0
-    assert not Budget(1, started=time.monotonic() - 3600).holds(0.0)
-    assert Budget.spent().left == 0.0 and not Budget.spent().holds(0.0)
-    with pytest.raises(ValueError, match="minutes must be above 0"):
-        Budget(0)
 
 
 # --- what may go wrong ----------------------------------------------------------------------------------
@@ -315,13 +317,13 @@ def test_a_disk_that_fills_up_loses_nothing_that_was_finished(monkeypatch):
 
 
 def test_a_trained_teacher_whose_result_was_not_stored_gets_it(monkeypatch):
-    teacher, student = plan.with_teachers(runs("gn-s-1.0x<resnet18"))
+    teacher, student = with_teachers(runs("gn-s-1.0x<resnet18"))
 
-    def full(result):
+    def full(run, result, logits):
         raise CourseError("No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(store, "save_result", full)
+        patch.setattr(study, "keep", full)
         assert study.work([student]).finished == []
     assert material.is_trained(teacher) and study.to_do([student]) == [teacher, student]
     line, _, total = study.listing([student])[1:]
@@ -333,9 +335,9 @@ def test_a_trained_teacher_whose_result_was_not_stored_gets_it(monkeypatch):
 
 def test_a_trained_teacher_gets_its_result_though_its_student_is_done_and_no_epoch_fits(monkeypatch):
     study.run(["gn-s-1.0x<resnet18"], profile=TINY)
-    teacher, student = plan.with_teachers(runs("gn-s-1.0x<resnet18"))
+    teacher, student = with_teachers(runs("gn-s-1.0x<resnet18"))
     teacher.result.unlink()
-    monkeypatch.setattr(study, "estimates_for", lambda todo: {TINY: FixedEstimate(1e9)})
+    fixed(monkeypatch, TINY, 1e9)
     assert study.work([student], Budget(1.0)).finished == [teacher] and set(stored()) == {teacher.key, student.key}
     teacher.result.unlink()
     teacher.checkpoint.unlink()
@@ -379,55 +381,17 @@ def test_an_unfinished_teacher_is_no_teacher():
 
 def test_a_teacher_of_other_settings_is_no_teacher(monkeypatch):
     study.run(["gn-s-1.0x<resnet18"], profile=TINY)
-    teacher, student = plan.with_teachers(runs("gn-s-1.0x<resnet18"))
+    teacher, student = with_teachers(runs("gn-s-1.0x<resnet18"))
     state = torch.load(teacher.checkpoint, weights_only=True)
     state["recipe"]["lr"] = 0.3
     torch.save(state, teacher.checkpoint)
-    assert not material.is_trained(teacher) and material.epochs_done(teacher) == 0
+    assert not material.is_trained(teacher) and material.epoch_seconds(teacher) == ()
     with pytest.raises(CheckpointError, match="other settings than resnet18 has now: delete it"):
         material.load_teacher(teacher)
     student.result.unlink()
     outcome = study.work([student])
-    assert outcome.finished == [] and "was made with another recipe: delete it" in outcome.failures[0]
+    assert outcome.finished == [] and "was made with another recipe" in outcome.failures[0]
     assert outcome.failures[1] == "gn-s-1.0x<resnet18, seed 0: needs resnet18, seed 0, which failed"
-
-
-@pytest.mark.parametrize("pretrained", [True, False])
-def test_a_teacher_of_the_other_first_weights_is_no_teacher(monkeypatch, pretrained):
-    """The flag is no part of a run's name: a student must not say its teacher is what the flag says."""
-    monkeypatch.setattr(material, "imagenet_weights", dict)
-    before, now = (
-        [Run(key, TINY, pretrained=flag) for key in ("efficientnetv2_s", "gn-s-2.8x<efficientnetv2_s")]
-        for flag in (not pretrained, pretrained)
-    )
-    assert study.work(before[:1]).failures == []
-    [failure] = study.work(now[:1]).failures
-    advice = "leave out --pretrained" if pretrained else "add --pretrained"
-    assert advice in failure and str(now[0].result) in failure and "\n" not in failure
-    assert study.listing(now[:1])[1].startswith("damaged")
-    outcome = study.work(now[1:])
-    assert outcome.finished == [] and len(outcome.failures) == 2 and advice in outcome.failures[0]
-    assert outcome.failures[1].endswith("needs efficientnetv2_s, seed 0, which failed")
-    now[0].checkpoint.unlink()  # without its weights nothing changes: the result is still the other network's
-    assert study.work(now[1:]).finished == [] and not now[0].checkpoint.exists()
-    now[0].result.unlink()
-    assert study.work(now[1:]).failures == []
-    [told] = stored()["gn-s-2.8x<efficientnetv2_s"].conditions["teachers"]
-    assert told["initial_weights"] == stored()["efficientnetv2_s"].conditions["initial_weights"]
-    assert ("ImageNet" in told["initial_weights"].replace("IMAGENET", "ImageNet")) == pretrained
-
-
-@pytest.mark.parametrize("pretrained", [True, False])
-def test_a_student_of_the_other_teacher_is_not_done(monkeypatch, pretrained):
-    monkeypatch.setattr(material, "imagenet_weights", dict)
-    key = "gn-s-2.8x<efficientnetv2_s"
-    before, now = (Run(key, TINY, pretrained=flag) for flag in (not pretrained, pretrained))
-    assert study.work([before]).failures == [] == study.work([before]).failures
-    seen, outcome = trained(monkeypatch), study.work([now])
-    [failure] = outcome.failures
-    advice = "leave out --pretrained" if pretrained else "add --pretrained"
-    assert "whose teacher efficientnetv2_s was trained from" in failure and advice in failure and "\n" not in failure
-    assert outcome.finished == [] == seen and study.listing([now])[-2].startswith("damaged")
 
 
 def test_a_torn_checkpoint_is_one_line_and_stops_only_its_own_run():
@@ -450,21 +414,92 @@ def test_a_teachers_checkpoint_of_another_architecture_is_one_line(monkeypatch):
 # --- two at once ----------------------------------------------------------------------------------------
 
 
-def test_a_run_that_another_process_holds_is_left_to_it_and_named():
+HOLDER = """
+    import os, platform, sys, time
+    from filelock import FileLock
+    lock = FileLock(sys.argv[1])
+    lock.acquire()
+    open(sys.argv[1].removesuffix(".lock") + ".who", "w").write(f"process {os.getpid()} on {platform.node()}")
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def other(home):
+    """Another process that holds the lock of a run, by name, until it is killed."""
+    started = []
+
+    def hold(name: str) -> subprocess.Popen:
+        place = home / "data" / "cache" / "locks"
+        place.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-c", textwrap.dedent(HOLDER), str(place / f"{name}.lock")]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        assert process.stdout.readline() == "held\n"
+        return process
+
+    yield hold
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_a_run_that_another_process_holds_is_left_to_it_and_named_until_it_dies(other):
     wanted = runs("gn-s-1.0x", "gn-s-1.3x")
-    with locks.run_lock(wanted[0].name):
-        outcome = study.work(wanted)
-    assert set(stored()) == {"gn-s-1.3x"} and outcome.left == wanted[:1]
-    assert outcome.held == [f"{wanted[0].name} is being run by process {os.getpid()} on {platform.node()}"]
+    process = other(wanted[0].name)
+    assert study.listing(wanted)[1].startswith("running")
+    outcome = study.work(wanted)
+    assert set(stored()) == {"gn-s-1.3x"} and outcome.left == wanted[:1] and outcome.failures == []
+    assert outcome.held == [f"{wanted[0].name} is being run by process {process.pid} on {platform.node()}"]
+    process.kill()
+    process.wait()
+    assert study.work(wanted).finished == wanted[:1]
+
+
+def test_a_student_waits_for_the_teacher_that_another_process_trains(monkeypatch):
+    teacher, student = with_teachers(runs("gn-s-1.0x<resnet18"))
+    lock, looks = study.claim(teacher.name), []
+
+    def sleep(seconds):
+        looks.append(seconds)
+        if len(looks) == 2:  # the other process dies; its lock goes with it
+            lock.release()
+
+    monkeypatch.setattr(study.time, "sleep", sleep)
+    outcome = study.work([student])
+    assert len(looks) == 2 and outcome.finished == [teacher, student] and outcome.held == []
 
 
 def test_a_run_that_was_held_for_a_moment_is_run(monkeypatch):
     wanted = runs("gn-s-1.0x")
-    other = locks.run_lock(wanted[0].name)
-    other.__enter__()
-    monkeypatch.setattr(study.time, "sleep", lambda seconds: other.__exit__(None, None, None))
+    lock = study.claim(wanted[0].name)
+    monkeypatch.setattr(study.time, "sleep", lambda seconds: lock.release())
     outcome = study.work(wanted)
     assert outcome.finished == wanted and outcome.held == [] == outcome.left
+
+
+def test_what_another_study_finished_meanwhile_is_not_run_twice(monkeypatch):
+    wanted, seen, original = runs("gn-s-1.0x", "gn-s-1.3x", "gn-s-1.6x"), [], study.Inline.submit
+
+    def submit(place, run, *rest):
+        if not seen:
+            seen.append(run)
+            assert study.work(wanted[1:2]).finished == wanted[1:2]  # the other one, while this one is busy
+        else:
+            seen.append(run)
+        return original(place, run, *rest)
+
+    monkeypatch.setattr(study.Inline, "submit", submit)
+    assert study.work(wanted).finished == [wanted[0], wanted[2]]
+    assert [run.key for run in seen].count("gn-s-1.3x") == 1
+
+
+def test_a_folder_that_cannot_hold_locks_is_one_line(home):
+    (home / "data" / "cache").mkdir(parents=True)
+    (home / "data" / "cache" / "locks").write_text("no folder")
+    [failure] = study.work(runs("gn-s-1.0x")).failures
+    assert "cannot lock" in failure and "choose a writable folder" in failure and "\n" not in failure
 
 
 def test_a_killed_writers_leftovers_go_when_its_run_is_begun_again(home):
@@ -478,36 +513,6 @@ def test_a_killed_writers_leftovers_go_when_its_run_is_begun_again(home):
     assert [path.exists() for path in left] == [False, False, True]  # the other run may be another process's
 
 
-def test_a_student_waits_for_the_teacher_that_another_process_trains(monkeypatch):
-    teacher, student = plan.with_teachers(runs("gn-s-1.0x<resnet18"))
-    other = locks.run_lock(teacher.name)
-    other.__enter__()
-    looks = []
-
-    def sleep(seconds):
-        looks.append(seconds)
-        if len(looks) == 2:  # the other process dies; its lock goes with it
-            other.__exit__(None, None, None)
-
-    monkeypatch.setattr(study.time, "sleep", sleep)
-    outcome = study.work([student])
-    assert len(looks) == 2 and outcome.finished == [teacher, student] and outcome.held == []
-
-
-def test_what_another_process_finished_meanwhile_is_not_run_twice(monkeypatch):
-    wanted, original, seen = runs("gn-s-1.0x", "gn-s-1.3x"), study.run_one, []
-
-    def run_one(run, *rest, **options):
-        seen.append(run.key)
-        if run.key == "gn-s-1.0x":
-            original(wanted[1])  # as if the other study had done it while this one was busy
-        return original(run, *rest, **options)
-
-    monkeypatch.setattr(study, "run_one", run_one)
-    assert study.work(wanted).failures == []
-    assert seen == ["gn-s-1.0x"] and set(stored()) == {"gn-s-1.0x", "gn-s-1.3x"}
-
-
 # --- the list ---------------------------------------------------------------------------------------------
 
 
@@ -519,8 +524,9 @@ def test_listing_tells_done_running_begun_damaged_and_missing():
     state = torch.load(rows[0].checkpoint, weights_only=True)
     torch.save(state | {"history": state["history"][:1]}, rows[1].checkpoint)
     rows[3].result.write_text("{")
-    with locks.run_lock(rows[2].name):
-        lines = study.listing(rows)
+    lock = study.claim(rows[2].name)
+    lines = study.listing(rows)
+    lock.release()
     assert [line.split()[0] for line in lines[1:-1]] == [
         "done",
         "begun",
@@ -539,7 +545,7 @@ def test_listing_tells_done_running_begun_damaged_and_missing():
 
 def test_listing_counts_the_teachers_whose_weights_are_gone():
     study.run(["gn-s-1.0x<resnet18"], profile=TINY)
-    teacher, student = plan.with_teachers(runs("gn-s-1.0x<resnet18"))
+    teacher, student = with_teachers(runs("gn-s-1.0x<resnet18"))
     teacher.checkpoint.unlink()
     assert [line.split()[0] for line in study.listing([student])[1:-1]] == ["done", "done"]  # nobody needs them
     student.result.unlink()
@@ -552,20 +558,12 @@ def test_listing_counts_the_teachers_whose_weights_are_gone():
 
 def test_listing_sums_up_what_a_study_would_run(monkeypatch):
     study.run(["gn-s-1.0x<resnet18"], profile=TINY)
-    teacher, student = plan.with_teachers(runs("gn-s-1.0x<resnet18"))
+    teacher, student = with_teachers(runs("gn-s-1.0x<resnet18"))
     teacher.checkpoint.unlink()
     student.result.unlink()
     student.checkpoint.unlink()
-    monkeypatch.setattr(study.Estimates, "of", FixedEstimate(100.0).of)
+    monkeypatch.setattr(Estimates, "of", lambda self, run: FixedEstimate(100.0).of(run))
     assert "about 7 min left" in study.listing([student])[-1]  # 200 s each
-
-
-def test_a_listing_takes_no_lock_that_a_study_may_want(monkeypatch):
-    def refuse(*_):
-        raise AssertionError("the lock was taken for a look")
-
-    monkeypatch.setattr(locks, "_take", refuse)
-    assert study.listing(runs("gn-s-1.0x"))[1].startswith("missing")
 
 
 def test_every_student_of_a_profile_gets_equal_epochs():

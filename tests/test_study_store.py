@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -178,14 +179,14 @@ def test_a_missing_file_is_named(tmp_path):
         store.read_result(tmp_path / "gone.json")
 
 
-def test_check_store_lists_every_problem(tmp_path):
-    paths = [store.save_result(fake_result(seed=seed), tmp_path) for seed in range(3)]
-    assert store.check_store(tmp_path) == []
-    for path in paths[1:]:
-        DAMAGE["torn last byte"](path)
-    problems = store.check_store(tmp_path)
-    assert [path for path, _ in problems] == paths[1:]
-    assert all(str(path) in problem for path, problem in problems)
+def test_what_the_finder_leaves_and_a_second_copy_stop_nothing(stored):
+    """c27: macOS's ._ files are not looked at; a stranger is named and left out."""
+    stored.with_name(f"._{stored.name}").write_bytes(b"\x00\x05\x16\x07Mac OS X")
+    copy = stored.with_name(f"{stored.stem} (1).json")
+    shutil.copy(stored, copy)
+    with pytest.warns(UserWarning, match="left out") as told:
+        assert len(store.load_results(stored.parent.parent)) == 1
+    assert [str(copy) in str(warning.message) for warning in told] == [True]
 
 
 # Each change alone makes the result unsound; saving refuses it just as reading would.
@@ -196,7 +197,7 @@ UNSOUND = {
     "best_epoch": lambda r: r.update(best_epoch=1),
     "SHA-256": lambda r: r.update(predictions_sha256="0" * 64),
     "cannot be unpacked": lambda r: r.update(predictions="###"),
-    "predictions for": lambda r: r.update(test_images=999),
+    "test_images is 999": lambda r: r.update(test_images=999),
     "finite": lambda r: r["history"][0].update(train_loss=float("nan")),
     "finite number": lambda r: r["history"][0].update(train_loss="2"),
     "percent": lambda r: r["history"][0].update(test_accuracy=101.0),
@@ -206,9 +207,9 @@ UNSOUND = {
     "unknown field extra": lambda r: r.update(extra=1),
     "field seed has the wrong type": lambda r: r.update(seed=True),
     "data lacks source": lambda r: r["data"].pop("source"),
-    "unknown format": lambda r: r.update(format=2),
+    "format is 2": lambda r: r.update(format=2),
     "run is": lambda r: r.update(run="other"),
-    "the experiment's": lambda r: r.update(key="gn-d"),
+    "key is gn-d": lambda r: r.update(key="gn-d"),
     "cannot name": lambda r: r["profile"].update(name="../up"),
     "not JSON serializable": lambda r: r["versions"].update(torch=object()),
 }
@@ -318,20 +319,36 @@ def test_the_revision_is_unknown_without_git(monkeypatch):
     assert store.code_revision.__wrapped__() == "0abc123 (stated)"
 
 
-def test_the_revision_marks_changed_code(tmp_path, monkeypatch):
-    code = tmp_path / "course_lib"
-    code.mkdir()
-    (code / "results.py").write_text("")
+def repository(folder: Path) -> None:
+    """A repository of all that lies in the folder."""
     for command in ("init", "add .", "-c user.name=t -c user.email=t@t commit -m x"):
-        subprocess.run(["git", *command.split()], cwd=tmp_path, check=True, capture_output=True)
-    monkeypatch.setattr(store, "__file__", str(code / "results.py"))
+        subprocess.run(["git", *command.split()], cwd=folder, check=True, capture_output=True)
+
+
+def test_the_revision_marks_changed_code(tmp_path, monkeypatch):
+    code = tmp_path / "course_lib" / "study"
+    code.mkdir(parents=True)
+    (code / "store.py").write_text("")
+    repository(tmp_path)
+    monkeypatch.setattr(store, "__file__", str(code / "store.py"))
     clean = store.code_revision.__wrapped__()
     (tmp_path / "a-result.json").write_text("{}")  # results are not code
     assert store.code_revision.__wrapped__() == clean != "unknown"
-    (code / "results.py").write_text("changed")
+    (code / "store.py").write_text("changed")
     assert store.code_revision.__wrapped__() == f"{clean}-dirty"
 
 
+def test_the_revision_of_a_repository_that_the_course_lies_in_is_not_its_own(tmp_path, monkeypatch):
+    """c33: unpacked from a .zip inside somebody's homework."""
+    code = tmp_path / "kd" / "course_lib" / "study"
+    code.mkdir(parents=True)
+    (code / "store.py").write_text("")
+    repository(tmp_path)
+    monkeypatch.setattr(store, "__file__", str(code / "store.py"))
+    monkeypatch.delenv("COURSE_REVISION", raising=False)
+    assert store.code_revision.__wrapped__() == "unknown"
+
+
 def test_the_store_and_the_report_do_without_torch():
-    script = "import sys, course_lib.results, course_lib.report; sys.exit('torch' in sys.modules)"
+    script = "import sys, course_lib.study.store, course_lib.report; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

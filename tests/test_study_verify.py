@@ -11,10 +11,10 @@ from fabricated import fake_result
 
 from course_lib.__main__ import main
 from course_lib.profiles import PROFILES
-from course_lib.study import artefacts, material, store, verify
-from course_lib.study.experiments import EXPERIMENTS, find
-from course_lib.study.plan import Run
+from course_lib.study import judge, store, verify
+from course_lib.study.experiments import PRETRAINED, ROWS, find
 from course_lib.study.protocols import control_keys, origin, training_recipe
+from course_lib.study.runs import Run
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -25,7 +25,7 @@ def test_the_stored_results_are_sound_and_all_accepted(capsys):
     assert printed.err == "" and "quick, paper, gn-s-1.0x<ensemble: " in printed.out
     listing = subprocess.run(["git", "ls-files", "data/results"], cwd=ROOT, capture_output=True, text=True)
     committed = {Path(name).stem for name in listing.stdout.split() if name.endswith(".json")}
-    assert committed <= set(store.accepted())
+    assert committed <= set(verify.accepted())
 
 
 def sound(key="gn-s-1.0x", share=0.3, profile="quick", recipe="paper", seed=0, **changes) -> dict:
@@ -39,7 +39,7 @@ def sound(key="gn-s-1.0x", share=0.3, profile="quick", recipe="paper", seed=0, *
     row = result["history"][0]
     result["history"] = [row | {"epoch": epoch} for epoch in range(1, training.epochs + 1)]
     result["training"] = vars(training) | changes.pop("training", {})
-    result["parameters"] = verify.parameter_count(experiment.student, experiment.width)
+    result["parameters"] = judge.parameter_count(experiment.student, experiment.width)
     result |= store.pack_predictions(np.where(right, labels, (labels + 1) % 10))
     return result | changes
 
@@ -62,7 +62,7 @@ def broken() -> dict[str, str]:
 def save(result: dict, *, accepted: bool = True) -> dict:
     """Put a result into the store as a run does, with the artefacts it is kept for; returns it."""
     store.save_result(result)
-    if result["profile"]["name"] in artefacts.KEEPING and result["seed"] == 0:
+    if result["profile"]["name"] in judge.KEEPING and result["seed"] == 0:
         count = result["test_images"]
         labels, logits = store.known_test_labels(count), np.eye(10)[store.predictions(result)]
         meta = {"run": result["run"], "accuracy": result["last_accuracy"]}
@@ -106,9 +106,9 @@ def test_rows_are_compared_with_the_paper_and_the_rest_say_not_run(home):
 @pytest.mark.parametrize(
     ("result", "words"),
     [
-        ({"parameters": 483_555}, "it has 483,555 parameters, the network 483,554"),
-        ({"training": {"shuffle": False}}, "trained with shuffle = False, the recipe paper has True"),
-        ({"training": {"alpha": 0.9}}, "trained with alpha = 0.9"),
+        ({"parameters": 483_555}, "its parameters: 483555, where gn-s-1.0x of profile quick and recipe paper has"),
+        ({"training": {"shuffle": False}}, "its shuffle: False, where"),
+        ({"training": {"alpha": 0.9}}, "its alpha: 0.9, where"),
     ],
 )
 def test_a_result_that_contradicts_the_registry_is_named(home, result, words):
@@ -126,7 +126,7 @@ def test_a_count_of_images_that_does_not_match_is_named(home):
     result = sound(profile="laptop", share=0.5)
     labels = store.known_test_labels(10_000)
     store.save_result(result | store.pack_predictions(labels) | {"last_accuracy": 50.0})
-    assert "tested on 10,000 images, the profile has 5,000" in broken()["gn-s-1.0x.laptop.paper.seed0"]
+    assert "its test images: 10000, where" in broken()["gn-s-1.0x.laptop.paper.seed0"]
 
 
 def test_a_row_under_a_recipe_that_does_not_train_it_is_named(home):
@@ -176,7 +176,7 @@ def test_a_torn_file_keeps_its_name_in_a_folder_with_a_space(home, monkeypatch):
 
 
 def test_every_row_has_an_interval_that_holds_the_papers_own_number():
-    for key in EXPERIMENTS:
+    for key in ROWS:
         low, high = verify.expected(key, "full", origin(key, "as_run"))  # that is how it came about
         printed = verify.printed_accuracy(key)
         assert low < high and (np.isnan(printed) or low <= printed <= high)
@@ -192,7 +192,7 @@ def test_a_row_trained_otherwise_than_printed_is_expected_near_its_baseline():
 
 def test_a_torn_list_of_accepted_results_is_one_line(home, capsys):
     save(sound())
-    with open(store.accepted_path(), "a") as file:
+    with open(verify.accepted_path(), "a") as file:
         file.write("garbage\n")
     assert main(["verify"]) == 1
     err = capsys.readouterr().err
@@ -205,14 +205,14 @@ def test_a_missing_list_is_broken_and_a_result_that_nobody_accepted_is_said(home
     lines = {line.name: str(line) for line in verify.examine()}
     assert lines["gn-s-1.0x.quick.paper.seed1"].startswith("ok") and "not accepted yet" in str(lines)
     assert broken() == {}
-    store.accepted_path().unlink()
+    verify.accepted_path().unlink()
     assert "is missing" in broken()["accepted.csv"]
 
 
 SCRAPS = "gn-s-2.8x<efficientnetv2_s"
 FORGED = [
-    ({"teacher_sees": "the whole picture"}, "its teacher_sees is the whole picture, the recipe as_run has scraps"),
-    ({"teacher_sees": "scraps", "input_size": 7}, "its input_size is 7"),
+    ({"teacher_sees": "the whole picture"}, "its teacher_sees: the whole picture, where"),
+    ({"teacher_sees": "scraps", "input_size": 7}, "its input_size: 7, where"),
     ({"teachers": [{"run": "vgg13.quick.paper.seed0", "epochs": 1, "last_accuracy": 30.0}]}, "taught by vgg13"),
 ]
 
@@ -242,9 +242,9 @@ def test_other_images_than_the_profiles_are_named_and_the_rest_is_examined(home)
     full = sound(profile="full", seed=1)
     save(full | store.pack_predictions(store.known_test_labels(1000)))
     said = broken()
-    assert "its images are of cifar100, sample" in said["gn-s-1.0x.quick.paper.seed0"]
-    assert "tested on 77 images, the profile has 1,000" in said["gn-s-1.0x.quick.paper.seed1"]
-    assert "tested on 1,000 images, the profile has 10,000" in said["gn-s-1.0x.full.paper.seed1"]
+    assert "its data set: cifar100, where" in said["gn-s-1.0x.quick.paper.seed0"]
+    assert "its test images: 77, where" in said["gn-s-1.0x.quick.paper.seed1"]
+    assert "its test images: 1000, where" in said["gn-s-1.0x.full.paper.seed1"]
 
 
 def test_labels_that_cannot_be_read_are_said_of_each_row(home):
@@ -275,11 +275,20 @@ def test_kept_weights_that_are_torn_are_named(home):
     assert "is damaged" in broken()[run]
 
 
-def test_a_fine_tuned_network_is_held_against_the_settings_of_fine_tuning():
-    for pretrained in (False, True):
-        run = Run("efficientnetv2_s", PROFILES["full"], pretrained=pretrained)
-        row = {"conditions": {"initial_weights": material.initial_weights(run)}}
-        assert verify._is_pretrained(row) is pretrained
+def test_a_row_of_our_own_is_spoken_of_where_it_was_run(home):
+    assert not any(PRETRAINED in line.name for line in verify.examine())
+    save(sound(PRETRAINED, 0.4))
+    assert broken() == {}
+    assert [line.name for line in verify.examine() if PRETRAINED in line.name] == [f"quick, paper, {PRETRAINED}"]
+
+
+def test_a_stranger_in_the_store_is_named_and_not_broken(home):
+    path = store.save_result(sound())
+    verify.accept()
+    path.with_name(f"._{path.name}").write_bytes(b"\x00\x05")
+    stranger = path.with_name(f"{path.stem} (1).json")
+    stranger.write_bytes(path.read_bytes())
+    assert broken() == {} and str(stranger) in " ".join(line.words for line in verify.examine())
 
 
 def test_only_the_controls_that_are_ever_run_are_spoken_of(home):
@@ -295,4 +304,4 @@ def test_too_large_a_store_is_named(home):
     assert "big.safetensors has 6.0 MB, 6 are allowed" in broken()["size"]
     for number in range(7):
         path.with_name(f"{number}.npz").write_bytes(b"0" * 5_900_000)
-    assert "40 are allowed in all" in " ".join(artefacts.oversize())
+    assert "40 are allowed in all" in " ".join(verify.oversize())

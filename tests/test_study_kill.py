@@ -19,8 +19,8 @@ from course_lib.study import store
 DRIVER = """
     import json, os, random, shutil, signal, sys, time
     import torch
-    from course_lib.study import material
     from course_lib.study import queue as study
+    from course_lib.study import runs as material
     from tiny import TINY, network
     import dataclasses
 
@@ -89,4 +89,4 @@ def test_ten_kills_change_nothing(tmp_path):
         assert all(torch.equal(calm_state[name], killed_state[name]) for name in calm_state), path.name
     # What a killed study leaves half-written never lies under a name that anybody reads.
     left = [path.name for path in (killed / "data/results").rglob("*") if path.is_file()]
-    assert {name for name in left if not name.startswith(".")} == {f"{run}.json" for run in store["run"]}
+    assert {name for name in left if not name.startswith(".")} == {f"{run}.json" for run in found["run"]}
