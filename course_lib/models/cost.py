@@ -1,10 +1,10 @@
 """What a network costs: parameters, multiply-accumulates, activations and time.
 
-One convention for all of it: MACs and activations are those of the convolutions and linear layers, for one
-image. Normalisation, activation functions, pooling, sums and products of feature maps do not count, as is
-usual in papers; where a network multiplies matrices elsewhere (attention does), a warning says how much that is. The counts are of the form that the model has: of a GhostNet in training form, all branches
-count. They are read off one forward pass in eval mode, which leaves the model as it was; a model on the
-"meta" device, without weights, will do.
+One convention for all of it: MACs and activations are those of the convolutions and linear layers, for one image.
+Normalisation, activation functions, pooling, sums and products of feature maps do not count, as is usual in papers;
+where a network multiplies matrices elsewhere (attention does), a warning says how much that is. The counts are of the
+form that the model has: of a GhostNet in training form, all branches count. They are read off one forward pass in eval
+mode, which leaves the model as it was; a model on the "meta" device, without weights, will do.
 """
 
 import statistics
@@ -12,8 +12,8 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import pandas as pd
 import torch
@@ -41,30 +41,21 @@ def count_activations(model: nn.Module, size: int = 32) -> int:
 def block_costs(model: nn.Module, size: int = 32) -> pd.DataFrame:
     """What each block costs for one ``size`` x ``size`` image, in the order of the forward pass.
 
-    A block is a direct part of the model that has parameters; a sequence of parts (the bottlenecks of a
-    GhostNet, a stage of a ResNet) is listed part by part. The columns add up to the counts of the whole
-    model.
+    A block is a direct part of the model that has parameters; a sequence of parts (the bottlenecks of a GhostNet, a
+    stage of a ResNet) is listed part by part. The columns add up to the counts of the whole model.
 
     Returns:
         A frame with the columns ``block`` (name), ``resolution`` (height of the output in pixels),
         ``channels`` (of the output), ``parameters``, ``macs`` and ``activations``.
     """
-    trace = _trace(model, size)
-    rows = []
+    trace, rows = _trace(model, size), []
     for path, block in _blocks(model):
         layers = [layer for layer in trace.layers if layer.path == path or layer.path.startswith(path + ".")]
+        macs, activations = (sum(getattr(layer, what) for layer in layers) for what in ("macs", "activations"))
         output = trace.outputs[path]
-        rows.append(
-            {
-                "block": path.removeprefix("blocks."),
-                "resolution": output[2] if len(output) == 4 else 1,
-                "channels": output[1],
-                "parameters": count_parameters(block),
-                "macs": sum(layer.macs for layer in layers),
-                "activations": sum(layer.activations for layer in layers),
-            }
-        )
-    return pd.DataFrame(rows)
+        resolution, channels = output[2] if len(output) == 4 else 1, output[1]
+        rows.append((path.removeprefix("blocks."), resolution, channels, count_parameters(block), macs, activations))
+    return pd.DataFrame(rows, columns=["block", "resolution", "channels", "parameters", "macs", "activations"])
 
 
 def latency_ms(model: nn.Module, batch: int = 1, size: int = 32, repeats: int = 30) -> float:
@@ -109,15 +100,13 @@ def finish_pending_work(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-@dataclass(frozen=True)
-class _Layer:
+class _Layer(NamedTuple):
     path: str
     macs: int
     activations: int
 
 
-@dataclass(frozen=True)
-class _Trace:
+class _Trace(NamedTuple):
     layers: list[_Layer]  # every call of a convolution or linear layer
     outputs: dict[str, torch.Size]  # output shape of every block
 
@@ -159,9 +148,8 @@ def _trace(model: nn.Module, size: int) -> _Trace:
 def _eval_mode(model: nn.Module) -> Iterator[None]:
     """Eval mode for a while; then every part of the model is back in the mode it had."""
     modes = [(module, module.training) for module in model.modules()]
-    model.eval()
     try:
-        yield
+        yield model.eval()
     finally:
         for module, training in modes:
             module.training = training

@@ -1,12 +1,10 @@
 """GhostNetV3-Small (GN-S) and GhostNetV3 (GN-D): one set of classes, two tables of blocks.
 
-Both exist in two forms that compute the same logits. In the *training form* every ghost convolution is a sum
-of parallel conv+BN branches; :func:`fold` makes the *folded form*, with a single convolution in each of those
-places.
+Both exist in two forms that compute the same logits. In the *training form* every ghost convolution is a sum of
+parallel conv+BN branches; :func:`fold` makes the *folded form*, with a single convolution in each of those places.
 
-Sources: the ghost module is from GhostNet (arXiv:1911.11907), the gate from GhostNetV2 (arXiv:2211.12905),
-the parallel branches from GhostNetV3 (arXiv:2404.11202), and the table of GN-S from the GhostNetV3-Small
-paper.
+Sources: the ghost module is from GhostNet (arXiv:1911.11907), the gate from GhostNetV2 (arXiv:2211.12905), the parallel
+branches from GhostNetV3 (arXiv:2404.11202), and the table of GN-S from the GhostNetV3-Small paper.
 
 Shapes in the comments: N images, C channels, H x W pixels.
 """
@@ -48,21 +46,9 @@ GN_D_STAGES = (
     (Block(3, 16, 16, 0, 1),),
     (Block(3, 48, 24, 0, 2), Block(3, 72, 24, 0, 1)),
     (Block(5, 72, 40, 0.25, 2), Block(5, 120, 40, 0.25, 1)),
-    (
-        Block(3, 240, 80, 0, 2),
-        Block(3, 200, 80, 0, 1),
-        Block(3, 184, 80, 0, 1),
-        Block(3, 184, 80, 0, 1),
-        Block(3, 480, 112, 0.25, 1),
-        Block(3, 672, 112, 0.25, 1),
-    ),
-    (
-        Block(5, 672, 160, 0.25, 2),
-        Block(5, 960, 160, 0, 1),
-        Block(5, 960, 160, 0.25, 1),
-        Block(5, 960, 160, 0, 1),
-        Block(5, 960, 160, 0.25, 1),
-    ),
+    (Block(3, 240, 80, 0, 2), Block(3, 200, 80, 0, 1), *(Block(3, 184, 80, 0, 1),) * 2)
+    + (Block(3, 480, 112, 0.25, 1), Block(3, 672, 112, 0.25, 1)),
+    (Block(5, 672, 160, 0.25, 2), *(Block(5, 960, 160, 0, 1), Block(5, 960, 160, 0.25, 1)) * 2),
 )
 
 
@@ -75,17 +61,11 @@ def round_channels(channels: float) -> int:
 class ConvBN(nn.Module):
     """A convolution without bias that keeps the size (at stride 1), then batch normalisation.
 
-    Input (N, in_channels, H, W), output (N, out_channels, ceil(H / stride), ceil(W / stride)). Kernel sizes
-    are odd.
+    Input (N, in_channels, H, W), output (N, out_channels, ceil(H / stride), ceil(W / stride)). Kernel sizes are odd.
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel: int | tuple[int, int],
-        stride: int = 1,
-        groups: int = 1,
+        self, in_channels: int, out_channels: int, kernel: int | tuple[int, int], stride: int = 1, groups: int = 1
     ) -> None:
         super().__init__()
         height, width = kernel if isinstance(kernel, tuple) else (kernel, kernel)
@@ -111,19 +91,17 @@ class ConvBN(nn.Module):
 class BranchedConv(nn.Module):
     """A k x k convolution as a sum of parallel branches, each with its own batch normalisation.
 
-    There are ``BRANCHES`` k x k conv+BN pairs; where k > 1 also a 1 x 1 conv+BN pair, the *scale* branch; and
-    where the output has the shape of the input also a batch normalisation of the input itself, the *identity*
-    branch. All of them are linear in eval mode, and so is their sum: :meth:`fold` gives it as a single
-    convolution.
+    There are ``BRANCHES`` k x k conv+BN pairs; where k > 1 also a 1 x 1 conv+BN pair, the *scale* branch; and where the
+    output has the shape of the input also a batch normalisation of the input itself, the *identity* branch. All of them
+    are linear in eval mode, and so is their sum: :meth:`fold` gives it as a single convolution.
 
     Input (N, in_channels, H, W), output (N, out_channels, ceil(H / stride), ceil(W / stride)).
     """
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
         super().__init__()
-        self.branches = nn.ModuleList(
-            ConvBN(in_channels, out_channels, kernel, stride, groups) for _ in range(BRANCHES)
-        )
+        shape = (in_channels, out_channels, kernel, stride, groups)
+        self.branches = nn.ModuleList(ConvBN(*shape) for _ in range(BRANCHES))
         self.scale = ConvBN(in_channels, out_channels, 1, stride, groups) if kernel > 1 else None
         keeps_shape = in_channels == out_channels and stride == 1
         self.identity = nn.BatchNorm2d(in_channels) if keeps_shape else None
@@ -132,14 +110,10 @@ class BranchedConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.merging and self.training:
             return merge_branches(x, self.branches[0].conv, self.parts())
-        first, *others = self.branches
+        first, *others = (part for part in (*self.branches, self.scale, self.identity) if part is not None)
         total = first(x)
         for branch in others:
             total = total + branch(x)
-        if self.scale is not None:
-            total = total + self.scale(x)
-        if self.identity is not None:
-            total = total + self.identity(x)
         return total
 
     def parts(self) -> list[tuple[Tensor, nn.BatchNorm2d]]:
@@ -249,8 +223,8 @@ class SqueezeExcite(nn.Module):
 class GhostBottleneck(nn.Module):
     """Expand (ghost module), stride (depthwise), squeeze and excite, project (ghost module), add a shortcut.
 
-    The depthwise convolution is there where ``stride`` is 2, squeeze-and-excite where ``se_ratio`` is
-    positive, and the shortcut is the input itself where that has the output's shape.
+    The depthwise convolution is there where ``stride`` is 2, squeeze-and-excite where ``se_ratio`` is positive, and the
+    shortcut is the input itself where that has the output's shape.
 
     Input (N, in_channels, H, W), output (N, out_channels, ceil(H / stride), ceil(W / stride)).
     """
@@ -293,17 +267,12 @@ class GhostNet(nn.Module):
         num_classes: number of logits.
         stem_stride: 1 for 32 x 32 images; GhostNetV3 on ImageNet has 2.
 
-    Input (N, 3, H, W), output (N, num_classes). H = W = 32 for the course's images; any batch size. In train mode
-    GN-D needs two images: its last gates see one pixel of each, and a batch norm needs two values.
+    Input (N, 3, H, W), output (N, num_classes). H = W = 32 for the course's images; any batch size. In train mode GN-D
+    needs two images: its last gates see one pixel of each, and a batch norm needs two values.
     """
 
     def __init__(
-        self,
-        stages: tuple[tuple[Block, ...], ...],
-        *,
-        width: float = 1.0,
-        num_classes: int = 10,
-        stem_stride: int = 1,
+        self, stages: tuple[tuple[Block, ...], ...], *, width: float = 1.0, num_classes: int = 10, stem_stride: int = 1
     ) -> None:
         super().__init__()
         channels = round_channels(16 * width)
@@ -312,15 +281,9 @@ class GhostNet(nn.Module):
         for stage_number, stage in enumerate(stages, start=1):
             for block_number, block in enumerate(stage, start=1):
                 hidden, out = round_channels(block.hidden * width), round_channels(block.out * width)
-                blocks[f"stage{stage_number}_block{block_number}"] = GhostBottleneck(
-                    channels,
-                    hidden,
-                    out,
-                    kernel=block.kernel,
-                    stride=block.stride,
-                    se_ratio=block.se_ratio,
-                    gated=len(blocks) >= FIRST_GATED,
-                )
+                how = {"kernel": block.kernel, "stride": block.stride, "se_ratio": block.se_ratio}
+                bottleneck = GhostBottleneck(channels, hidden, out, **how, gated=len(blocks) >= FIRST_GATED)
+                blocks[f"stage{stage_number}_block{block_number}"] = bottleneck
                 channels = out
         self.blocks = nn.Sequential(blocks)
         self.head = ConvBN(channels, hidden, 1)  # as wide as the last bottleneck's hidden layer
@@ -352,9 +315,8 @@ def set_merging(model: nn.Module, merging: bool) -> None:
 def fold(model: nn.Module) -> nn.Module:
     """The folded form of a GhostNet: a new network in eval mode, one convolution for each group of branches.
 
-    Its logits are those of the training form in eval mode, up to rounding; ``model`` itself is left as it is.
-    Folding works the running statistics of the batch normalisation into the weights: fold after training, not
-    before.
+    Its logits are those of the training form in eval mode, up to rounding; ``model`` itself is left as it is. Folding
+    works the running statistics of the batch normalisation into the weights: fold after training, not before.
 
     Raises:
         ValueError: ``model`` is no GhostNet, or is folded already.

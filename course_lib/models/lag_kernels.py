@@ -25,9 +25,7 @@ def forward(x: Tensor, lags: Sequence[tuple[int, int]], row_class: Sequence[int]
     return torch.from_numpy(shares.sum(0)).view(len(lags) + 1, classes, width, channels)
 
 
-def backward(
-    x: Tensor, of_sums: Tensor, lags: Sequence[tuple[int, int]], row_class: Sequence[int], of_x: Tensor
-) -> None:
+def backward(x: Tensor, of_sums: Tensor, lags: Sequence, row_class: Sequence[int], of_x: Tensor) -> None:
     """Add to ``of_x`` (N, C, H, W, in channels_last order) what flows back to ``x`` from its sums."""
     n, channels, height, width = x.shape
     factors, classes = of_sums.contiguous().view(-1).numpy(), of_sums.shape[1]
@@ -41,7 +39,7 @@ def _in_order(x: Tensor) -> np.ndarray:
     return x.detach().permute(0, 2, 3, 1).contiguous().view(-1).numpy()
 
 
-def _steps(lags: Sequence[tuple[int, int]], channels: int) -> np.ndarray:
+def _steps(lags: Sequence, channels: int) -> np.ndarray:
     """Lags as rows down and places along a row, where a pixel takes ``channels`` places."""
     return np.array(lags) * np.array([1, channels])
 

@@ -1,19 +1,19 @@
 """Exact branch merging: a sum of conv+BN branches as one convolution, while it trains.
 
 In training, batch normalisation needs the mean and the variance of each branch's output over the batch. Both follow
-from the branch's *input*: a convolution's output is a weighted sum of what its taps see, so with m the mean of what
-the taps see and M the mean of the products of two taps, a branch with kernel w has
+from the branch's *input*: a convolution's output is a weighted sum of what its taps see, so with m the mean of what the
+taps see and M the mean of the products of two taps, a branch with kernel w has
 
     mean = w . m          variance = w . M w - mean^2
 
 No branch has to be computed. The factor gamma / std scales each kernel, the scaled kernels are added up, and *one*
 convolution gives the sum of all branches: the same function of the same parameters, up to rounding. The running
-statistics receive the same means and variances. What it saves, for three 3 x 3 branches, a scale and an identity:
-four convolutions become one, five batch normalisations and four additions of whole feature maps become one pass over
-the input. ``tests/test_merging.py`` holds it to the branches one by one.
+statistics receive the same means and variances. What it saves, for three 3 x 3 branches, a scale and an identity: four
+convolutions become one, five batch normalisations and four additions of whole feature maps become one pass over the
+input. ``tests/test_merging.py`` holds it to the branches one by one.
 
-For a 1 x 1 convolution the taps are the input's channels, and M is one matrix product. For a depthwise convolution
-each channel has an M of its own, made of sums over pairs of pixels (``taps.py``).
+For a 1 x 1 convolution the taps are the input's channels, and M is one matrix product. For a depthwise convolution each
+channel has an M of its own, made of sums over pairs of pixels (``taps.py``).
 """
 
 import functools
@@ -54,7 +54,7 @@ def merge_branches(x: Tensor, conv: nn.Conv2d, parts: list[tuple[Tensor, nn.Batc
     if torch.is_autocast_enabled(x.device.type):  # a variance from bfloat16 products would be off by a percent
         with torch.autocast(x.device.type, enabled=False):
             return merge_branches(x.float(), conv, parts)
-    count = places_of(x, conv)
+    count = len(x) * geometry_of(x, conv).places  # values of a channel of the output
     if count == 1:  # what torch says of a batch norm
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {tuple(x.shape)}")
     norms = [bn for _, bn in parts]
@@ -72,17 +72,13 @@ def merge_branches(x: Tensor, conv: nn.Conv2d, parts: list[tuple[Tensor, nn.Batc
 
 
 def cpu_loops():
-    """The module ``lag_kernels``, or None where numba is missing or broken: see :func:`why_no_loops`."""
-    return _loops_or_reason()[0]
-
-
-def why_no_loops() -> str:
-    """In a few words, why there are no loops here; empty where there are."""
-    return _loops_or_reason()[1]
+    """The module ``lag_kernels``, or None where numba is missing or broken."""
+    return loops_or_reason()[0]
 
 
 @functools.cache
-def _loops_or_reason():
+def loops_or_reason():
+    """The module ``lag_kernels`` and "", or None and why."""
     try:
         from course_lib.models import lag_kernels
     except Exception as error:  # a broken numba can fail in any way
@@ -120,11 +116,6 @@ def update_running_statistics(norms: list[nn.BatchNorm2d], mean: Tensor, varianc
     torch._foreach_add_([bn.num_batches_tracked for bn in norms], 1)
 
 
-def places_of(x: Tensor, conv: nn.Conv2d) -> int:
-    """How many values a channel of ``conv``'s output on ``x`` has, over the whole batch."""
-    return len(x) * geometry_of(x, conv).places
-
-
 def geometry_of(x: Tensor, conv: nn.Conv2d) -> Geometry:
     """The sizes on which ``conv`` works when it sees ``x`` (N, C, H, W)."""
     return Geometry(x.shape[2], x.shape[3], conv.kernel_size, conv.stride[0])
@@ -135,7 +126,8 @@ def moments_of(x: Tensor, conv: nn.Conv2d) -> Moments:
     if conv.groups == 1:
         pixels = pixels_of(x).float()
         return Moments(pixels.mean(0), pixels.T @ pixels / len(pixels), len(pixels))
-    return depthwise_moments(lag_products(x.float(), geometry_of(x, conv)), geometry_of(x, conv), len(x))
+    geometry = geometry_of(x, conv)
+    return depthwise_moments(lag_products(x.float(), geometry), geometry, len(x))
 
 
 def pixels_of(x: Tensor) -> Tensor:
@@ -154,13 +146,9 @@ def depthwise_moments(sums: Tensor, geometry: Geometry, images: int) -> Moments:
 def lag_products(x: Tensor, geometry: Geometry) -> Tensor:
     """Sums of products of two pixels, by their lag, the first one's class of row, its column, and channel.
 
-    Args:
-        x: (N, C, H, W), float32.
-        geometry: of the convolution that looks at ``x``.
-
-    Returns:
-        (lags + 1, row classes, W, C): over all images and all rows of a class, a pixel times the pixel ``lag`` (down,
-        right) of it, where there is one; in the last place the pixels themselves.
+    Of ``x`` (N, C, H, W), float32, as a convolution of ``geometry`` sees it: (lags + 1, row classes, W, C). Over all
+    images and all rows of a class, a pixel times the pixel ``lag`` (down, right) of it, where there is one; in the last
+    place the pixels themselves.
     """
     height, width = x.shape[2:]
     reach = geometry.kernel[1] - 1
@@ -177,8 +165,8 @@ def lag_products(x: Tensor, geometry: Geometry) -> Tensor:
 class MergedOnCPU(torch.autograd.Function):
     """Moments, merged kernel and convolution in one step with the loops of ``lag_kernels``; gradients by hand.
 
-    Saves over autograd: the products of pixels are never stored, and the gradients that reach ``x`` by the
-    convolution and by the moments are added in place. Returns the output, the branches' means and variances.
+    Saves over autograd: the products of pixels are never stored, and the gradients that reach ``x`` by the convolution
+    and by the moments are added in place. Returns the output, the branches' means and variances.
     """
 
     @staticmethod
@@ -191,9 +179,8 @@ class MergedOnCPU(torch.autograd.Function):
             moments = depthwise_moments(sums, geometry, len(x))
         mean, variance, factor = branch_statistics(moments, kernels, gammas, eps)
         kernel, bias = merged(kernels, factor, betas, mean)
-        ctx.save_for_backward(
-            x, kernels, kernel, moments.mean, moments.products, mean, factor, (variance + eps).rsqrt()
-        )
+        seen, inverse_std = (moments.mean, moments.products), (variance + eps).rsqrt()
+        ctx.save_for_backward(x, kernels, kernel, *seen, mean, factor, inverse_std)
         ctx.conv, ctx.count = conv, moments.count
         ctx.mark_non_differentiable(mean, variance)
         return convolve(x, kernel, bias, conv), mean, variance

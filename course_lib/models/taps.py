@@ -1,10 +1,10 @@
 """Which pixels a depthwise convolution's taps see together: the bookkeeping behind ``merging.py``.
 
-Two taps k and l of one output pixel look at two input pixels that lie l - k apart: their *lag*. Summed over all
-output pixels, the products of taps k and l are therefore sums of products of pixels one lag apart, but for the
-borders, where some taps look outside of the picture, and for strides, where only some pixels are looked at. A 3 x 3
-kernel has 45 pairs of taps and 13 lags; each lag is summed once, and a table of zeros and ones makes the pairs of it.
-Everything here depends on sizes alone and is computed once for each.
+Two taps k and l of one output pixel look at two input pixels that lie l - k apart: their *lag*. Summed over all output
+pixels, the products of taps k and l are therefore sums of products of pixels one lag apart, but for the borders, where
+some taps look outside of the picture, and for strides, where only some pixels are looked at. A 3 x 3 kernel has 45
+pairs of taps and 13 lags; each lag is summed once, and a table of zeros and ones makes the pairs of it. Everything here
+depends on sizes alone and is computed once for each.
 """
 
 import functools

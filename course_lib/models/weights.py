@@ -1,4 +1,4 @@
-"""Trained weights: those that ship in ``data/weights`` (safetensors, which runs no code), and the published teachers'."""
+"""Trained weights: those in ``data/weights`` (safetensors, which runs no code), and those of published teachers."""
 
 import json
 import re
@@ -111,6 +111,5 @@ def fill(model: nn.Module, state: dict[str, Tensor], source: Path | str) -> None
     elif other := sorted(shapes.keys() ^ state.keys()):
         reason = f"{other[0]} is only {'here' if other[0] in shapes else 'there'}"
     else:
-        model.load_state_dict(state)
-        return
+        return model.load_state_dict(state) and None
     raise CheckpointError(f"{source} holds another architecture or other classes ({reason}): name another file")

@@ -5,7 +5,6 @@ network to its exact parameter count; rounded, the first nine are the paper's Ta
 """
 
 import math
-from collections.abc import Callable
 from numbers import Integral, Real
 
 import torch
@@ -31,25 +30,21 @@ WIDTH_RANGE = (0.25, 6.0)
 
 
 def create_model(
-    name: str,
-    *,
-    width: float | None = None,
-    num_classes: int = 10,
-    seed: int | None = None,
+    name: str, *, width: float | None = None, num_classes: int = 10, seed: int | None = None,
     linear_std: float | None = None,
-) -> nn.Module:
+) -> nn.Module:  # fmt: skip
     """A freshly initialised network in train mode, on the CPU.
 
     Args:
         name: one of ``MODEL_NAMES``.
         width: factor on the channels of ``gn-s``, 0.25 to 6, by default 1.0. The other networks have none.
         num_classes: number of logits.
-        seed: makes the weights reproducible and leaves the global random state alone. Without it they come
-            from the global random state, so that ``torch.manual_seed`` governs them.
+        seed: makes the weights reproducible and leaves the global random state alone. Without it they come from the
+            global random state, so that ``torch.manual_seed`` governs them.
         linear_std: how its linear layers start, see ``initialise``.
 
-    The network maps (N, 3, S, S) to (N, num_classes) with S = ``input_size(name)``. Created inside
-    ``with torch.device("meta")`` it has shapes and no weights: enough to count with, and it takes no memory.
+    The network maps (N, 3, S, S) to (N, num_classes) with S = ``input_size(name)``. Created inside ``with
+    torch.device("meta")`` it has shapes and no weights: enough to count with, and it takes no memory.
 
     Raises:
         ValueError: unknown name, a width for a network without one or out of range, or fewer than one class.
@@ -77,13 +72,13 @@ def input_size(name: str) -> int:
 def initialise(model: nn.Module, seed: int | None = None, *, linear_std: float | None = None) -> nn.Module:
     """Set all weights as at the start of training, in place, and return ``model``.
 
-    Weights of convolutions and linear layers are Kaiming-normal by their fan-out, as in the runs behind the
-    paper, and their biases 0; batch normalisation has factor 1, shift 0 and fresh running statistics. With a
-    ``seed`` the numbers are the same on every device and the global random state stays as it is.
+    Weights of convolutions and linear layers are Kaiming-normal by their fan-out, as in the runs behind the paper, and
+    their biases 0; batch normalisation has factor 1, shift 0 and fresh running statistics. With a ``seed`` the numbers
+    are the same on every device and the global random state stays as it is.
 
     With ``linear_std`` linear layers are normal with this standard deviation instead. By their fan-out, the ten
-    classes, a wide last layer starts with logits so large that a big network's first loss is 13 to 37, where
-    guessing has 2.3.
+    classes, a wide last layer starts with logits so large that a big network's first loss is 13 to 37, where guessing
+    has 2.3.
 
     Raises:
         TypeError: the model has a layer with weights of some other kind.
@@ -131,19 +126,16 @@ def _build(name: str, width: float | None, num_classes: int) -> nn.Module:
         return GhostNet(GN_D_STAGES, num_classes=num_classes)
     if name in (f"resnet{depth}" for depth in DEPTHS):
         return CifarResNet(int(name.removeprefix("resnet")), num_classes)
-    return _TEACHERS[name](num_classes)
+    return _resnet(name, num_classes) if name.startswith("resnet") else _TEACHERS[name](num_classes)
 
 
-def _resnet(name: str) -> Callable[[int], nn.Module]:
-    def build(num_classes: int) -> nn.Module:
-        """torchvision's, but the stem is 3 x 3 with stride 1 (not 7 x 7 with 2); the max-pool stays."""
-        from torchvision import models
+def _resnet(name: str, num_classes: int) -> nn.Module:
+    """torchvision's, but the stem is 3 x 3 with stride 1 (not 7 x 7 with 2); the max-pool stays."""
+    from torchvision import models
 
-        model = getattr(models, name)(weights=None, num_classes=num_classes)
-        model.conv1 = nn.Conv2d(3, 64, 3, stride=1, padding=1, bias=False)
-        return model
-
-    return build
+    model = getattr(models, name)(weights=None, num_classes=num_classes)
+    model.conv1 = nn.Conv2d(3, 64, 3, stride=1, padding=1, bias=False)
+    return model
 
 
 def _vgg13(num_classes: int) -> nn.Module:
@@ -168,10 +160,9 @@ def _densenet161(num_classes: int) -> nn.Module:
 def _inceptionv3(num_classes: int) -> nn.Module:
     """torchvision's without the auxiliary head and with a stem that keeps 32 x 32.
 
-    One 3 x 3 convolution, 3 to 192 channels, stride 1, padding 1, takes the place of the stem's five
-    convolutions and two max-pools (three strides of 2). Both reductions, Mixed_6a and Mixed_7a, keep their
-    stride of 2 and no padding: Mixed_5 works at 32 x 32, Mixed_6 at 15 x 15, Mixed_7 at 7 x 7. That makes
-    3.46 GMAC an image.
+    One 3 x 3 convolution, 3 to 192 channels, stride 1, padding 1, takes the place of the stem's five convolutions and
+    two max-pools (three strides of 2). Both reductions, Mixed_6a and Mixed_7a, keep their stride of 2 and no padding:
+    Mixed_5 works at 32 x 32, Mixed_6 at 15 x 15, Mixed_7 at 7 x 7. That makes 3.46 GMAC an image.
     """
     from torchvision import models
 
@@ -189,12 +180,6 @@ def _efficientnetv2_s(num_classes: int) -> nn.Module:
     return models.efficientnet_v2_s(weights=None, num_classes=num_classes)
 
 
-_TEACHERS: dict[str, Callable[[int], nn.Module]] = {
-    "resnet18": _resnet("resnet18"),
-    "resnet34": _resnet("resnet34"),
-    "resnet50": _resnet("resnet50"),
-    "vgg13": _vgg13,
-    "densenet161": _densenet161,
-    "inceptionv3": _inceptionv3,
-    "efficientnetv2_s": _efficientnetv2_s,
-}
+_TEACHERS = {
+    "vgg13": _vgg13, "densenet161": _densenet161, "inceptionv3": _inceptionv3, "efficientnetv2_s": _efficientnetv2_s,
+}  # fmt: skip

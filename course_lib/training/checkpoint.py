@@ -1,12 +1,13 @@
 """Checkpoints: all that a run needs to go on where it was killed, and how one of another run is told."""
 
 import dataclasses
+import hashlib
 import io
 import zipfile
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from course_lib.errors import CheckpointError
 from course_lib.files import atomic_write
@@ -17,13 +18,22 @@ CHECKPOINT_FORMAT = 1
 CONTENTS = {"recipe": dict, "model": dict, "optimizer": dict, "history": list}
 
 
+def digest_of(tensors: dict[str, Tensor]) -> str:
+    """SHA-256 of names, shapes and values, the same on every device and in every memory format."""
+    digest = hashlib.sha256()
+    for name, tensor in tensors.items():
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
 def save_checkpoint(
     path: Path | str, model: nn.Module, optimizer: torch.optim.Optimizer, recipe: Recipe, history: list[dict], **about
 ) -> None:
-    """Write weights, optimizer and history aside, then move them into place. Raises CourseError on a full disk.
+    """Write weights, optimizer, history and what else there is to say aside, then move them into place.
 
-    Args:
-        about: what else is kept: ``made_of``, digests of what the run is made of, and the CPU's ``threads``.
+    Raises:
+        CourseError: the disk is full, or the like.
     """
     buffer, settings = io.BytesIO(), dataclasses.asdict(recipe)
     state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "history": history}

@@ -1,19 +1,18 @@
 """How the training loop is made fast on the device at hand. What is computed stays the same, up to rounding.
 
-=====================  ==================================================================  ===============
-what                   what it saves                                                       exact?
-=====================  ==================================================================  ===============
-channels_last          convolutions that need not reorder their input                      yes
-merged branches        most of a GhostNet's convolutions and all its batch norms, CPU      yes (merging.py)
-folded evaluation      the same, in eval mode                                              yes (fold)
-remembered teachers    answers about views of an image that were seen before               yes (teachers.py)
-bfloat16               half of the bytes moved, on a GPU that has it                       no: rounding
-torch.compile, graphs  Python and the launch of some thousand small kernels of a training  yes
-                       step, on a GPU
-=====================  ==================================================================  ===============
+=====================  ==========================================================  =================
+what                   what it saves                                               exact?
+=====================  ==========================================================  =================
+channels_last          convolutions that need not reorder their input              yes
+merged branches        most convolutions and all batch norms of a GhostNet (CPU)   yes (merging.py)
+folded evaluation      the same, in eval mode                                      yes (fold)
+remembered teachers    answers about views of an image that were seen before       yes (teachers.py)
+bfloat16               half of the bytes moved, on a GPU that has it               no: rounding
+torch.compile, graphs  Python, and launching a GPU's thousand kernels of a step    yes
+=====================  ==========================================================  =================
 
-"Exact" means: the same function of the same parameters; sums are taken in another order. Whatever the machine lacks is
-left out, and :attr:`Engine.notes` says so in one line each.
+"Exact": the same function of the same parameters; sums are taken in another order. What the machine lacks is left out,
+and :attr:`Engine.notes` says so in one line each.
 """
 
 import copy
@@ -23,11 +22,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.fx.experimental.optimization import fuse
+from torch.utils._triton import has_triton
 
 from course_lib.data.augment import normalise
 from course_lib.models.ghostnet import GhostNet, fold_inside, set_merging
-from course_lib.models.merging import cpu_loops, why_no_loops
-from course_lib.training.teachers import Answering, Teacher
+from course_lib.models.merging import cpu_loops, loops_or_reason
+from course_lib.training.teachers import Answering, Teacher, memory_is_full
 
 GRAPH_CALLS = 3  # a CUDA graph's first call warms up, its second is recorded, its third is the first to be replayed
 
@@ -88,7 +88,9 @@ def choose_engine(device: torch.device) -> Engine:
     if device.type == "cuda":
         return _gpu_engine(device)
     if device.type == "cpu" and not cpu_loops():
-        return Engine(device, notes=(f"{why_no_loops()}: branches are computed one by one, at about half the speed",))
+        return Engine(
+            device, notes=(f"{loops_or_reason()[1]}: branches are computed one by one, at about half the speed",)
+        )
     return Engine(device, merging=device.type == "cpu")
 
 
@@ -97,8 +99,7 @@ def _gpu_engine(device: torch.device) -> Engine:
     has_bfloat16 = torch.cuda.get_device_capability(device) >= (8, 0)  # older ones only imitate it
     if not has_bfloat16:
         notes.append(f"{torch.cuda.get_device_name(device)} has no bfloat16: training in float32")
-    can_compile = has_triton()
-    if not can_compile:
+    if not (can_compile := has_triton()):
         notes.append("torch.compile finds no Triton here: a step launches its small kernels one by one")
     # Branch by branch: merged, GN-S 1.0x is a graph of 5,859 operations instead of 855, which take 2.7 times as long
     # to trace (144 s against 54 s on a CPU). Whether a GPU would make up for it nobody has measured.
@@ -106,23 +107,12 @@ def _gpu_engine(device: torch.device) -> Engine:
     return Engine(device, dtype=dtype, compiling=can_compile, notes=tuple(notes))
 
 
-def has_triton() -> bool:
-    """Whether torch.compile can make GPU kernels here."""
-    from torch.utils._triton import has_triton as found
-
-    return found()
-
-
 class Compiled(nn.Module):
     """A network in training, through torch.compile. Where that fails it runs as it is, after one line that says why.
 
     One graph is made, for batches of the size that :meth:`rehearse` has shown; an epoch's smaller last batch takes the
-    network as it is, since compiling once more costs minutes and saves milliseconds.
-
-    Args:
-        network: on its device, in train mode by the time it is called.
-        strict: raise what the compiler raises.
-        options: of torch.compile; default its CUDA graphs.
+    network as it is, since compiling once more costs minutes and saves milliseconds. ``strict`` raises what the
+    compiler raises; ``options`` are torch.compile's, by default its CUDA graphs.
     """
 
     def __init__(self, network: nn.Module, *, strict: bool = False, **options):
@@ -145,10 +135,8 @@ class Compiled(nn.Module):
             with torch.random.fork_rng(devices=[images.device] if images.device.type == "cuda" else []):
                 for _ in range(GRAPH_CALLS):
                     self._step_aside(images)
-        except torch.OutOfMemoryError:
-            raise
         except RuntimeError as error:  # the compiler's own errors are of this kind
-            if self.strict:
+            if self.strict or memory_is_full(error):
                 raise
             reason = str(error).strip().splitlines()[0]
             print(f"torch.compile failed ({reason}): running without it", file=sys.stderr, flush=True)

@@ -1,15 +1,13 @@
 """One training loop for baselines, distillation, assistants and ensembles.
 
-What differs between them is only where the soft targets come from: nobody, one teacher, or the mean of several.
-The loop follows the paper's recipe (data/paper/PROTOCOL.md, section 3): SGD with Nesterov momentum, linear warm-up
-and cosine per step, evaluation after every epoch. All chance (order, crops, flips, dropout) follows from
-``(seed, epoch)`` alone, so a run that was killed goes on from its checkpoint and ends, on the CPU, in the same weights
-bit for bit.
+What differs between them is only where the soft targets come from: nobody, one teacher, or the mean of several. The
+loop follows the paper's recipe (data/paper/PROTOCOL.md, section 3): SGD with Nesterov momentum, linear warm-up and
+cosine per step, evaluation after every epoch. All chance (order, crops, flips, dropout) follows from ``(seed, epoch)``
+alone, so a run that was killed goes on from its checkpoint and ends, on the CPU, in the same weights bit for bit.
 """
 
 import math
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,13 +21,11 @@ from torch import Tensor, nn
 from course_lib.data import Dataset, ImageSet
 from course_lib.data.augment import PADDING, VIEWS, crop_and_flip, draw_views, normalise
 from course_lib.errors import TrainingError
-from course_lib.training.checkpoint import read_checkpoint, resume, save_checkpoint
-from course_lib.training.engine import Engine, choose_engine, default_device
+from course_lib.training.checkpoint import digest_of, read_checkpoint, resume, save_checkpoint
+from course_lib.training.engine import Engine, choose_engine, default_device, memory_is_full
 from course_lib.training.losses import LossTerms, distillation_loss
 from course_lib.training.recipe import Recipe, learning_rate
-from course_lib.training.teachers import (
-    Answering, Ensemble, RememberedTeacher, Teacher, as_teacher, digest_of, memory_is_full, resize,
-)  # fmt: skip
+from course_lib.training.teachers import Answering, Ensemble, RememberedTeacher, Teacher, as_teacher, resize
 
 
 class Evaluation(NamedTuple):
@@ -43,8 +39,8 @@ class Evaluation(NamedTuple):
 class TrainingRun(NamedTuple):
     """What a training leaves behind.
 
-    ``history`` has one row an epoch (accuracies in percent, times in seconds), ``logits`` (N, classes) are the
-    test logits after the last epoch, ``seconds`` is the wall time of all epochs with their evaluation.
+    ``history`` has one row an epoch (accuracies in percent, times in seconds), ``logits`` (N, classes) are the test
+    logits after the last epoch, ``seconds`` is the wall time of all epochs with their evaluation.
     """
 
     history: list[dict]
@@ -74,8 +70,8 @@ def train(
         model: the network to train (the student, where there is a teacher).
         dataset: images and labels; moved to ``device`` as a whole.
         recipe: epochs, rates, seed; with a teacher also temperature and alpha.
-        teacher: one of ``teachers``, or a bare network, which becomes a Teacher; trained already. It is asked about
-            the very views the student sees. Without one the loss is plain cross-entropy.
+        teacher: one of ``teachers``, or a bare network, which becomes a Teacher; trained already. It is asked about the
+            very views the student sees. Without one the loss is plain cross-entropy.
         device: default the GPU where there is one.
         engine: what makes it fast, default all that ``device`` offers; ``Engine(device)`` is the plain loop.
         checkpoint: file that is rewritten after every epoch. Where it exists, training goes on from it, on a CPU with
@@ -333,10 +329,7 @@ class Resized(nn.Module):
 def print_progress(name: str, row: dict, epochs: int) -> None:
     """One line for the epoch just finished, with the time that is left at this pace."""
     left = (epochs - row["epoch"]) * row["seconds"]
-    print(
-        f"{name:<24} epoch {row['epoch']:>3}/{epochs}  loss {row['train_loss']:.3f}  "
-        f"train {row['train_accuracy']:5.2f} %  test {row['test_accuracy']:5.2f} %  "
-        f"{row['images_per_second']:,.0f} images/s  {left:,.0f} s left",
-        file=sys.stdout,
-        flush=True,
-    )
+    accuracies = f"train {row['train_accuracy']:5.2f} %  test {row['test_accuracy']:5.2f} %"
+    pace = f"{row['images_per_second']:,.0f} images/s  {left:,.0f} s left"
+    start = f"{name:<24} epoch {row['epoch']:>3}/{epochs}  loss {row['train_loss']:.3f}"
+    print(f"{start}  {accuracies}  {pace}", flush=True)

@@ -1,11 +1,10 @@
 """The teachers whose logits a student learns from: one network, the mean of several, one whose answers are kept.
 
-All speak one protocol: ``prepare(images, rows, views)`` before an epoch, with all training images and what the epoch will
-show of them; ``answer(images, rows, views)`` in a step, with the normalised batch as the student sees it, and which
-training images (N,) and views (N, 3) these are.
+All speak one protocol: ``prepare(images, rows, views)`` before an epoch, with all training images and what the epoch
+will show of them; ``answer(images, rows, views)`` in a step, with the normalised batch as the student sees it, and
+which training images (N,) and views (N, 3) these are.
 """
 
-import hashlib
 from collections.abc import Sequence
 
 import torch
@@ -13,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib.data.augment import VIEWS, crop_and_flip, normalise, view_number
+from course_lib.training.checkpoint import digest_of
 
 ENLARGED, PIECE = 224, 32  # of the teacher that is shown scraps
 
@@ -101,15 +101,6 @@ def resize(images: Tensor, size: int) -> Tensor:
     return F.interpolate(images, size=(size, size), mode="bilinear", align_corners=False)
 
 
-def digest_of(tensors: dict[str, Tensor]) -> str:
-    """SHA-256 of names, shapes and values, the same on every device and in every memory format."""
-    digest = hashlib.sha256()
-    for name, tensor in tensors.items():
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    return digest.hexdigest()
-
-
 def memory_is_full(error: BaseException) -> bool:
     """Whether ``error`` says that a GPU's memory or the machine's is full."""
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
@@ -118,8 +109,8 @@ def memory_is_full(error: BaseException) -> bool:
 class RememberedTeacher(Answering):
     """A teacher whose answers are kept: it is asked once about what it is shown, by however many epochs and students.
 
-    Crop and flip can show an image in 162 ways. An answer is filed under (image, view), never under a place in
-    the batch, so it cannot go stale when the order changes. Over 200 epochs an image is seen in 115 different views on
+    Crop and flip can show an image in 162 ways. An answer is filed under (image, view), never under a place in the
+    batch, so it cannot go stale when the order changes. Over 200 epochs an image is seen in 115 different views on
     average: a single student saves 42 % of the teacher's work, each further one nearly all of it.
 
     What is new among an epoch's draws is answered before its first step in batches of one size, so that an answer never
