@@ -104,6 +104,16 @@ def test_equal_networks_cannot_be_told_apart():
 def test_what_cannot_be_compared_is_refused(arrays):
     with pytest.raises(ValueError):
         paired_verdict(*arrays)
+    if arrays[0].ndim == 2:
+        with pytest.raises(ValueError):
+            mcnemar(*arrays)
+
+
+@pytest.mark.parametrize("level", [0, 1, 5, -0.05])
+def test_a_level_that_is_no_probability_is_refused(level):
+    right = np.ones((3, 4), bool)
+    with pytest.raises(ValueError, match="level is a probability"):
+        paired_verdict(right, right, level)
 
 
 def test_mcnemar_is_the_binomial_test():

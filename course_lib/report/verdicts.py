@@ -64,13 +64,14 @@ def paired_verdict(student_right: np.ndarray, baseline_right: np.ndarray, level:
         The verdict; its word is ``none`` with fewer than three seeds.
 
     Raises:
-        ValueError: the arrays are not two-dimensional and of one shape, or hold something else than booleans.
+        ValueError: the arrays are not two-dimensional and of one shape, or hold something else than booleans; or
+            ``level`` is no probability.
     """
-    student, baseline = np.asarray(student_right), np.asarray(baseline_right)
-    if student.ndim != 2 or student.shape != baseline.shape or 0 in student.shape:
-        raise ValueError(f"compare (seeds, images) with its like, not {student.shape} with {baseline.shape}")
-    if student.dtype != bool or baseline.dtype != bool:
-        raise ValueError("say of each image whether it was right: booleans, not classes")
+    student, baseline = _right_or_wrong(student_right, baseline_right)
+    if student.ndim != 2:
+        raise ValueError(f"expected (seeds, images), not an array of shape {student.shape}")
+    if not 0 < level < 1:
+        raise ValueError(f"level is a probability between 0 and 1, not {level!r}")
     (seeds, images), difference = student.shape, 100.0 * (student.astype(np.int8) - baseline)
     counts = {
         "seeds": seeds,
@@ -167,14 +168,27 @@ def standard_error(difference: np.ndarray) -> tuple[float, float]:
     return math.sqrt(variance), max(seeds - 1.0, freedom)
 
 
+def _right_or_wrong(one: np.ndarray, two: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    one, two = np.asarray(one), np.asarray(two)
+    if one.shape != two.shape or not one.size:
+        raise ValueError(f"compare answers to the same images, not {one.shape} with {two.shape}")
+    if one.dtype != bool or two.dtype != bool:
+        raise ValueError("say of each image whether it was right: booleans, not classes")
+    return one, two
+
+
 def mcnemar(right_one: np.ndarray, right_two: np.ndarray) -> tuple[int, int, float]:
     """Two networks on the same images: what only the first, only the second gets right, and the exact two-sided P.
 
     It compares two *networks*; whether a *method* helps is a question to several seeds, for ``paired_verdict``.
+
+    Args:
+        right_one, right_two: (images,) booleans.
+
+    Raises:
+        ValueError: they are not of one shape, or no booleans.
     """
-    one, two = np.asarray(right_one, dtype=bool), np.asarray(right_two, dtype=bool)
-    if one.shape != two.shape:
-        raise ValueError(f"compare answers to the same images, not {one.shape} with {two.shape}")
+    one, two = _right_or_wrong(right_one, right_two)
     first, second = int((one & ~two).sum()), int((~one & two).sum())
     tail = special.bdtr(min(first, second), first + second, 0.5)  # the binomial distribution, from below
     return first, second, float(min(1.0, 2 * tail))
