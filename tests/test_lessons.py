@@ -23,7 +23,6 @@ from fabricated import fake_store
 from course_lib import notebooks, report
 from course_lib.errors import CourseError
 from course_lib.profiles import PROFILES
-from course_lib.study import queue as study
 from course_lib.study import store
 from course_lib.study.protocols import origin
 
@@ -43,7 +42,11 @@ def fresh_checkout(tmp_path_factory) -> Path:
     return home
 
 
-@pytest.fixture(scope="module", params=NUMBERS)
+EXECUTED = "06"  # by default; the others in `make test ALL=1`
+SLOW = [pytest.param(number, marks=[] if number == EXECUTED else pytest.mark.slow) for number in NUMBERS]
+
+
+@pytest.fixture(scope="module", params=SLOW)
 def executed(request, fresh_checkout) -> nbformat.NotebookNode:
     """Lesson NN, executed without a network."""
     (path,) = notebooks.find_lessons([request.param])
@@ -59,7 +62,6 @@ def executed(request, fresh_checkout) -> nbformat.NotebookNode:
     return notebook
 
 
-@pytest.mark.slow
 def test_a_lesson_runs_to_its_end_without_a_warning(executed):
     cells = [cell for cell in executed.cells if cell.cell_type == "code" and cell.source.strip()]
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
@@ -67,7 +69,6 @@ def test_a_lesson_runs_to_its_end_without_a_warning(executed):
     assert [output.text for output in outputs if output.get("name") == "stderr"] == []
 
 
-@pytest.mark.slow
 def test_a_lesson_shows_the_store(executed):
     check_tables(executed, executed.metadata["lesson"], ROOT / "data")
 
@@ -285,7 +286,7 @@ def test_the_course_runs_what_is_missing_then_the_lessons_and_says_where_the_tab
         fake_store(None, {"gn-s-1.0x": {0: 40.0}})
         return ["gn-d, seed 0: the loss became nan"] if fresh else []
 
-    monkeypatch.setattr(study, "run", stand_in_for_study)
+    monkeypatch.setattr("course_lib.study.queue.run", stand_in_for_study)
     assert notebooks.run_course(PROFILES["quick"]) == 0
     said = capsys.readouterr().out
     for path in ("build/course/00_tiny.ipynb", "figures/quick/fig1.png", "figures/quick/table4.md"):
