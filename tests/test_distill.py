@@ -1,5 +1,6 @@
 """Eq. 1 by value, its invariants, and the classic mistakes: each would make a test here fail."""
 
+import dataclasses
 import math
 
 import pytest
@@ -7,10 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from course_lib.data import load_dataset
 from course_lib.data.augment import VIEWS, crop_and_flip, draw_views, normalise, view_number
 from course_lib.models.zoo import create_model
+from course_lib.training.loop import train
 from course_lib.training.losses import distillation_loss
-from course_lib.training.teachers import Ensemble, RememberedTeacher, Teacher
+from course_lib.training.recipe import Recipe
+from course_lib.training.teachers import Ensemble, RememberedTeacher, ScrapTeacher, Teacher, as_teacher, pieces
 
 N, CLASSES = 6, 10
 
@@ -87,16 +91,35 @@ def test_alpha_weighs_the_labels(batch):
     assert distillation_loss(student, teacher, labels, 4.0, 1.0).total == F.cross_entropy(student, labels)
 
 
-@pytest.mark.parametrize("temperature", [0, -1.0, float("inf"), float("nan")])
-def test_bad_temperature(batch, temperature):
-    with pytest.raises(ValueError, match="temperature must be"):
-        distillation_loss(*batch, temperature, 0.5)
+@pytest.mark.parametrize(
+    ("temperature", "alpha", "said"),
+    [(bad, 0.5, "temperature must be") for bad in (0, -1.0, float("inf"), float("nan"), "4")]
+    + [(1.0, bad, "alpha must lie") for bad in (-0.1, 1.1, float("nan"), "0.5")],
+)
+def test_bad_temperature_and_alpha(batch, temperature, alpha, said):
+    with pytest.raises(ValueError, match=said):
+        distillation_loss(*batch, temperature, alpha)
 
 
-@pytest.mark.parametrize("alpha", [-0.1, 1.1, float("nan")])
-def test_bad_alpha(batch, alpha):
-    with pytest.raises(ValueError, match="alpha must lie"):
-        distillation_loss(*batch, 1.0, alpha)
+def test_a_class_that_the_teacher_rules_out_adds_nothing(batch):
+    """0 log 0 is 0: with a masked class the loss is that of nine classes, and the student's gradient is finite."""
+    student, teacher, labels = batch
+    student, teacher, labels = student.clone().requires_grad_(), teacher.clone(), labels % 9
+    teacher[:, 9] = -torch.inf
+    terms = distillation_loss(student, teacher, labels, 4.0, 0.5)
+    terms.total.backward()
+    p, log_q = (F.softmax(teacher / 4, 1), F.log_softmax(student / 4, 1))
+    expected = 16 * (torch.xlogy(p, p) - p * log_q).sum(1).mean()
+    assert terms.soft.item() == pytest.approx(expected.item(), rel=1e-12) and student.grad.isfinite().all()
+    masked = student.detach().clone()
+    masked[:, 9] = -torch.inf  # by both
+    assert distillation_loss(masked, teacher, labels, 4.0, 0.5).soft.isfinite()
+
+
+def test_label_smoothing_is_of_the_hard_term(batch):
+    student, teacher, labels = batch
+    plain, smooth = (distillation_loss(student, teacher, labels, 4.0, 0.5, how) for how in (0.0, 0.1))
+    assert smooth.soft == plain.soft and smooth.hard == F.cross_entropy(student, labels, label_smoothing=0.1)
 
 
 def test_shapes_must_agree(batch):
@@ -173,11 +196,11 @@ def test_remembered_answers_belong_to_image_and_view_not_to_the_place_in_the_bat
     remembered = RememberedTeacher(teacher, images=20, classes=CLASSES)
     remembered.prepare(images, first, views)
     remembered.prepare(images, shuffled, views[shuffled])
-    answers = remembered(None, shuffled, views[shuffled])
+    answers = remembered.answer(None, shuffled, views[shuffled])
     torch.testing.assert_close(answers, teacher(normalise(crop_and_flip(images[shuffled], views[shuffled]))))
     assert (remembered.asked, remembered.computed) == (40, 20)
     other = (views + torch.tensor([1, 0, 0])) % torch.tensor([9, 9, 2])  # another view of the same image is asked anew
-    assert remembered(None, first, other).isnan().all()
+    assert remembered.answer(None, first, other).isnan().all()
     remembered.prepare(images, first, other)
     assert remembered.computed == 40
 
@@ -191,7 +214,7 @@ def test_a_remembered_answer_has_the_same_bits_whatever_was_known_before():
     whole.prepare(images, torch.arange(20), views)
     for some in shuffled.split((3, 13, 4)):
         piecewise.prepare(images, some, views[some])
-    assert torch.equal(whole(None, shuffled, views[shuffled]), piecewise(None, shuffled, views[shuffled]))
+    assert torch.equal(whole.answer(None, shuffled, views[shuffled]), piecewise.answer(None, shuffled, views[shuffled]))
 
 
 def test_a_full_gpu_halves_the_teachers_batch(capsys):
@@ -206,7 +229,7 @@ def test_a_full_gpu_halves_the_teachers_batch(capsys):
     remembered = RememberedTeacher(Teacher(Crowded()), images=20, classes=CLASSES)
     remembered.batch_size = 16
     remembered.prepare(images, torch.arange(20), views)
-    assert remembered(None, torch.arange(20), views).isfinite().all()
+    assert remembered.answer(None, torch.arange(20), views).isfinite().all()
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(",")[1] for line in lines] == [
         " the teacher now answers 8 images at a time",
@@ -223,3 +246,87 @@ def test_view_numbers_are_all_different():
     rows, columns, flips = torch.meshgrid(torch.arange(9), torch.arange(9), torch.arange(2), indexing="ij")
     numbers = view_number(torch.stack([rows, columns, flips], dim=-1).view(-1, 3))
     assert sorted(numbers.tolist()) == list(range(VIEWS))
+
+
+def test_a_bare_network_becomes_a_teacher_also_inside_an_ensemble():
+    images = torch.randn(4, 3, 32, 32)
+    for pack in (as_teacher, lambda network: Ensemble([network])):
+        network = Small()
+        teacher = pack(network.train())
+        counted = int(network.layers[1].num_batches_tracked)
+        teacher.train()
+        assert torch.equal(teacher.answer(images, None, None), teacher(images)) and not network.training
+        assert int(network.layers[1].num_batches_tracked) == counted
+    with pytest.raises(TypeError, match="not a str"):
+        as_teacher("resnet18")
+
+
+def test_teachers_of_other_classes_are_refused_not_broadcast():
+    images, views, _ = pictures()
+    one = Teacher(nn.Sequential(nn.Flatten(), nn.Linear(3072, 1)))
+    with pytest.raises(ValueError, match="knows 1 classes, these images 10"):
+        RememberedTeacher(one, images=20, classes=CLASSES).prepare(images, torch.arange(20), views)
+    with pytest.raises(ValueError, match="answer in shapes"):
+        Ensemble([one, Teacher(Small())])(torch.zeros(2, 3, 32, 32))
+
+
+def test_a_memory_forgets_what_it_knows_of_other_images():
+    images, views, _ = pictures()
+    rows, turned = torch.arange(20), images.flip(0)
+    memory = RememberedTeacher(Small(), images=20, classes=CLASSES)
+    memory.prepare(images, rows, views)
+    memory.prepare(images.clone(), rows, views)
+    assert memory.computed == 20  # the same images, wherever they lie
+    memory.prepare(turned, rows, views)
+    expected = memory.teacher(normalise(crop_and_flip(turned, views)))
+    torch.testing.assert_close(memory.answer(None, rows, views), expected)
+    with pytest.raises(ValueError, match="for 20 images, not for 10"):
+        memory.prepare(images[:10], rows[:10], views[:10])
+
+
+# --- scraps -------------------------------------------------------------------------------------------
+
+
+def test_a_piece_is_what_cutting_the_enlarged_image_gives():
+    seen = normalise(pictures(6)[0])
+    corners = torch.tensor([[0, 0], [192, 192], [0, 192], [37, 101], [96, 5], [190, 3]])
+    flips = torch.tensor([False, False, True, True, False, True])
+    enlarged = F.interpolate(seen, size=(224, 224), mode="bilinear", align_corners=False)
+    for number, (top, left) in enumerate(corners.tolist()):
+        cut = enlarged[number, :, top : top + 32, left : left + 32]
+        cut = cut.flip(-1) if flips[number] else cut
+        torch.testing.assert_close(pieces(seen, corners, flips)[number], cut, atol=2e-5, rtol=1e-4)
+
+
+class Echo(nn.Module):
+    """A network whose logits are what it was shown."""
+
+    def forward(self, shown):
+        return shown.flatten(1)[:, :10]
+
+
+def test_a_scrap_teacher_looks_elsewhere_than_the_student():
+    images, views, _ = pictures()
+    teacher, rows = ScrapTeacher(Teacher(Echo(), 224)), torch.arange(4)
+    teacher.prepare(images, rows, views[:4])
+    torch.manual_seed(0)
+    first = teacher.answer(None, rows, views[:4])
+    torch.manual_seed(0)
+    again, other = (teacher.answer(None, rows, views[4:8]) for _ in range(2))
+    assert torch.equal(first, again) and not torch.equal(first, other)  # its pieces are drawn anew each time
+    assert first.abs().sum() > 0 and not teacher.train().training
+
+
+def test_training_with_scraps_is_repeatable():
+    dataset = load_dataset("synthetic")
+    dataset = dataclasses.replace(dataset, train=dataset.train.take(20), test=dataset.test.take(10))
+    losses = []
+    for _ in range(2):
+        student, taught = (nn.Sequential(nn.Flatten(), nn.Linear(3072, 10)).requires_grad_() for _ in range(2))
+        for network in (student, taught):
+            nn.init.constant_(network[1].weight, 0.01), nn.init.zeros_(network[1].bias)
+        taught[1].weight.data[0] = 0.02
+        recipe, teacher = Recipe(epochs=1, batch_size=10), ScrapTeacher(Teacher(taught))
+        finished = train(student, dataset, recipe, teacher=teacher, device="cpu", progress=False)
+        losses.append(finished.history[0]["soft_loss"])
+    assert losses[0] == losses[1] > 0
