@@ -13,8 +13,14 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
 # Packages that nothing need import: programs, the kernel, and what readers are promised for their own cells.
-TOOLS = {"jupyterlab", "ipykernel", "ruff", "seaborn", "codespell", "furo", "myst_nb", "ziamath"}
-IMPORT_NAMES = {"pillow": "PIL", "ipython": "IPython", "beautifulsoup4": "bs4", "pyyaml": "yaml"}
+TOOLS = {"jupyterlab", "ipykernel", "ruff", "codespell", "furo", "myst_nb", "ziamath", "pytest_xdist"}
+IMPORT_NAMES = {
+    "pillow": "PIL",
+    "ipython": "IPython",
+    "beautifulsoup4": "bs4",
+    "pyyaml": "yaml",
+    "import-linter": "importlinter",
+}
 # What comes with a declared package by that package's own definition.
 COMES_WITH = {"jupyter_client": "nbclient", "packaging": "jupyterlab", "psutil": "ipykernel", "docutils": "sphinx"}
 ITSELF = "knowledge_distillation_course"
@@ -73,7 +79,7 @@ def imported(sources: dict[str, str]) -> set[str]:
                 names |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
                 names.add(node.module.split(".")[0])
-    own = {"course_lib"} | {path.stem for path in (ROOT / "tests").rglob("*.py")}
+    own = {"course_lib", "classroom", "tools"} | {path.stem for path in (ROOT / "tests").rglob("*.py")}
     return names - set(sys.stdlib_module_names) - own
 
 
@@ -100,7 +106,10 @@ def test_everything_imported_is_declared(project):
     core = with_carried(modules_of(project["dependencies"]))
     site = with_carried(core | declared["site"])
     assert (
-        imported(python_files("course_lib", "data") | lesson_code()) - core - declared["ray"] - declared["bench"]
+        imported(python_files("course_lib", "notebooks/classroom", "tools") | lesson_code())
+        - core
+        - declared["ray"]
+        - declared["bench"]
         == set()
     )
     assert imported(python_files("docs")) - site - {"mathml"} == set()
@@ -125,7 +134,7 @@ def _named(node: ast.Import | ast.ImportFrom) -> list[str]:
 
 
 def test_everything_declared_is_used(project):
-    used = imported(python_files("course_lib", "data") | lesson_code()) | TOOLS
+    used = imported(python_files("course_lib", "notebooks/classroom", "tools") | lesson_code()) | TOOLS
     assert modules_of(project["dependencies"]) - used == set()
     for part, folder in (("test", "tests"), ("site", "docs")):
         declared = modules_of(project["optional-dependencies"][part])
