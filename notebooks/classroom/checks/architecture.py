@@ -1,8 +1,4 @@
-"""Checkers of lesson 01: counting, folding, and what folding gets wrong.
-
-Each compares the reader's function with a short right one on cases where the usual mistakes give different numbers, so
-that a mistake can be named.
-"""
+"""Checkers of lesson 01: counting, folding, and what folding gets wrong."""
 
 import copy
 import functools
@@ -11,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from classroom.checks.declared import compare, declared, tell
+from classroom.checks.declared import compare, declared
 from classroom.checks.reading import close, pair, tensor
 from classroom.checks.verdict import Wrong, checker, require
 from course_lib.models.ghostnet import GN_S_STAGES, Block, ConvBN, GhostNet
@@ -150,9 +146,7 @@ def check_fold_bn(answer) -> str:
             "gamma / var: batch norm divides by the standard deviation, the *root* of var + eps.": gamma / var,
             "gamma / (var + eps): batch norm divides by the *root* of that.": gamma / (var + bn.eps),
             "eps is missing: the standard deviation is the root of var + eps.": gamma / torch.sqrt(var),
-            "eps stands outside the root: add it to the variance before the root is taken.": (
-                gamma / (torch.sqrt(var) + bn.eps)
-            ),
+            "eps stands outside the root: add it to the variance first.": gamma / (torch.sqrt(var) + bn.eps),
             "gamma is missing: after dividing by the standard deviation batch norm multiplies by it.": factor / gamma,
             "the standard deviation is missing: the factor is gamma / std.": gamma,
             "you multiply by std / gamma: the factor is gamma / std.": 1 / factor,
@@ -160,8 +154,7 @@ def check_fold_bn(answer) -> str:
         }
         kernels = {f"Your kernel: {words}": _scaled(weight, wrong) for words, wrong in factors.items()}
         along_input = (
-            "you scale along the *input* channels. Batch norm comes after the convolution: its channels are the "
-            "kernel's first dimension, factor[:, None, None, None]."
+            "you scale along the *input* channels. Batch norm's are the first dimension: [:, None, None, None]."
         )
         kernels[along_input] = weight * factor[None, :, None, None]
         hint = "your kernel differs from weight · gamma / std, channel by channel."
@@ -174,8 +167,7 @@ def check_fold_bn(answer) -> str:
             "the mean is scaled by gamma alone: it is beta − (gamma / std) · mean.": beta - gamma * mean,
         }
         biases = {f"Your kernel is right, your bias is not: {words}": wrong for words, wrong in biases.items()}
-        hint = "your kernel is right; your bias is not beta − factor · mean."
-        compare(bias, beta - factor * mean, biases, "the bias", hint)
+        compare(bias, beta - factor * mean, biases, "the bias", "your bias is not beta − factor · mean.")
         with torch.no_grad():
             before = bn(F.conv2d(x, weight, padding=1, groups=groups))
         after = F.conv2d(x, kernel, bias, padding=1, groups=groups)
@@ -194,16 +186,12 @@ def check_pad_scale(answer) -> str:
         _shaped(padded, (out, width, size, size))
         right = torch.zeros(out, width, size, size)
         right[:, :, middle, middle] = kernel[:, :, 0, 0]
-        corners = [padded[:, :, row, column] for row in (0, -1) for column in (0, -1)]
+        corners = [close(padded[:, :, row, col], kernel[:, :, 0, 0]) for row in (0, -1) for col in (0, -1)]
         mistakes = {
             "the weight stands in every place: a blur, not a 1 × 1.": kernel.expand_as(right),
-            "the weight stands in a corner. That kernel reads the *diagonal neighbour* of each pixel: it shifts the "
-            "picture by a pixel. The pixel itself is under the middle.": any(
-                close(corner, kernel[:, :, 0, 0]) for corner in corners
-            ),
+            "the weight stands in a corner, and reads the *diagonal neighbour* of each pixel.": any(corners),
         }
-        hint = "the weight must stand in the middle, and zeros around it."
-        compare(padded, right, mistakes, "the kernel", hint)
+        compare(padded, right, mistakes, "the kernel", "the weight must stand in the middle, and zeros around it.")
     return "zeros around it, the weight in the middle."
 
 
@@ -214,28 +202,22 @@ def check_identity_kernel(answer) -> str:
         dense, middle = groups == 1, size // 2
         kernel = tensor(answer(channels, size, groups), "the kernel").float()
         depthwise_shape, dense_shape = ((channels, each, size, size) for each in (1, channels))
-        tell(
-            {
-                f"for the dense convolution your kernel has the depthwise shape {tuple(kernel.shape)}. Its filters see "
-                f"all {channels} channels: {dense_shape}, a 1 where output and input channel are the same. (This is "
-                "the mistake that was really made.)": dense and kernel.shape == depthwise_shape,
-                "for the depthwise convolution your kernel is dense: a filter sees channels / groups.": (
-                    not dense and kernel.shape == dense_shape
-                ),
-            }
+        words = (
+            f"for the dense convolution your kernel has the depthwise shape {depthwise_shape}. Its filters see all "
+            f"{channels} channels: {dense_shape}. (This is the mistake that was really made.)"
         )
+        require(not dense or kernel.shape != depthwise_shape, words)
+        words = "for the depthwise convolution your kernel is dense: a filter sees channels / groups."
+        require(dense or kernel.shape != dense_shape, words)
         _shaped(kernel, dense_shape if dense else depthwise_shape)
         x = _noise(2, channels, 7, 7, seed=4)
+        ones, many = bool((kernel[:, :, middle, middle] == 1).all()), bool(kernel.sum() > channels + 0.5)
         mistakes = {
-            "every output channel gets the sum of all input channels: a 1 only where both are the same.": (
-                dense and bool((kernel[:, :, middle, middle] == 1).all())
-            ),
-            "there are too many ones: one for each channel, in the middle of its kernel.": (
-                size > 1 and bool(kernel.sum() > channels + 0.5)
-            ),
+            "every output channel gets the sum of all input channels: a 1 only where both are the same.": dense
+            and ones,
+            "there are too many ones: one for each channel, in the middle of its kernel.": size > 1 and many,
         }
-        kind = "dense" if dense else "depthwise"
-        hint = f"for a {kind} {size} × {size} convolution the output is not the input."
+        hint = f"with {groups} group(s) and {size} × {size} kernels the output is not the input."
         compare(F.conv2d(x, kernel, padding=middle, groups=groups), x, mistakes, "the output", hint)
     return "what goes in comes out, dense and depthwise."
 
@@ -259,25 +241,15 @@ def check_train_and_fold(answer) -> str:
     model = GhostNet(((Block(3, 8, 8, 0, 1),),), width=1.0, num_classes=3)
     result = answer(model, train)
     require(isinstance(result, nn.Module), f"return the folded network, not a {type(result).__name__}.")
-    tell(
-        {
-            "the network was never trained: call train(model).": not trained,
-            "you fold first and train the folded network. It has no branches and no batch norm left: whatever they do "
-            "for the training is lost. Train the training form, then fold it.": not all(
-                isinstance(getattr(network, "stem", None), ConvBN) for network in trained
-            ),
-            "you return the training form: fold what was trained, and return that.": (
-                isinstance(result, GhostNet) and isinstance(result.stem, ConvBN)
-            ),
-        }
-    )
+    require(bool(trained), "the network was never trained: call train(model).")
+    unfolded = all(isinstance(getattr(network, "stem", None), ConvBN) for network in trained)
+    require(unfolded, "you fold first and train the folded network, without its branches: train, then fold.")
+    returned = isinstance(result, GhostNet) and isinstance(result.stem, ConvBN)
+    require(not returned, "you return the training form: fold what was trained, and return that.")
     images = _noise(4, 3, 32, 32, seed=6)
     with torch.no_grad():
         before, after = trained[-1].eval()(images), _logits(result, images)
-    early = (
-        "It was folded before the training, with the old weights and the old running statistics: fold() makes a copy, "
-        "and the copy learns nothing later."
-    )
+    early = "It was folded before the training: fold() makes a copy, and the copy learns nothing later."
     if not any(network is model for network in trained):
         early = "You train a copy, and fold what has not learned: fold the network that train() was given."
     largest = before.abs().max()
@@ -312,29 +284,19 @@ def check_fold_batch(answer) -> str:
     def with_variance(other: Tensor) -> Tensor:
         return _scaled(weight, bn.weight / torch.sqrt(other.abs() + bn.eps))
 
+    alone, once = with_variance((rows**2) @ covariance.diagonal()), with_variance((rows @ covariance).sum(1))
     mistakes = {
-        "that is the *running* std, of eval mode. Take the batch's: diag(W · covariance · Wᵀ).": (
-            with_variance(bn.running_var)
-        ),
-        "the covariances belong to it, not the variances alone: diag(W · covariance · Wᵀ).": (
-            with_variance((rows**2) @ covariance.diagonal())
-        ),
-        "the variance takes the weights *twice*, W · covariance · Wᵀ: you have them once.": (
-            with_variance((rows @ covariance).sum(1))
-        ),
+        "that is the *running* std, of eval mode: take the batch's, diag(W · cov · Wᵀ).": with_variance(bn.running_var),
+        "the covariances belong to it, not the variances alone: diag(W · covariance · Wᵀ).": alone,
+        "the variance takes the weights *twice*, W · covariance · Wᵀ: you have them once.": once,
         "you divide by the variance: take the root.": _scaled(weight, bn.weight / (variance + bn.eps)),
         "eps is missing under the root.": _scaled(weight, bn.weight / torch.sqrt(variance)),
     }
     hint = "your kernel is not weight · gamma / std with the batch's variance diag(W · covariance · Wᵀ)."
     compare(kernel, with_variance(variance), mistakes, "the kernel", hint)
     factor = bn.weight / torch.sqrt(variance + bn.eps)
-    running = {
-        "your kernel is right; the bias holds the *running* mean, not the batch's, W · mean.": (
-            bn.bias - factor * bn.running_mean
-        ),
-    }
-    hint = "your kernel is right; the bias is beta − factor · (W · mean)."
-    compare(bias, bn.bias - factor * (rows @ mean), running, "the bias", hint)
+    running = {"the bias holds the *running* mean, not the batch's, W · mean.": bn.bias - factor * bn.running_mean}
+    compare(bias, bn.bias - factor * (rows @ mean), running, "the bias", "it is beta − factor · (W · mean).")
     with torch.no_grad():
         trained = bn.train()(F.conv2d(x, weight))
     require(close(F.conv2d(x, kernel, bias), trained), "the output is not that of train mode.")

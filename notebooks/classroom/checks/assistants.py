@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from classroom.checks.declared import compare, declared, tell
+from classroom.checks.declared import compare, declared
 from classroom.checks.reading import close, items, number, pair
 from classroom.checks.verdict import ReturnedNothing, Wrong, checker, require
 from course_lib.training.losses import distillation_loss
@@ -51,9 +51,7 @@ def check_equal_steps(answer) -> str:
     require(len(sizes) == 2, f"two assistants were asked for, {len(sizes)} came")
     require(min(sizes) > 0, "sizes are above 0")
     mistakes = {
-        "those are equal differences, nearly all of it in the last step. Take equal *ratios*": (
-            torch.tensor([43.0, 22.0])
-        ),
+        "those are equal differences, nearly all of it in the last step. Take equal *ratios*": torch.tensor([43.0, 22]),
         "the largest assistant comes first: it stands next to the teacher": sizes[0] <= sizes[1],
     }
     ratios = ", ".join(f"{one / other:.2f}" for one, other in zip([64, *sizes], [*sizes, 1], strict=True))
@@ -63,8 +61,8 @@ def check_equal_steps(answer) -> str:
     longer = _sizes(answer(23_520_842, 483_554, 3))
     require(len(longer) == 3, "with three assistants three sizes should come: the root depends on their number")
     ratio = (23_520_842 / 483_554) ** (1 / 4)
-    words = "with three assistants there are four steps: the ratio is the fourth root"
-    require(math.isclose(longer[0], 23_520_842 / ratio, rel_tol=0.01), words)
+    fourth = math.isclose(longer[0], 23_520_842 / ratio, rel_tol=0.01)
+    require(fourth, "with three assistants there are four steps: the ratio is the fourth root")
     return "k assistants make k + 1 steps, each of the (k + 1)-th root of the whole ratio."
 
 
@@ -107,24 +105,18 @@ def check_chain(answer) -> str:
     require(trained != names[::-1], "you start with the student: its teacher must be trained first")
     words = f"train each network once, in the order of the chain; you trained {', '.join(trained) or 'none'}"
     require(trained == names, words)
-    first, *taught = [teacher for _, teacher in calls]
-    tell(
-        {
-            "the first network has no teacher: it learns from the labels": first is not None,
-            "the assistants learn from labels only, and the chain is broken": taught[:2] == [None, None],
-            "the student learns from labels only: hand it the assistant": taught[2] is None,
-            "everyone learns from resnet50: the teacher is never replaced by the one just trained": (
-                taught == ["trained resnet50"] * 3
-            ),
-            "you hand over the *name* of the teacher: hand over what learn() returned, the trained network": any(
-                isinstance(teacher, str) and teacher in names for teacher in taught
-            ),
-            f"each network should learn from the one just before it: {taught} came": (
-                taught != [f"trained {name}" for name in names[:-1]]
-            ),
-            "return the last network: the student is what we wanted": last != "trained student",
-        }
-    )
+    first, *taught = [each if isinstance(each, str | None) else type(each).__name__ for _, each in calls]
+    require(first is None, "the first network has no teacher: it learns from the labels")
+    require(taught[:2] != [None, None], "the assistants learn from labels only, and the chain is broken")
+    require(taught[2] is not None, "the student learns from labels only: hand it the assistant")
+    stays = taught == ["trained resnet50"] * 3
+    require(not stays, "everyone learns from resnet50: the teacher is never replaced by the one just trained")
+    by_name = any(teacher in names for teacher in taught)
+    require(not by_name, "you hand over the *name* of the teacher: hand over the network that learn() returned")
+    chained = taught == [f"trained {name}" for name in names[:-1]]
+    require(chained, f"each network should learn from the one just before it: {taught} came")
+    returned = isinstance(last, str) and last == "trained student"
+    require(returned, "return the last network: the student is what we wanted")
     return "every link has one teacher, the network trained just before it."
 
 
@@ -166,13 +158,9 @@ def check_link_step(answer) -> str:
         return network, terms.total, terms.hard, other.total
 
     stepped, expected, hard, exchanged = step()
-    words = (
-        "the student has not learned: are backward() and optimizer.step() both there, and is nothing set to zero "
-        "between them?"
-    )
+    words = "the student has not learned: are backward() and optimizer.step() there, and nothing set to zero between?"
     require(not _same_weights(student, fresh), words)
-    words = "the student learned in eval mode: its batch-norm must see the batch, student.train()"
-    require(bool(student.was_training), words)
+    require(bool(student.was_training), "the student learned in eval mode: its batch-norm must see the batch")
     mistakes = {
         "that is the cross-entropy with the labels only: the teacher's answer does not enter the loss": hard,
         "alpha is exchanged: distillation_loss weighs the labels' term by alpha, as Eq. 1 does": exchanged,
@@ -187,18 +175,13 @@ def check_link_step(answer) -> str:
 def _teacher_untouched(teacher: _Tiny, before: dict[str, Tensor]) -> None:
     """Raise Wrong where the teacher learned, answered in train mode or was recorded for gradients."""
     changed = {name for name, value in teacher.state_dict().items() if not torch.equal(before[name], value)}
-    tell(
-        {
-            "the teacher's weights have changed: the optimiser must be given the student's parameters alone": any(
-                name in changed for name, _ in teacher.named_parameters()
-            ),
-            "the teacher was not asked: teacher(images)": teacher.recorded is None,
-            "the assistant answered in train mode: dropout garbles its answers, its statistics move. Call "
-            "teacher.eval() first": bool(changed) or bool(teacher.was_training),
-            "the teacher's answer was recorded for gradients: ask it inside torch.no_grad(), that saves memory and "
-            "time": bool(teacher.recorded) or any(value.grad is not None for value in teacher.parameters()),
-        }
-    )
+    learned = any(name in changed for name, _ in teacher.named_parameters())
+    require(not learned, "the teacher's weights have changed: the optimiser must get the student's parameters alone")
+    require(teacher.recorded is not None, "the teacher was not asked: teacher(images)")
+    words = "the assistant answered in train mode: dropout garbles its answers. Call teacher.eval() first"
+    require(not changed and not teacher.was_training, words)
+    recorded = teacher.recorded or any(value.grad is not None for value in teacher.parameters())
+    require(not recorded, "the teacher's answer was recorded for gradients: ask it inside torch.no_grad()")
 
 
 def _same_weights(one: nn.Module, other: nn.Module) -> bool:
@@ -254,13 +237,9 @@ def check_choose_chain(answer) -> str:
     test = {"direct": 71.2, "32": 71.5, "16": 73.0, "32-16": 71.9}
     name, accuracy = pair(answer(dict(validation), dict(test)), "return two things: the chain's name and its accuracy")
     require(isinstance(name, str), f"the chain's name comes first, as text; yours is {type(name).__name__}")
-    tell(
-        {
-            "you chose by test accuracy, which is partly luck: choose on validation": name == "16",
-            "that is the lowest on validation: take the highest": name == "direct",
-            f"the highest on validation is '32', not {name!r}": name != "32",
-        }
-    )
+    require(name != "16", "you chose by test accuracy, which is partly luck: choose on validation")
+    require(name != "direct", "that is the lowest on validation: take the highest")
+    require(name == "32", f"the highest on validation is '32', not {name!r}")
     mistakes = {
         "that is the validation accuracy, which was used to choose and is too kind: report the test accuracy": 72.5,
         "that is the best test accuracy of all chains: report the chosen chain's own": 73.0,

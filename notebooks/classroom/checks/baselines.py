@@ -1,11 +1,6 @@
-"""Checkers for lesson 02: preparing images, the schedule, one step, honest measuring, and chance.
-
-Each calls the reader's function on a small case whose answer is known, and where the answer differs, looks whether it
-is that of a well-known mistake before it says what is wrong.
-"""
+"""Checkers for lesson 02: preparing images, the schedule, one step, honest measuring, and chance."""
 
 import copy
-import functools
 import math
 
 import torch
@@ -14,9 +9,9 @@ from torch import Tensor, nn
 
 from classroom.checks.declared import compare, declared, tell
 from classroom.checks.reading import close, items, number, pair, tensor
-from classroom.checks.verdict import checker, require
+from classroom.checks.verdict import Wrong, checker, require
 from course_lib.data.augment import MEAN, OFFSETS, PADDING, STD, crop_and_flip, normalise
-from course_lib.models import create_model
+from course_lib.models.ghostnet import GN_S_STAGES, GhostNet
 from course_lib.training.recipe import Recipe, learning_rate
 
 
@@ -79,35 +74,25 @@ def check_draws(answer) -> str:
     require(shape == (count, 3), f"one row of three an image: ({count}, 3), yours is {shape}")
     require(views.dtype == torch.int64, f"the views must be int64 whole numbers, yours are {views.dtype}")
     same = [bool((views[:, column] == views[0, column]).all()) for column in range(3)]
-    words = (
-        "all images of the batch share one draw: give the draws a size, one for each image. A batch that moves as one "
-        "varies far less, and the loss will not tell you"
-    )
-    require(not all(same), words)
+    require(not all(same), "all images of the batch share one draw: give the draws a size, one for each image")
     for fixed, name in zip(same, ("row offset", "column offset", "flip"), strict=True):
         require(not fixed, f"the {name} is the same for all images: draw it anew for each of them")
     for column, name in ((0, "row"), (1, "column")):
         low, high = int(views[:, column].min()), int(views[:, column].max())
-        words = f"the {name} offset never reaches 8: randint's upper limit is left out, so ask for {OFFSETS}"
-        require(high != OFFSETS - 2, words)
-        words = f"the {name} offset must run from 0 to 8, yours runs from {low} to {high}"
-        require((low, high) == (0, 8), words)
+        require(
+            high != 7, f"the {name} offset never reaches 8: randint's upper limit is left out, so ask for {OFFSETS}"
+        )
+        require((low, high) == (0, 8), f"the {name} offset must run from 0 to 8, yours runs from {low} to {high}")
     require(set(views[:, 2].tolist()) == {0, 1}, "the flip must be 0 or 1")
     share = views[:, 2].double().mean().item()
     counts = torch.bincount((views[:, 0] * OFFSETS + views[:, 1]) * 2 + views[:, 2], minlength=162)
-    tell(
-        {
-            "both offsets are always equal: the window moves along the diagonal only": (
-                torch.equal(views[:, 0], views[:, 1])
-            ),
-            f"{100 * share:.0f} % of the images are mirrored: it should be half of them": abs(share - 0.5) >= 0.05,
-            f"{int((counts == 0).sum())} of the 162 views never come up in {count:,} draws": int(counts.min()) == 0,
-            "some views come up far more often than others: draw each number uniformly": int(counts.max()) >= 100,
-        }
-    )
-    again = tensor(answer(count, _generator()), "the views")
-    words = "the same generator state gave other draws: pass generator= to every draw"
-    require(torch.equal(views, again), words)
+    diagonal = torch.equal(views[:, 0], views[:, 1])
+    require(not diagonal, "both offsets are always equal: the window moves along the diagonal only")
+    require(abs(share - 0.5) < 0.05, f"{100 * share:.0f} % of the images are mirrored: it should be half of them")
+    require(bool(counts.min()), f"{int((counts == 0).sum())} of the 162 views never come up in {count:,} draws")
+    require(int(counts.max()) < 100, "some views come up far more often than others: draw each number uniformly")
+    again = torch.equal(views, tensor(answer(count, _generator()), "the views"))
+    require(again, "the same generator state gave other draws: pass generator= to every draw")
     return "162 views, all alike likely, and every image draws for itself."
 
 
@@ -122,20 +107,18 @@ def check_step_schedule(answer) -> str:
             continue
         known = [0.1 * (1 if s < 100 else 0.1 if s < 150 else 0.01) for s in range(steps)]
         others = (known, [top] * steps, [0.1 * rate / top for rate in right])
+        of_another = steps != 200 and any(_lists_close(got, other) for other in others)
         wrong = next(s for s in range(steps) if not _near(got[s], right[s]))
+        late_step = not _near(got[half], right[half]) and _near(got[half + 1], right[half])
         tell(
             {
-                f"in a run of {steps} steps with top = {top} the drops or rates are still those of another run": (
-                    steps != 200 and any(_lists_close(got, other) for other in others)
-                ),
+                f"in a run of {steps} steps with top = {top} these are still the rates of another run": of_another,
                 "you return the factor: multiply it with `top`, the highest rate": _near(got[0], 1),
-                "the second drop is missing: from 75 % of the steps on the rate is a hundredth, not a tenth, of the "
-                "highest": _near(got[half], right[half]) and _near(got[-1], right[half]),
-                f"you are one step late: step {half} of {steps} (0-based) already belongs to the second half. Use < "
-                "for the first part": not _near(got[half], right[half]) and _near(got[half + 1], right[half]),
-                "the drops multiply at every step: a rate depends on the step, not on the rate before": (
-                    math.isclose(got[-1], top * 0.1**half, abs_tol=1e-12)
+                "the second drop is missing: from 75 % of the steps on it is a hundredth of the highest": (
+                    _near(got[half], right[half]) and _near(got[-1], right[half])
                 ),
+                f"you are one step late: step {half} of {steps} is in the second half. Use < for the first": late_step,
+                "the drops multiply at every step: a rate depends on its step alone": _near(got[-1], top * 0.1**half),
                 f"step 0 must have the highest rate, {top}; yours has {got[0]:g}": not _near(got[0], top),
                 f"step {wrong} of {steps} should have the rate {right[wrong]:g}; yours has {got[wrong]:g}": True,
             }
@@ -150,10 +133,8 @@ def check_rates(answer) -> str:
     total = epochs * each
     given = items(answer(epochs, each, recipe), "return the rates of all steps in order, as a list")
     got = [number(rate, "a rate") for rate in given]
-    words = f"you return one rate an epoch, {epochs} of them: the schedule moves at every step, {epochs} × {each} times"
-    require(len(got) != epochs, words)
-    words = f"a run of {epochs} epochs with {each} steps has {total} rates, yours has {len(got)}"
-    require(len(got) == total, words)
+    require(len(got) != epochs, f"you return one rate an epoch: the schedule moves at every step, {total} times")
+    require(len(got) == total, f"a run of {epochs} epochs with {each} steps has {total} rates, yours has {len(got)}")
 
     def run(steps: int, first: int = 0) -> list[float]:
         return [learning_rate(first + step, steps, recipe) for step in range(total)]
@@ -163,23 +144,15 @@ def check_rates(answer) -> str:
         return f"{total} steps, {total} rates, one climb and one descent."
     blocks = [got[epoch * each : (epoch + 1) * each] for epoch in range(epochs)]
     wrong = next(s for s in range(total) if not _near(got[s], right[s]))
-    tell(
-        {
-            "the rate stands still within an epoch: the scheduler is stepped once an epoch. Move the line into the "
-            "inner loop and count steps, not epochs": all(
-                math.isclose(block[0], rate) for block in blocks for rate in block
-            ),
-            "the schedule starts again in every epoch: count on, epoch * steps + step": (
-                all(_lists_close(block, blocks[0]) for block in blocks)
-            ),
-            "the run ends while the rate is still high: the second argument of learning_rate is the number of all "
-            "steps of the run": _lists_close(got, run(each * total)) or got[-1] > 0.5 * max(got),
-            "your step numbers begin at 1: the first step is number 0, with the rate 1e-8": (
-                _lists_close(got, run(total, first=1))
-            ),
-            f"step {wrong} should have the rate {right[wrong]:.5f}; yours has {got[wrong]:.5f}": True,
-        }
+    still, again = (
+        all(_lists_close(b, of(b)) for b in blocks) for of in (lambda b: [b[0]] * each, lambda b: blocks[0])
     )
+    high, shifted = got[-1] > 0.5 * max(got) or _lists_close(got, run(each * total)), _lists_close(got, run(total, 1))
+    require(not still, "the rate stands still within an epoch: move the line into the inner loop, and count steps")
+    require(not again, "the schedule starts again in every epoch: count on, epoch * steps + step")
+    require(not high, "the run ends while the rate is still high: learning_rate wants the number of all steps")
+    require(not shifted, "your step numbers begin at 1: the first step is number 0, with the rate 1e-8")
+    raise Wrong(f"step {wrong} should have the rate {right[wrong]:.5f}; yours has {got[wrong]:.5f}")
 
 
 @checker
@@ -188,32 +161,21 @@ def check_nesterov(answer) -> str:
     w, v, g = torch.tensor([1.0, -2.0]), torch.tensor([0.5, 0.25]), torch.tensor([0.3, -0.4])
     parts = pair(answer(w.clone(), v.clone(), g.clone(), 0.1, 0.9, 0.01), "return two things: the new w and the new v")
     new_w, new_v = (tensor(part, "w and v") for part in parts)
-    words = f"return two things, w and v, each of shape {tuple(w.shape)}"
-    require(new_w.shape == new_v.shape == w.shape, words)
+    require(new_w.shape == new_v.shape == w.shape, "return two things, w and v, each of their own shape, (2,)")
     decayed, grown = g + 0.01 * w, g - 0.01 * w
     velocity, plain = 0.9 * v + decayed, 0.9 * v + g
     right = w - 0.1 * (decayed + 0.9 * velocity)
     mistakes = {
-        "this is classical momentum, or g' + momentum · (the old v). Nesterov takes the new v there": (
-            w - 0.1 * velocity
-        ),
+        "this is classical momentum, or g' + momentum · (the old v): Nesterov takes the new v": w - 0.1 * velocity,
         "the weight decay is missing: g' = g + decay · w comes before everything else": w - 0.1 * (g + 0.9 * plain),
         "the sign is wrong: the weights move against the gradient, w - rate · (...)": 2 * w - right,
-        "the decay has the wrong sign: add it to the gradient, and the weights shrink": (
-            w - 0.1 * (grown + 0.9 * (0.9 * v + grown))
-        ),
-        "this is decoupled decay, as in AdamW. In torch's SGD decay · w joins the gradient first": (
-            w - 0.1 * (g + 0.9 * plain) - 0.1 * 0.01 * w
-        ),
+        "the decay has the wrong sign: it is added to the gradient": w - 0.1 * (grown + 0.9 * (0.9 * v + grown)),
+        "this is decoupled decay, as in AdamW: add it to the gradient": w - 0.1 * (g + 0.9 * plain) - 0.1 * 0.01 * w,
         "the decay goes into the step but not into v: use g' in both places": w - 0.1 * (decayed + 0.9 * plain),
     }
-    hint = (
-        f"w should become {_rounded(right)} and v {_rounded(velocity)}; yours are {_rounded(new_w)}, {_rounded(new_v)}"
-    )
-    compare(new_w, right, mistakes, "w", hint)
+    compare(new_w, right, mistakes, "w", place="the new w: ")
     mistakes = {"the rate is inside your velocity: PyTorch multiplies by the rate only when it moves w": 0.1 * velocity}
-    hint = f"w is right, but the velocity is not: it should be {_rounded(velocity)} here"
-    compare(new_v, velocity, mistakes, "v", hint)
+    compare(new_v, velocity, mistakes, "v", place="w is right, but the velocity is not: ")
     _check_on_a_parabola(answer)
     return "the same as torch.optim.SGD, step after step."
 
@@ -256,8 +218,7 @@ def check_descend(answer) -> str:
         "you made one step too few": after(steps=4),
         "only one step was made": after(steps=1),
     }
-    hint = "the weights after five steps differ from plain gradient descent with mean cross-entropy"
-    compare(model.weight, right, mistakes, "the weights", hint)
+    compare(model.weight, right, mistakes, "the weights", "they differ from five steps of plain gradient descent")
     got = [number(loss, "a loss") for loss in items(given, "return the losses of all steps, a list")]
     require(len(got) == 5, f"five steps have five losses, you return {len(got)}")
     require(close(got, losses), "the weights are right, the losses are not: note each before its step")
@@ -291,27 +252,19 @@ def check_accuracy(answer) -> str:
     result = answer(model, images.clone(), labels.clone(), 22)
     lost = (100 * 41 / 50, 100 * 41 / 44, 100 * 44 / 66)
     mistakes = {
-        "your evaluation changed the network: in training mode batch norm mixes the test images into its running "
-        "statistics, and normalises by the batch. Call model.eval() first": not all(
-            torch.equal(value, before[name]) for name, value in model.state_dict().items()
-        ),
-        "you average over batches of unequal size: count right answers, divide by all images": (
-            100 * (1 + 19 / 22 + 3 / 6) / 3
-        ),
+        "you average over batches of unequal size: count right answers, divide by all": 100 * (1 + 19 / 22 + 3 / 6) / 3,
         "that is the share: say it in percent, times 100": 0.88,
         "the last batch is lost or counted as a full one: 50 images are 22, 22 and 6": (
             lambda found: any(close(found, value) for value in lost)
         ),
     }
-    tell({words: made for words, made in mistakes.items() if isinstance(made, bool)})
+    moved = any(not torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    words = "your evaluation changed the network: batch norm mixes the test images into it. Call model.eval() first"
+    require(not moved, words)
     compare(result, 88.0, mistakes, "an accuracy in percent", "44 of 50 answers are right")
-    words = (
-        "the accuracy is right, but the network is left in eval mode: the training that goes on would run without "
-        "batch statistics. Put the mode back"
-    )
-    require(model.training, words)
+    require(model.training, "the accuracy is right, but the network is left in eval mode: put the mode back")
     answer(model.eval(), images.clone(), labels.clone(), 22)
-    words = "the network came in eval mode and is left in training mode: note model.training first, and put that back"
+    words = "it came in eval mode and is left in training mode: note model.training first, and put that back"
     require(not model.training, words)
     return "counted over images, in eval mode, and the mode is back as it was."
 
@@ -361,10 +314,8 @@ def check_flattery(answer) -> str:
                 "a single epoch cannot be chosen, so it is 0; you take the distance, with abs()": (
                     epochs == 1 and abs(got - 0.798) < 0.1
                 ),
-                f"{case} your answer is about 0: take the largest of the epochs in each trial, and then the mean over "
-                "trials": abs(got) < 0.05,
-                f"{case} you take the largest over all trials: the largest of each trial first, then the mean over "
-                "trials": epochs == 2 and got > 2,
+                f"{case} your answer is about 0: the largest of each trial first, then the mean": abs(got) < 0.05,
+                f"{case} you take the largest over all trials: the mean of each one's largest": epochs == 2 and got > 2,
                 f"{case} it should be {0.3 * expected:.2f} points, yours is {0.3 * got:.2f}": True,
             }
         )
@@ -373,15 +324,11 @@ def check_flattery(answer) -> str:
     return "more epochs to choose from, more flattery, though nobody learned anything."
 
 
-@functools.cache
-def _gn_s() -> nn.Module:
-    return create_model("gn-s", width=0.25, seed=0)
-
-
 @checker
 def check_groups(answer) -> str:
     """``groups(model, decay)``: parameter groups for SGD, with no decay on batch norm and biases."""
-    model = copy.deepcopy(_gn_s())
+    with torch.random.fork_rng(devices=[]):
+        model = GhostNet(GN_S_STAGES[:2], width=0.25)
     decay_of = _decays(answer(model, 0.01))
     missing = [name for name, parameter in model.named_parameters() if id(parameter) not in decay_of]
     require(not missing, f"{len(missing)} parameters are in no group and would never be trained, {missing[:1]}")
@@ -389,19 +336,18 @@ def check_groups(answer) -> str:
     scales = [decay_of[id(part.weight)] for part in norms]
     shifts = [decay_of[id(part.bias)] for part in norms]
     layers = [part for part in model.modules() if isinstance(part, nn.Conv2d | nn.Linear)]
+    biases = [decay_of[id(part.bias)] for part in layers if part.bias is not None]
     weights = {decay_of[id(part.weight)] for part in layers}
     tell(
         {
             "the convolutions have lost their decay: the two groups are exchanged, or all is 0": weights == {0},
-            "batch norm's factor (its .weight) still decays: only the biases were left out. Go by the module, not by "
-            "the name": set(shifts) == {0} and set(scales) == {0.01},
-            f"{sum(map(bool, scales))} of {len(scales)} batch norms still have decay on their factor: their names do "
-            "not all say 'bn' or 'norm'; ask isinstance(module, nn.BatchNorm2d), or whether the parameter has one "
-            "dimension": any(scales),
-            "batch norm's shift (its .bias) still decays": any(shifts),
-            "the biases of the linear layers and convolutions still decay: they have one dimension too": any(
-                decay_of[id(part.bias)] for part in layers if part.bias is not None
+            "batch norm's factor (its .weight) still decays: only the biases were left out. Go by the module": (
+                set(shifts) == {0} and set(scales) == {0.01}
             ),
+            f"{sum(map(bool, scales))} of {len(scales)} batch norms still have decay on their factor: names do not "
+            "tell them all; ask isinstance(module, nn.BatchNorm2d), or for one dimension": any(scales),
+            "batch norm's shift (its .bias) still decays": any(shifts),
+            "the biases of the linear layers and convolutions still decay: they have one dimension too": any(biases),
             "all weights of convolutions and linear layers must have the decay that was asked for": weights != {0.01},
         }
     )
@@ -422,10 +368,8 @@ def _decays(result: object) -> dict[int, float]:
         decay = number(group["weight_decay"], "each weight_decay")
         for named in params:
             parameter = named[1] if isinstance(named, tuple) and len(named) == 2 else named  # (name, parameter)
-            words = f'"params" holds parameters, not {type(parameter).__name__}'
-            require(isinstance(parameter, Tensor), words)
-            words = "a parameter stands in two groups: it would be moved twice a step"
-            require(id(parameter) not in decay_of, words)
+            require(isinstance(parameter, Tensor), f'"params" holds parameters, not {type(parameter).__name__}')
+            require(id(parameter) not in decay_of, "a parameter stands in two groups: it would be moved twice a step")
             decay_of[id(parameter)] = decay
     return decay_of
 
@@ -436,7 +380,3 @@ def _near(one: float, other: float) -> bool:
 
 def _lists_close(first: list[float], second: list[float]) -> bool:
     return len(first) == len(second) and all(map(_near, first, second))
-
-
-def _rounded(values: Tensor) -> list[float]:
-    return [round(value, 4) for value in values.tolist()]

@@ -1,8 +1,4 @@
-"""The exercises of lesson 03: soft targets, Eq. 1 and its gradient, four bugs from real scripts, calibration.
-
-Each checker has small fixed numbers of its own. It compares the reader's result with the right one and, when the two
-differ, with what the typical mistakes would give.
-"""
+"""Checkers of lesson 03: soft targets, Eq. 1 and its gradient, four bugs from real scripts, calibration."""
 
 import functools
 from collections.abc import Callable
@@ -33,7 +29,7 @@ LABELS = torch.tensor([8, 2, 0, 9, 3, 5])
 )
 def check_soften(v, T):
     """``my_soften(logits, T)``: (N, C) logits to (N, C) probabilities."""
-    large = v.abs().max() > 1000
+    large, maximum = bool(v.abs().max() > 1000), "subtract each row's maximum before you exponentiate"
     return (v / T).softmax(1), {
         "these are logarithms: take softmax, not log_softmax": (v / T).log_softmax(1),
         "the temperature has no effect: divide the logits by T before the softmax": v.softmax(1),
@@ -41,10 +37,8 @@ def check_soften(v, T):
         "T divides the probabilities, which then no longer sum to 1: divide the logits by it": v.softmax(1) / T,
         "the powers are not normalised: divide each row by its sum": not large and (v / T).exp(),
         "each column sums to 1, not each row: softmax over dim=1, the classes": (v / T).softmax(0),
-        "large logits overflow to inf or nan: subtract each row's maximum before you exponentiate (no softmax "
-        "notices)": large and (lambda found: not found.isfinite().all()),
-        "logits in the thousands come out finite, but not as softmax has them: rather than capping them or repairing "
-        "nan, subtract each row's maximum before you exponentiate": bool(large),
+        f"large logits overflow to inf or nan: {maximum}": large and (lambda found: not found.isfinite().all()),
+        f"logits in the thousands come out wrong: rather than capping them or repairing nan, {maximum}": large,
     }
 
 
@@ -193,8 +187,7 @@ def check_teacher_answer(answer) -> str:
         "the answer depends on its neighbours: batch norm is in train mode. Call model.eval() first": moved,
     }
     compare(given, right, mistakes, "the logits", "these are not the model's logits in eval mode")
-    words = "the answers carry a graph, and the student's backward pass would go through the teacher: torch.no_grad()"
-    require(not given.requires_grad, words)
+    require(not given.requires_grad, "the answers carry a graph, and backward would go through it: torch.no_grad()")
     return "eval mode, no graph, and the teacher is what it was."
 
 
@@ -229,8 +222,7 @@ def check_one_view(answer) -> str:
         "these are probabilities: return the logits, the loss takes the softmax": right.softmax(2),
         "the answers come in the wrong order: the student's first": right.flip(0),
     }
-    hint = "these are not the two networks' logits for the view that they saw"
-    compare(found, right, mistakes, "the logits", hint)
+    compare(found, right, mistakes, "the logits", "these are not the two networks' logits for the view that they saw")
     words = "the student's logits carry no graph, so it cannot learn: torch.no_grad() is for the teacher alone"
     require(logits[0].requires_grad, words)
     return "one draw, one view, both networks."
@@ -240,19 +232,12 @@ def _one_draw(images: Tensor, drawn: list[Tensor], seen: dict[str, Tensor]) -> N
     """Raise Wrong unless the images were augmented once, and both networks saw that view."""
     require(bool(drawn), "nobody sees an augmented image: call augment(images)")
     plain = [name for name, batch in seen.items() if close(batch, images)]
-    tell(
-        {
-            "augment(images) was called, but both networks see the plain images: hand them that": len(plain) == 2,
-            f"the {''.join(plain)} sees the plain images, the other an augmented view: give both the same": (
-                len(plain) == 1
-            ),
-            "crop and flip are drawn twice, apart: augment once, and give both networks that": (
-                not close(seen["student"], seen["teacher"])
-            ),
-            f"the images are augmented {len(drawn)} times: once is enough, and give both that view": len(drawn) > 1,
-            "both see the same, but not what augment returned": not close(seen["student"], drawn[0]),
-        }
-    )
+    require(len(plain) < 2, "augment(images) was called, but both networks see the plain images: hand them that")
+    require(not plain, f"the {''.join(plain)} sees the plain images, the other an augmented view: give both the same")
+    one_view = close(seen["student"], seen["teacher"])
+    require(one_view, "crop and flip are drawn twice, apart: augment once, and give both networks that")
+    require(len(drawn) == 1, f"the images are augmented {len(drawn)} times: once is enough, and give both that view")
+    require(close(seen["student"], drawn[0]), "both see the same, but not what augment returned")
 
 
 @checker
@@ -271,31 +256,23 @@ def check_order(answer) -> str:
     reseeded = not torch.equal(state, torch.get_rng_state())
     torch.set_rng_state(state)
     neighbours = int(((first[1:] - first[:-1]).abs() == 1).sum())
-    tell(
-        {
-            "the images come in their stored order: every epoch then has the same batches": torch.equal(first, plain),
-            f"{neighbours} of {count} images still come right after their neighbour: shuffle them, do not only shift": (
-                neighbours >= count / 10
-            ),
-            "epochs 1 and 2 have the same order, and the same batches: let the epoch into the seed": (
-                torch.equal(first, second)
-            ),
-            "two seeds give the same order: let the seed into the generator's seed": torch.equal(first, other),
-            "asked twice, epoch 1 comes in two orders: seed a torch.Generator of your own": (
-                not torch.equal(first, again)
-            ),
-            "epoch 2 of seed 0 is epoch 1 of seed 1: seed + epoch collides. Multiply the seed first": (
-                torch.equal(second, other)
-            ),
-        }
-    )
+    words = f"{neighbours} of {count} images still come right after their neighbour: shuffle them, do not only shift"
+    mistakes = {
+        "the images come in their stored order: every epoch then has the same batches": plain,
+        words: neighbours >= count / 10,
+        "epochs 1 and 2 have the same order, and the same batches: let the epoch into the seed": second,
+        "two seeds give the same order: let the seed into the generator's seed": other,
+        "asked twice, epoch 1 comes in two orders: seed a torch.Generator of your own": not torch.equal(first, again),
+    }
+    tell(mistakes, first)
+    tell({"epoch 2 of seed 0 is epoch 1 of seed 1: seed + epoch collides. Multiply the seed first": other}, second)
     start = order(0, 1)
     for epoch in (10, 100):
         words = f"epoch {epoch} of seed 0 is epoch 0 of seed 1: multiply the seed by a number larger than any epoch"
-        require(not torch.equal(order(epoch, 0), start), words)
+        tell({words: start}, order(epoch, 0))
     words = (
-        "the order is right, but you seed torch's own generator: all that is random afterwards, crops and dropout too, "
-        "is then set back in every epoch. Use a torch.Generator of your own"
+        "the order is right, but you seed torch's own generator, and crops and dropout are set back in every epoch: "
+        "use a torch.Generator of your own"
     )
     require(not reseeded, words)
     return "shuffled anew in every epoch, and the same again for the same seed."
@@ -371,16 +348,11 @@ def check_fitted_temperature(answer) -> str:
         logits, labels, best = _miscalibrated(factor)
         found = number(answer(logits.clone(), labels.clone()), "the temperature")
         side = "too high" if found > best else "too low"
-        tell(
-            {
-                "T must be above 0": found <= 0,
-                "this is 1, the temperature that changes nothing: minimise over T": abs(found - 1) < 0.05,
-                "this is 1/T: the logits are divided by T, not multiplied": abs(found * best - 1) < 0.05,
-                f"T = {found:.2f} came, which is {side}: the cross-entropy of logits / T is lowest near {best:.2f}": (
-                    abs(found - best) > 0.06 * best
-                ),
-            }
-        )
+        require(found > 0, "T must be above 0")
+        require(abs(found - 1) > 0.05, "this is 1, the temperature that changes nothing: minimise over T")
+        require(abs(found * best - 1) > 0.05, "this is 1/T: the logits are divided by T, not multiplied")
+        words = f"T = {found:.2f} came, which is {side}: the cross-entropy of logits / T is lowest near {best:.2f}"
+        require(abs(found - best) < 0.06 * best, words)
     return "the temperature of the lowest cross-entropy; no answer changed, only its confidence."
 
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from classroom.checks.declared import compare, declared, tell
+from classroom.checks.declared import compare, declared
 from classroom.checks.reading import close, items, number, numbers, pair
 from classroom.checks.verdict import checker, require
 from course_lib.data.augment import crop_and_flip, draw_views, normalise
@@ -147,15 +147,13 @@ def check_majority_right(p, k):
     """``answer(p, k)``: the chance that more than half of ``k`` independent voters are right, each with p."""
     chances = [math.comb(k, j) * p**j * (1 - p) ** (k - j) for j in range(k + 1)]
     most = k // 2 + 1  # the smallest majority
-    right = sum(chances[most:])
+    right, uncounted = sum(chances[most:]), sum(p**j * (1 - p) ** (k - j) for j in range(most, k + 1))
     return right, {
         f"for k = {k} you count a tie as won: more than half means at least {most}": sum(chances[(k + 1) // 2 :]),
         f"that is the chance of the smallest majority alone: sum over {most} to {k} right voters": chances[most],
         "that is the chance that all are right: a majority is enough": p**k,
         "that is the chance that at least one is right: more than half must be": 1 - (1 - p) ** k,
-        "the binomial coefficient is missing: math.comb(k, j) ways to choose the right ones": (
-            sum(p**j * (1 - p) ** (k - j) for j in range(most, k + 1))
-        ),
+        "the binomial coefficient is missing: math.comb(k, j) ways to choose the right ones": uncounted,
         "you computed the chance that the majority is wrong": 1 - right,
         f"nearly {right:.4f}: neither draw voters nor round, sum the binomial": lambda found: abs(found - right) < 0.02,
     }
@@ -209,7 +207,7 @@ class _Tiny(nn.Module):
         self.seen: list[Tensor] = []
 
     def forward(self, images: Tensor) -> Tensor:
-        self.seen.append(images.detach().clone())
+        self.seen = [*self.seen[-1:], images.detach().clone()]
         return self.linear(self.norm(images.float()).flatten(1))
 
 
@@ -232,8 +230,7 @@ def check_mean_of_teachers(teachers, images):
     every, count = torch.stack([teacher(images) for teacher in teachers]), len(teachers)
     total, by_number = every.sum(0), "whatever the number of teachers: divide by how many there are"
     return every.mean(0), {
-        f"with {count} teachers the logits are still {count} times too large: they are added up. The softmax then acts "
-        f"as if T were T / {count}, and every new teacher sharpens the target": total,
+        f"with {count} teachers the logits are {count} times too large: they are added up, as if T were smaller": total,
         "you averaged probabilities, and the caller takes a softmax: it must get logits": every.softmax(2).mean(0),
         "you averaged the winners (argmax): the doubts are lost": F.one_hot(every.argmax(2), CLASSES).double().mean(0),
         f"you divide by 2, {by_number}": total / 2,
@@ -251,22 +248,17 @@ def check_teachers_answer(answer) -> str:
     z = answer(models, INPUTS.clone())
     pairs = zip(before, models, strict=True)
     awake = [str(place) for place, (old, model) in enumerate(pairs) if not torch.equal(old, model.norm.running_mean)]
-    words = "still in train mode: model {}, counted from 0. Its batch-norm statistics moved while it answered"
-    tell(
-        {
-            "every model's batch-norm statistics moved while it answered: torch.no_grad() stops gradients only, put "
-            "the models in eval mode as well": len(awake) == 3,
-            f"{words.format(', '.join(awake))}. Put every model in eval mode, not only some": bool(awake),
-        }
+    words = "every model's statistics moved while it answered: torch.no_grad() stops gradients only, add eval mode"
+    require(len(awake) < 3, words)
+    words = (
+        f"still in train mode: model {', '.join(awake)}, counted from 0. Put every model in eval mode, not only some"
     )
+    require(not awake, words)
     every = torch.stack([model.eval()(INPUTS) for model in _networks()])
     mistakes = {"the logits are added up: take their mean": every.sum(0)}
     hint = "this is not the mean of the models' logits in eval mode"
     compare(z, every.mean(0), mistakes, "the ensemble's answer", hint, shape=MEMBERS_ONLY)
-    words = (
-        "the answer still carries gradients: nothing would be wrong with the numbers, but every step would remember "
-        "the teachers' activations. Ask them under torch.no_grad()"
-    )
+    words = "the answer still carries gradients, and remembers every activation: ask under torch.no_grad()"
     require(not (isinstance(z, Tensor) and z.requires_grad), words)
     alone = numbers(answer(_networks(), INPUTS[:1].clone()), (1, CLASSES), "the answer for one image", MEMBERS_ONLY)
     words = "the answer for an image depends on the batch it comes in: some model is not in eval"
@@ -310,10 +302,7 @@ def _one_draw(seen: list[Tensor]) -> None:
     """Raise Wrong unless the student, whose pictures come first, and all teachers saw the generator's first views."""
     others = [place for place, batch in enumerate(seen[1:]) if not torch.equal(seen[0], batch)]
     alike = all(torch.equal(seen[1], other) for other in seen[2:])
-    words = (
-        "all teachers see one view now, but the student sees another: it would be asked to give their answer to a "
-        "picture that it was not shown"
-    )
+    words = "all teachers see one view now, but the student sees another: it cannot answer for a picture it never saw"
     require(not (others and alike), words)
     words = f"teacher {sum(others[:1])} sees another crop than the student: draw the views once, before anybody looks"
     require(not others, words)
@@ -322,10 +311,7 @@ def _one_draw(seen: list[Tensor]) -> None:
         "now nobody sees an augmented picture: keep crop and flip, but draw them once for all": normalise(PHOTOGRAPHS),
         "keep normalise(...): the networks were trained on normalised images": shown.float(),
     }
-    hint = (
-        "all see the same picture, but not the generator's first draw: normalise(crop_and_flip(images, "
-        "draw_views(len(images), generator))), once"
-    )
+    hint = "all see the same picture, but not the generator's first draw, draw_views(len(images), generator), once"
     compare(seen[0], normalise(shown), mistakes, "the views", hint)
 
 
@@ -355,18 +341,17 @@ def check_honest_choice(answer) -> str:
         return chosen, number(reported, "the accuracy")
 
     chosen, reported = ask(labels[1])
-    words = "the members are still chosen by their accuracy on the test set: the exam's answers decide who sits it"
-    require(chosen != leaking, words)
-    words = "other test labels change your choice: the choice must not look at them at all"
-    require(ask(labels[1].roll(3))[0] == chosen, words)
+    require(chosen != leaking, "the members are still chosen by their accuracy on the test set")
+    blind = ask(labels[1].roll(3))[0] == chosen
+    require(blind, "other test labels change your choice: the choice must not look at them at all")
     require(chosen != names, "you keep all members: choose the set with the best validation accuracy")
     words = f"the best set on the validation images is {', '.join(honest)}, not {', '.join(chosen)}"
     require(chosen == honest, words)
-    flatters = (
-        "you report the validation accuracy, which the choice was made by: it flatters. Report the test accuracy, once"
+    flatters = "you report the validation accuracy, which the choice was made by: it flatters. Report the test's, once"
+    hint, mistakes = (
+        "the test accuracy of the chosen members in percent",
+        {flatters: accuracy(validation, labels[0], chosen)},
     )
-    hint = "the test accuracy of the chosen members in percent"
-    mistakes = {flatters: accuracy(validation, labels[0], chosen)}
     compare(reported, accuracy(test, labels[1], chosen), mistakes, "the accuracy", hint, tolerance=1e-5)
     return "chosen on one set, judged once on the other."
 
