@@ -1,5 +1,6 @@
 """The benchmark times both loops on the same images and says what it measured."""
 
+import dataclasses
 import json
 
 import pytest
@@ -7,16 +8,20 @@ import torch
 
 from classroom import measure
 from course_lib.__main__ import main
+from course_lib.data import load_dataset
 from course_lib.data.augment import VIEWS
+from course_lib.training.recipe import Recipe
 from tools import benchmark
 from tools.benchmark import Task
 
 
-def test_a_small_run_reports_both_loops(tmp_path):
+@pytest.mark.slow
+def test_a_small_run_reports_both_loops(tmp_path, monkeypatch):
     out = tmp_path / "bench.json"
     tasks = (Task("small", "gn-s", 0.5), Task("taught", "gn-s", 0.5, ("gn-s",)))
-    report = benchmark.show(out, tasks=tasks, batch_size=16, steps=1, turns=1, device=torch.device("cpu"))
-    assert json.loads(out.read_text()) == report
+    monkeypatch.setattr(benchmark, "TASKS", tasks)
+    assert benchmark.main(["--batch-size", "16", "--steps", "1", "--turns", "1", "--json", str(out)]) == 0
+    report = json.loads(out.read_text())
     for row in report["tasks"]:
         assert row["engine_images_per_second"] > 0 and row["plain_images_per_second"] > 0
         assert row["ratio"] == pytest.approx(row["engine_images_per_second"] / row["plain_images_per_second"], rel=0.1)
@@ -25,6 +30,7 @@ def test_a_small_run_reports_both_loops(tmp_path):
     assert report["together"] is None
 
 
+@pytest.mark.slow
 def test_runs_at_once_are_counted_one_by_one():
     report = benchmark.time_together(Task("small", "gn-s", 0.5), 2, 16, 1, torch.device("cpu"))
     assert len(report["at_once"]) == 2
@@ -47,7 +53,18 @@ def test_the_plain_reference_sees_as_many_images_as_it_says():
 def test_an_unknown_task_is_one_line(capsys):
     assert main(["bench", "gn-x"]) == 1
     assert "no task is called gn-x" in capsys.readouterr().err
-    assert main(["bench", "--turns", "0"]) == 1
+    assert main(["bench", "--turns", "0"]) == 1 and main(["bench", "--until", "0"]) == 1
+
+
+def test_until_an_accuracy_both_loops_are_timed_and_stop_when_they_are_there(capsys):
+    data = load_dataset("synthetic")
+    data = dataclasses.replace(data, train=data.train.take(20), test=data.test.take(20))
+    task, recipe = Task("small", "gn-s", 0.25), Recipe(epochs=2, batch_size=10)
+    never, at_once = (benchmark.until(percent, recipe, data, task, torch.device("cpu")) for percent in (100, 0))
+    for loop in ("engine", "plain"):
+        assert never[loop]["minutes"] is None and len(never[loop]["epochs"]) == 2
+        assert len(at_once[loop]["epochs"]) == 1 and at_once[loop]["minutes"] == at_once[loop]["epochs"][0][1]
+    assert len(capsys.readouterr().out.splitlines()) == 6
 
 
 def test_merging_takes_the_batch_norms_out_of_a_step():

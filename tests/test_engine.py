@@ -1,13 +1,16 @@
 """The engine changes how fast a network trains, never what it computes; what a machine lacks is told in one line."""
 
 import dataclasses
+import sys
 
+import numba
 import pytest
 import torch
 from torch import nn
 
+from course_lib import models
 from course_lib.data import load_dataset
-from course_lib.models import create_model
+from course_lib.models import create_model, lag_kernels, merging
 from course_lib.models.ghostnet import BranchedConv, ConvBN
 from course_lib.training import engine, loop
 from course_lib.training.engine import Compiled, Engine, choose_engine, folded_copy
@@ -28,10 +31,41 @@ def test_the_cpu_merges_and_folds_and_has_nothing_to_note():
     assert chosen == Engine(CPU, merging=True)
 
 
-def test_without_numba_one_line_says_so(monkeypatch):
-    monkeypatch.setattr(engine, "cpu_loops", lambda: None)
-    chosen = choose_engine(CPU)
-    assert not chosen.merging and len(chosen.notes) == 1 and "numba" in chosen.notes[0]
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ModuleNotFoundError("No module named 'numba'", name="numba"), "numba is not installed (pip install numba)"),
+        (ImportError("Numba needs NumPy 2.3 or less\nGot 2.4"), "numba cannot be used (Numba needs NumPy 2.3 or less)"),
+        (OSError("libLLVM.so: wrong ELF class"), "numba cannot be used (libLLVM.so: wrong ELF class)"),
+    ],
+)
+def test_without_numba_one_line_says_why(monkeypatch, error, said):
+    class Broken:
+        def find_spec(self, name, *_):
+            if name == "course_lib.models.lag_kernels":
+                raise error
+
+    monkeypatch.delitem(sys.modules, "course_lib.models.lag_kernels", raising=False)
+    monkeypatch.delattr(models, "lag_kernels", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
+    merging.loops_or_reason.cache_clear()
+    try:
+        chosen = choose_engine(CPU)
+    finally:
+        merging.loops_or_reason.cache_clear()
+    assert not chosen.merging and len(chosen.notes) == 1 and chosen.notes[0].startswith(said)
+
+
+def test_numba_without_a_place_for_its_cache_compiles_all_the_same(monkeypatch):
+    compiler = numba.njit
+
+    def homeless(**options):
+        if options.get("cache"):
+            raise RuntimeError("cannot cache function '_add': no locator available for file 'lag_kernels.py'")
+        return compiler(**options)
+
+    monkeypatch.setattr(numba, "njit", homeless)
+    assert lag_kernels._compiled()(lambda x: x + 1)(1) == 2
 
 
 def test_an_old_gpu_without_triton_gets_two_lines(monkeypatch):
@@ -219,7 +253,15 @@ def test_folding_reaches_a_ghostnet_inside_a_wrapper():
     assert folded_copy(big) is big
 
 
-@pytest.mark.parametrize("name", ["resnet18", "vgg13", "densenet161", "inceptionv3"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "resnet18",
+        "vgg13",
+        "resnet20",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("densenet161", "inceptionv3")),
+    ],
+)
 def test_a_folded_teacher_answers_the_same(name):
     images = torch.randn(8, 3, 32, 32)
     network = create_model(name, seed=0).train()
@@ -234,6 +276,26 @@ def test_a_folded_teacher_answers_the_same(name):
     norms = [sum(isinstance(module, nn.BatchNorm2d) for module in form.modules()) for form in (teacher, folded)]
     assert norms[1] <= norms[0] / 2 + 2
     assert all(torch.equal(a, b) for a, b in zip(before, teacher.state_dict().values(), strict=True))
+
+
+def test_a_convolution_that_serves_several_batch_norms_is_left_as_it_is():
+    class Shared(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.head = nn.Conv2d(3, 3, 3, padding=1), nn.Linear(3, 10)
+            self.norms = nn.ModuleList(nn.BatchNorm2d(3) for _ in range(3))
+
+        def forward(self, x):
+            for norm in self.norms:
+                x = torch.relu(norm(self.conv(x)))
+            return self.head(x.mean((2, 3)))
+
+    torch.manual_seed(0)
+    network, images = Shared(), torch.randn(4, 3, 32, 32)
+    for norm in network.norms:
+        norm.running_var.uniform_(0.2, 3), norm.running_mean.normal_()
+    teacher = Teacher(network)
+    torch.testing.assert_close(folded_copy(teacher)(images), teacher(images))
 
 
 def test_a_teacher_that_cannot_be_traced_answers_as_it_is():

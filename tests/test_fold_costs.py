@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from classroom import fold_costs
+from classroom import fold_costs, measure
 from course_lib.models import cost, create_model, fold
 
 
@@ -47,6 +47,6 @@ def test_models_take_turns_and_the_fastest_counts(monkeypatch):
         asked.append((model, batch, repeats))
         return next(times)
 
-    monkeypatch.setattr(cost, "latency_ms", latency)
-    assert cost.fastest_ms(["a", "b"], batch=4, repeats=2) == [5.0, 3.0]
+    monkeypatch.setattr(measure, "latency_ms", latency)
+    assert measure.fastest_ms(["a", "b"], batch=4, repeats=2) == [5.0, 3.0]
     assert asked == [("a", 4, 2), ("b", 4, 2)] * 2

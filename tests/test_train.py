@@ -9,16 +9,20 @@ import sys
 import textwrap
 import time
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from course_lib.data import load_dataset
 from course_lib.errors import CheckpointError, CourseError, TrainingError
+from course_lib.models.ghostnet import ConvBN
 from course_lib.models.zoo import create_model
 from course_lib.training import loop as training
+from course_lib.training.checkpoint import read_checkpoint
 from course_lib.training.engine import Engine
-from course_lib.training.loop import draw_epoch, evaluate, train
+from course_lib.training.loop import draw_epoch, evaluate, make_optimizer, train
 from course_lib.training.recipe import Recipe, learning_rate
 from course_lib.training.teachers import RememberedTeacher, Teacher
 
@@ -31,6 +35,13 @@ def dataset():
 
 def student(seed=0):
     return create_model("gn-s", width=0.25, seed=seed)
+
+
+def linear(classes=10, seed=0):
+    """The smallest network that learns."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return nn.Sequential(nn.Flatten(), nn.Linear(3072, classes))
 
 
 def weights(model):
@@ -65,10 +76,70 @@ def test_schedule_is_the_papers():
     assert all(a >= b for a, b in zip(rates[peak:-1], rates[peak + 1 :], strict=True))
 
 
-@pytest.mark.parametrize("bad", [{"temperature": 0}, {"alpha": 1.5}, {"epochs": 0}, {"batch_size": 0}, {"warmup": 1}])
-def test_a_bad_recipe_is_refused(bad):
-    with pytest.raises(ValueError):
-        Recipe(**bad)
+@pytest.mark.parametrize(
+    ("field", "bad"),
+    [
+        *[("temperature", bad) for bad in (0, "4")], ("alpha", 1.5), ("warmup", 1), ("decay", "cos"), ("flips", True),
+        *[("epochs", bad) for bad in (0, 2.0, True)], *[("batch_size", bad) for bad in (0, 20.0, "20")],
+        *[("lr", bad) for bad in (-1, math.nan, math.inf, "0.1", None)], ("weight_decay", -1), ("momentum", 2),
+        ("shuffle", 1), ("seed", 1.5), ("label_smoothing", 2), ("shift", 5), ("decay_norms", 0),
+    ],
+)  # fmt: skip
+def test_a_bad_recipe_is_refused_in_one_line_that_names_the_field(field, bad):
+    with pytest.raises(ValueError, match=rf"^{field} [^\n]*not {bad!r}") as caught:
+        Recipe(**{field: bad})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_recipe_keeps_plain_numbers():
+    recipe = Recipe(epochs=np.int64(1), lr=np.logspace(-3, -2, 2)[0], seed=np.arange(2)[1], shuffle=np.bool_(False))
+    assert [type(value) for value in dataclasses.asdict(recipe).values()] == [
+        type(value) for value in dataclasses.asdict(Recipe()).values()
+    ]
+
+
+# --- settings of a short recipe -------------------------------------------------------------------
+
+
+def test_a_linear_decay_falls_straight_to_zero():
+    recipe, steps = Recipe(decay="linear", warmup=0.25, lr=0.1), 401
+    assert learning_rate(100, steps, recipe) == pytest.approx(0.1)
+    assert learning_rate(250, steps, recipe) == pytest.approx(0.05)
+    assert learning_rate(400, steps, recipe) == pytest.approx(1e-8)
+
+
+def test_alternating_flips_mirror_each_image_in_every_second_epoch():
+    recipe = Recipe(flips="alternating")
+    flips = []
+    for epoch in (1, 2, 3):
+        order, views, _ = draw_epoch(50, recipe, epoch)
+        flips.append(torch.empty(50, dtype=torch.int64).index_put_((order,), views[:, 2]))
+    assert torch.equal(flips[0], 1 - flips[1]) and torch.equal(flips[0], flips[2]) and 10 < flips[0].sum() < 40
+
+
+def test_a_shift_keeps_crops_near_the_middle():
+    for shift in (0, 2, 4):
+        offsets = draw_epoch(500, Recipe(shift=shift), 1)[1][:, :2]
+        assert (offsets.min(), offsets.max()) == (4 - shift, 4 + shift)
+
+
+def test_weight_decay_can_spare_batch_norms_and_biases():
+    model = student()
+    (whole,) = make_optimizer(model.parameters(), Recipe(), CPU).param_groups
+    some, single = make_optimizer(model.parameters(), Recipe(decay_norms=False), CPU).param_groups
+    assert (whole["weight_decay"], some["weight_decay"], single["weight_decay"]) == (0.01, 0.01, 0.0)
+    assert all(parameter.ndim == 1 for parameter in single["params"]) and len(single["params"]) > 0
+    assert len(whole["params"]) == len(some["params"]) + len(single["params"])
+
+
+def test_a_short_recipe_resumes_bit_for_bit(dataset, tmp_path):
+    new = {"decay": "linear", "decay_norms": False, "label_smoothing": 0.1, "flips": "alternating", "shift": 2}
+    recipe, checkpoint = dataclasses.replace(RECIPE, **new), tmp_path / "run.pt"
+    undisturbed, resumed = student(), student(seed=3)
+    run(undisturbed, dataset, recipe)
+    stop_after(1, lambda stop: run(student(), dataset, recipe, checkpoint=checkpoint, after_epoch=stop))
+    run(resumed, dataset, recipe, checkpoint=checkpoint)
+    assert same(weights(resumed), weights(undisturbed))
 
 
 def test_order_is_new_every_epoch_and_follows_from_the_seed():
@@ -116,10 +187,53 @@ def test_training_leaves_the_callers_random_state_alone(dataset):
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_evaluate_puts_the_mode_back(dataset):
-    model = student().train()
-    evaluate(model, dataset.test)
+class WithoutFloat64(TorchDispatchMode):
+    """A device as Apple's."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        out = function(*args, **(kwargs or {}))
+        if isinstance(out, torch.Tensor) and out.dtype == torch.float64:
+            raise TypeError(f"no float64 on this device ({function})")
+        return out
+
+
+def test_evaluate_puts_the_mode_back_and_asks_for_no_float64(dataset):
+    model = linear().train()
+    with WithoutFloat64():
+        evaluate(model, dataset.test)
     assert model.training
+
+
+def test_what_cannot_be_trained_is_said_before_the_first_epoch(dataset):
+    empty = dataset.test[:0]
+    with pytest.raises(ValueError, match="no images to evaluate on"):
+        evaluate(linear(), empty)
+    with pytest.raises(ValueError, match="60 training and 0 test images"):
+        run(linear(), dataclasses.replace(dataset, test=empty))
+    with pytest.raises(ValueError, match="no parameter of the network may be trained"):
+        run(Teacher(linear()).model, dataset)
+    broken = linear()
+    broken[1].bias.data[3] = math.nan
+    with pytest.raises(ValueError, match=r"first weights are not finite \(1.bias\)"):
+        run(broken, dataset)
+    taught = linear()
+    taught[1].bias.data[3] = math.nan
+    with pytest.raises(TrainingError, match="the teacher's answers are not finite"):
+        run(linear(), dataset, teacher=taught)
+
+
+@pytest.mark.parametrize("merging", [True, False])
+def test_a_batch_too_small_for_a_batch_norm_is_one_line_in_either_engine(dataset, merging):
+    few = dataclasses.replace(dataset, train=dataset.train.take(11))
+    network = nn.Sequential(nn.AdaptiveAvgPool2d(1), ConvBN(3, 10, 1), nn.Flatten())
+    with pytest.raises(TrainingError, match="11 images in batches of 10 leave 1 for the last one"):
+        run(network, few, dataclasses.replace(RECIPE, batch_size=10), engine=Engine(CPU, merging=merging))
+
+
+def test_a_network_that_keeps_its_features_trains_on(dataset):
+    model = student()
+    model.blocks.register_forward_hook(lambda module, inputs, output: setattr(model, "features", output))
+    assert len(run(model, dataset, dataclasses.replace(RECIPE, epochs=2)).history) == 2
 
 
 @pytest.mark.parametrize("remembers", [True, False])
@@ -157,16 +271,24 @@ def test_a_memory_of_more_than_a_gigabyte_is_not_kept(dataset):
     assert training.remembering(teacher, hundred, CPU) is teacher
 
 
-def test_a_full_memory_is_told_in_one_line(dataset, tmp_path):
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:117]\nDefaultCPUAllocator: can't allocate memory"),
+        MemoryError(),
+    ],
+)
+def test_a_full_memory_is_told_in_one_line(dataset, tmp_path, error):
     checkpoint = tmp_path / "run.pt"
-    stop_after(1, lambda: run(student(), dataset, checkpoint=checkpoint))
+    stop_after(1, lambda stop: run(linear(), dataset, checkpoint=checkpoint, after_epoch=stop))
     kept = checkpoint.read_bytes()
 
     def full(module, inputs):
         if module.training:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+            raise error
 
-    model = student()
+    model = linear()
     model.register_forward_pre_hook(full)
     with pytest.raises(TrainingError, match="out of memory on cpu with batches of 20 images") as caught:
         run(model, dataset, checkpoint=checkpoint)
@@ -198,13 +320,13 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(datase
         return output * (float("nan") if epochs_seen() >= 1 else 1)
 
     def epochs_seen():
-        return len(training.read_checkpoint(checkpoint)["history"]) if checkpoint.exists() else 0
+        return len(read_checkpoint(checkpoint)["history"]) if checkpoint.exists() else 0
 
     model.register_forward_hook(explode)
-    with pytest.raises(TrainingError, match="loss became nan in epoch 2"):
+    with pytest.raises(TrainingError, match="loss became nan in epoch 2: the images are finite"):
         run(model, dataset, checkpoint=checkpoint)
     assert epochs_seen() == 1
-    assert all(value.isfinite().all() for value in training.read_checkpoint(checkpoint)["model"].values())
+    assert all(value.isfinite().all() for value in read_checkpoint(checkpoint)["model"].values())
 
 
 # --- checkpoints ----------------------------------------------------------------------------------
@@ -233,7 +355,7 @@ KILLED = """
 """
 
 
-@pytest.mark.parametrize("step", [2, 5, 9])  # in the first, the second and the last epoch of three steps each
+@pytest.mark.parametrize("step", [2, pytest.param(5, marks=pytest.mark.slow), 9])  # of three epochs of three steps
 def test_a_killed_run_goes_on_and_ends_in_the_same_weights_bit_for_bit(dataset, tmp_path, step):
     checkpoint = tmp_path / "run.pt"
     command = [sys.executable, "-c", textwrap.dedent(KILLED), str(checkpoint), str(step), "gn-s"]
@@ -266,7 +388,7 @@ def test_dropout_resumes_as_well(dataset, tmp_path):
     undisturbed, resumed = network(), network()
     run(undisturbed, dataset)
     checkpoint = tmp_path / "run.pt"
-    stop_after(1, lambda: run(network(), dataset, checkpoint=checkpoint))
+    stop_after(1, lambda stop: run(network(), dataset, checkpoint=checkpoint, after_epoch=stop))
     torch.manual_seed(99)
     run(resumed, dataset, checkpoint=checkpoint)
     assert same(weights(resumed), weights(undisturbed))
@@ -277,40 +399,45 @@ class Stop(Exception):
 
 
 def stop_after(epochs, work):
-    """Run ``work`` and break it off right after its ``epochs``-th checkpoint."""
-    original = training.save_checkpoint
+    """Call ``work`` with what breaks its training off right after the ``epochs``-th checkpoint."""
 
-    def saving(path, model, optimizer, recipe, history):
-        original(path, model, optimizer, recipe, history)
-        if len(history) == epochs:
+    def stop(row):
+        if row["epoch"] == epochs:
             raise Stop
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "save_checkpoint", saving)
-        with pytest.raises(Stop):
-            work()
+    with pytest.raises(Stop):
+        work(stop)
 
 
-def test_a_torn_checkpoint_is_named(dataset, tmp_path):
+def test_a_torn_checkpoint_is_named_and_a_folder_is_none(dataset, tmp_path):
     checkpoint = tmp_path / "run.pt"
-    run(student(), dataset, dataclasses.replace(RECIPE, epochs=1), checkpoint=checkpoint)
+    run(linear(), dataset, dataclasses.replace(RECIPE, epochs=1), checkpoint=checkpoint)
     whole = checkpoint.read_bytes()
     for damage in (whole[: len(whole) // 2], b"", b"not a checkpoint"):
         checkpoint.write_bytes(damage)
         with pytest.raises(CheckpointError, match="run.pt is damaged") as caught:
-            run(student(), dataset, dataclasses.replace(RECIPE, epochs=1), checkpoint=checkpoint)
+            run(linear(), dataset, dataclasses.replace(RECIPE, epochs=1), checkpoint=checkpoint)
         assert "\n" not in str(caught.value)
+    with pytest.raises(CheckpointError, match="is a folder: name a file") as caught:
+        run(linear(), dataset, checkpoint=tmp_path)
+    assert "delete" not in str(caught.value)
 
 
 def test_a_checkpoint_of_another_run_is_refused(dataset, tmp_path):
     checkpoint = tmp_path / "run.pt"
-    run(student(), dataset, dataclasses.replace(RECIPE, epochs=1), checkpoint=checkpoint)
+    once = dataclasses.replace(RECIPE, epochs=1)
+    run(linear(), dataset, once, teacher=linear(), checkpoint=checkpoint)
     kept = checkpoint.read_bytes()
     with pytest.raises(CheckpointError, match="another recipe"):
-        run(student(), dataset, RECIPE, checkpoint=checkpoint)
-    with pytest.raises(CheckpointError, match="another architecture"):
-        other = create_model("gn-s", width=0.5, seed=0)
-        run(other, dataset, dataclasses.replace(RECIPE, epochs=1), checkpoint=checkpoint)
+        run(linear(), dataset, RECIPE, teacher=linear(), checkpoint=checkpoint)
+    with pytest.raises(CheckpointError, match=r"architecture or other classes \(1.bias is \(10,\) there and \(100,\)"):
+        run(linear(100), dataset, once, teacher=linear(), checkpoint=checkpoint)
+    others = dataclasses.replace(dataset, train=dataset.train.take(50))
+    for teacher, images, said in ((linear(seed=1), dataset, "other teacher"), (None, dataset, "other teacher"),
+                                  (linear(), others, "other images")):  # fmt: skip
+        with pytest.raises(CheckpointError, match=said):
+            run(linear(), images, once, teacher=teacher, checkpoint=checkpoint)
+    run(linear(seed=2), dataset, once, teacher=Engine(CPU).for_answers(Teacher(linear())), checkpoint=checkpoint)
     torch.save({"something": 1}, checkpoint.with_name("foreign.pt"))
     with pytest.raises(CheckpointError, match="not a checkpoint of this course"):
         run(student(), dataset, RECIPE, checkpoint=checkpoint.with_name("foreign.pt"))
@@ -324,13 +451,53 @@ def test_a_checkpoint_cannot_smuggle_code(tmp_path):
 
     path = tmp_path / "evil.pt"
     torch.save({"format": 1, "model": Evil()}, path)
-    with pytest.raises(CheckpointError, match="damaged"):
-        training.read_checkpoint(path)
+    with pytest.raises(CheckpointError, match="not a checkpoint of this course"):
+        read_checkpoint(path)
+
+
+def test_an_older_checkpoint_resumes(dataset, tmp_path):
+    """It has no digests, no threads, and a recipe of fewer fields."""
+    checkpoint = tmp_path / "run.pt"
+    undisturbed, resumed = linear(), linear(seed=3)
+    run(undisturbed, dataset)
+    stop_after(1, lambda stop: run(linear(), dataset, checkpoint=checkpoint, after_epoch=stop))
+    state = torch.load(checkpoint, weights_only=True)
+    old = {"recipe": {name: state["recipe"][name] for name in list(state["recipe"])[:10]}}
+    torch.save({name: state[name] for name in ("format", "model", "optimizer", "history")} | old, checkpoint)
+    run(resumed, dataset, checkpoint=checkpoint)
+    assert same(weights(resumed), weights(undisturbed))
+
+
+@pytest.mark.parametrize("wrap", [nn.DataParallel, lambda network: torch.compile(network, backend="eager")])
+def test_a_wrapped_network_and_a_bare_one_share_checkpoints(dataset, tmp_path, wrap):
+    checkpoint, once = tmp_path / "run.pt", dataclasses.replace(RECIPE, epochs=1)
+    wrapped, bare, again = linear(), linear(seed=1), linear(seed=2)
+    run(wrap(wrapped), dataset, once, checkpoint=checkpoint)
+    run(bare, dataset, once, checkpoint=checkpoint)
+    run(wrap(again), dataset, once, checkpoint=checkpoint)
+    assert same(weights(wrapped), weights(bare)) and same(weights(wrapped), weights(again))
+
+
+def test_a_run_goes_on_with_the_threads_it_began_with(dataset, tmp_path, capsys):
+    checkpoint, before = tmp_path / "run.pt", torch.get_num_threads()
+    undisturbed, resumed, seen = student(), student(seed=3), set()
+    resumed.register_forward_pre_hook(lambda *_: seen.add(torch.get_num_threads()))
+    try:
+        torch.set_num_threads(1)
+        run(undisturbed, dataset)
+        stop_after(1, lambda stop: run(student(), dataset, checkpoint=checkpoint, after_epoch=stop))
+        torch.set_num_threads(3)
+        train(resumed, dataset, RECIPE, device="cpu", checkpoint=checkpoint)
+        assert seen == {1} and torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    assert "began with 1 threads, not 3" in capsys.readouterr().out
+    assert same(weights(resumed), weights(undisturbed))
 
 
 def test_a_full_disk_keeps_the_old_checkpoint(dataset, tmp_path, monkeypatch):
     checkpoint = tmp_path / "run.pt"
-    stop_after(1, lambda: run(student(), dataset, checkpoint=checkpoint))
+    stop_after(1, lambda stop: run(linear(), dataset, checkpoint=checkpoint, after_epoch=stop))
     kept = checkpoint.read_bytes()
 
     def full(*_):
@@ -338,7 +505,7 @@ def test_a_full_disk_keeps_the_old_checkpoint(dataset, tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(CourseError, match="No space left on device") as caught:
-        run(student(), dataset, checkpoint=checkpoint)
+        run(linear(), dataset, checkpoint=checkpoint)
     assert "\n" not in str(caught.value)
     assert checkpoint.read_bytes() == kept and list(tmp_path.iterdir()) == [checkpoint]
 

@@ -8,8 +8,15 @@ import pytest
 import torch
 from torch import nn
 
+from course_lib.data import load_dataset
+from course_lib.data.augment import MEAN, STD
+from course_lib.errors import CheckpointError, CourseError
+from course_lib.files import repo_path
 from course_lib.models import DISPLAY_NAMES, MODEL_NAMES, PAPER_WIDTHS, create_model, initialise, input_size
+from course_lib.models.cifar_resnet import PUBLISHED, BasicBlock, renormalise
 from course_lib.models.cost import count_parameters
+from course_lib.models.weights import load_published, load_weights, save_weights
+from course_lib.training.loop import evaluate
 
 PAPER_COUNTS = {
     ("gn-s", 1.0): 483_554,
@@ -28,6 +35,12 @@ PAPER_COUNTS = {
     ("inceptionv3", None): 21_638_954,
     ("efficientnetv2_s", None): 20_190_298,
 }
+PUBLISHED_COUNTS = {  # in no table of the paper; He et al. (2016) give 0.27 M to 0.85 M
+    ("resnet20", None): 269_722,
+    ("resnet32", None): 464_154,
+    ("resnet44", None): 658_586,
+    ("resnet56", None): 853_018,
+}
 FEATURES = {  # what the last linear layer sees; each class more costs that many weights and a bias
     "gn-s": 1280,
     "gn-d": 1280,
@@ -38,7 +51,10 @@ FEATURES = {  # what the last linear layer sees; each class more costs that many
     "densenet161": 2208,
     "inceptionv3": 2048,
     "efficientnetv2_s": 1280,
-}
+} | {name: 64 for name, _ in PUBLISHED_COUNTS}
+
+
+COUNTS = PAPER_COUNTS | PUBLISHED_COUNTS
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -60,15 +76,15 @@ def same_weights(one: nn.Module, other: nn.Module) -> bool:
     return all(torch.equal(a, b) for a, b in pairs)
 
 
-@pytest.mark.parametrize(("name", "width"), PAPER_COUNTS)
-def test_parameter_counts_are_the_papers_to_the_digit(name, width):
+@pytest.mark.parametrize(("name", "width"), COUNTS)
+def test_parameter_counts_are_right_to_the_digit(name, width):
     ten, hundred = (weightless(name, width=width, num_classes=classes) for classes in (10, 100))
-    assert count_parameters(ten) == PAPER_COUNTS[name, width]
-    assert count_parameters(hundred) == PAPER_COUNTS[name, width] + 90 * (FEATURES[name] + 1)
+    assert count_parameters(ten) == COUNTS[name, width]
+    assert count_parameters(hundred) == COUNTS[name, width] + 90 * (FEATURES[name] + 1)
 
 
 def test_the_list_of_names_is_complete():
-    assert set(MODEL_NAMES) == {name for name, _ in PAPER_COUNTS} == set(DISPLAY_NAMES)
+    assert set(MODEL_NAMES) == {name for name, _ in COUNTS} == set(DISPLAY_NAMES)
     assert PAPER_WIDTHS == tuple(width for name, width in PAPER_COUNTS if name == "gn-s")
     assert DISPLAY_NAMES["gn-s"] == "GN-S"
 
@@ -232,3 +248,67 @@ def test_the_students_need_no_torchvision():
         "sys.exit('torchvision' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+# --- published teachers ---------------------------------------------------------------------------
+
+
+def test_a_cifar_resnet_sees_images_as_imagenet_normalises_them():
+    pixels = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+
+    def normalised(mean, std):
+        return (pixels - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
+
+    expected = normalised((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    torch.testing.assert_close(renormalise(normalised(MEAN, STD)), expected)
+
+
+def test_option_a_takes_every_second_pixel_and_adds_zeros_on_both_sides():
+    x = torch.rand(2, 16, 8, 8)
+    out = BasicBlock(16, 32, 2).shortcut(x)
+    assert torch.equal(out[:, 8:24], x[:, :, ::2, ::2])
+    assert out.shape == (2, 32, 4, 4) and out[:, :8].abs().sum() == out[:, 24:].abs().sum() == 0
+    assert torch.equal(BasicBlock(16, 16, 1).shortcut(x), x)
+
+
+# Right answers among the sample's 1,000 test images; on all 10,000 they are 91.73, 92.63, 93.10 and 93.39 %.
+@pytest.mark.parametrize(
+    ("name", "right"),
+    [
+        ("resnet20", 916),
+        *(pytest.param(name, right, marks=pytest.mark.slow)
+          for name, right in (("resnet32", 913), ("resnet44", 937), ("resnet56", 935))),
+    ],
+)  # fmt: skip
+def test_a_published_teacher_knows_the_test_images(name, right):
+    if not repo_path("data", "cache", "teachers", PUBLISHED[name][0]).exists():
+        pytest.skip("the weights have not been fetched")
+    found = evaluate(load_published(name), load_dataset("cifar10", "sample").test)
+    assert abs(found.accuracy - right / 10) < 0.15  # an image at the edge may fall to either side
+
+
+def test_a_published_teacher_that_is_not_there_is_one_line(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="no weights of 'resnet18' are published: choose one of resnet20"):
+        load_published("resnet18")
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path))
+    monkeypatch.setenv("COURSE_MIRROR", "http://127.0.0.1:9")
+    with pytest.raises(CourseError, match=r"^[^\n]*resnet20-12fca82f.th[^\n]*cannot be fetched[^\n]*$"):
+        load_published("resnet20")
+
+
+# --- stored weights -------------------------------------------------------------------------------
+
+
+def test_what_is_saved_can_be_read_back(tmp_path):
+    hundred = create_model("gn-s", width=0.25, num_classes=100, seed=0)
+    save_weights("hundred", hundred, {"model": "gn-s", "width": 0.25}, tmp_path)
+    save_weights("no-width", create_model("resnet20", seed=0), {"model": "resnet20"}, tmp_path)
+    model, meta = load_weights("hundred", tmp_path)
+    assert same_weights(model, hundred) and meta == {"num_classes": 100, "model": "gn-s", "width": 0.25}
+    assert load_weights("no-width", tmp_path)[1] == {"model": "resnet20"}
+    with pytest.raises(ValueError, match="meta does not describe the network"):
+        save_weights("other", hundred, {"model": "gn-s", "width": 0.5}, tmp_path)
+    whole = (tmp_path / "hundred.safetensors").read_bytes()
+    (tmp_path / "torn.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CheckpointError, match="torn.safetensors is damaged"):
+        load_weights("torn", tmp_path)

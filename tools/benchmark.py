@@ -2,12 +2,17 @@
 
 The *plain reference* has torchvision's transforms image by image in a DataLoader with workers, branches computed one
 by one, float32, NCHW, nothing compiled. Both train the same network on the same images in the same run, by turns, so
-that whatever else the machine does falls on both; the table shows the median of the turns' ratios.
+that whatever else the machine does falls on both; the table shows the median of the turns' ratios. ``--until PERCENT``
+asks the reader's question: after how many minutes is a network that good, by the course's loop with a recipe for few
+epochs, and by the plain loop with the paper's settings over as many?
 """
 
 import argparse
+import contextlib
 import dataclasses
+import functools
 import json
+import math
 import multiprocessing
 import os
 import statistics
@@ -22,20 +27,21 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from classroom.measure import PeakMemory, machine, median_seconds
-from course_lib.data import ImageSet, load_dataset
+from classroom.measure import latency_ms
+from course_lib.data import Dataset, ImageSet, load_dataset
 from course_lib.data.augment import MEAN, PADDING, STD, VIEWS
 from course_lib.errors import CourseError
 from course_lib.files import atomic_write
-from course_lib.models.cost import finish_pending_work, latency_ms
+from course_lib.models.cost import finish_pending_work
 from course_lib.models.ghostnet import fold
 from course_lib.models.zoo import create_model
 from course_lib.training import loop
 from course_lib.training.engine import choose_engine
 from course_lib.training.losses import distillation_loss
-from course_lib.training.recipe import Recipe
+from course_lib.training.recipe import Recipe, learning_rate
 from course_lib.training.teachers import Ensemble, RememberedTeacher, Teacher
 
+SHORT = {"epochs": 4, "batch_size": 64, "lr": 0.1, "weight_decay": 5e-4, "warmup": 0.25}  # of ``--until``
 ENSEMBLE = ("resnet18", "resnet50", "vgg13")  # members that every machine can hold; the paper's has larger ones as well
 
 
@@ -124,7 +130,7 @@ def time_task(task: Task, images: ImageSet, batch_size: int, steps: int, turns: 
         engine_epoch = engine_run(task, images, batch_size, device)
     plain_epoch = plain_run(task, images, batch_size, device)
     for epoch in (engine_epoch, plain_epoch):
-        epoch(1)  # memory is allocated, kernels are chosen
+        epoch(steps)  # memory is allocated, kernels are chosen
     speeds = {"engine": [], "plain": []}
     memory = {"engine": making.megabytes}  # a CUDA graph takes its memory when it is recorded, and keeps it
     for _ in range(turns):
@@ -155,16 +161,21 @@ def engine_run(task: Task, images: ImageSet, batch_size: int, device: torch.devi
     optimizer = loop.make_optimizer(network.parameters(), recipe, device)
     images = images.to(device)
     engine.warm_up(network, images.images[:batch_size])
-    teacher = None
-    if task.teachers:
-        teacher = RememberedTeacher(engine.for_answers(make_teacher(task.teachers).to(device)), len(images), 10, device)
-        teacher.memory[torch.rand(len(images), VIEWS, device=device) < task.known] = 0  # speed asks for no true answer
-        before = teacher.memory.clone()
     epochs = iter(range(1, 10_000))
 
-    def epoch(steps: int) -> int:
+    @functools.cache
+    def prepared(steps: int):
         some = images.take(min(len(images), steps * batch_size))
-        if teacher:
+        if not task.teachers:
+            return some, None, None
+        asked = engine.for_answers(make_teacher(task.teachers).to(device))
+        teacher = RememberedTeacher(asked, len(some), 10, device)
+        teacher.memory[torch.rand(len(some), VIEWS, device=device) < task.known] = 0  # speed asks for no true answer
+        return some, teacher, teacher.memory.clone()
+
+    def epoch(steps: int) -> int:
+        some, teacher, before = prepared(steps)
+        if teacher is not None:
             teacher.memory.copy_(before)  # no turn knows more than the one before
         loop.train_epoch(network, optimizer, some, recipe, next(epochs), teacher, engine)
         return len(some)
@@ -172,16 +183,23 @@ def engine_run(task: Task, images: ImageSet, batch_size: int, device: torch.devi
     return epoch
 
 
-def plain_run(task: Task, images: ImageSet, batch_size: int, device: torch.device) -> Callable[[int], int]:
-    """The same by the plain reference."""
+def plain_run(
+    task: Task, images: ImageSet, batch_size: int, device: torch.device, recipe: Recipe | None = None
+) -> Callable[[int], int]:
+    """The same by the plain reference, at one rate or by the schedule of ``recipe``; the network is its ``model``."""
     model = timm_model(task.timm) if task.timm else create_model(task.student, width=task.width, seed=0)
-    model.to(device).train()
+    model.to(device)
+    done, total = 0, (recipe.epochs if recipe else 0) * math.ceil(len(images) / batch_size)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=0.01, nesterov=True)
     teacher = make_teacher(task.teachers).to(device) if task.teachers else None
 
     def epoch(steps: int) -> int:
+        nonlocal done
         some = images.take(min(len(images), steps * batch_size))
+        model.train()
         for batch, labels in plain_loader(some, batch_size):
+            if recipe:
+                optimizer.param_groups[0]["lr"], done = learning_rate(done, total, recipe), done + 1
             batch, labels = batch.to(device), labels.to(device)
             logits = model(batch)
             loss = F.cross_entropy(logits, labels)
@@ -193,6 +211,7 @@ def plain_run(task: Task, images: ImageSet, batch_size: int, device: torch.devic
             loss.item()  # the running loss that a progress bar shows
         return len(some)
 
+    epoch.model = model
     return epoch
 
 
@@ -308,6 +327,118 @@ def time_folded(batch_size: int) -> dict:
     return {"batch_size": batch_size, "training_form": plain, "folded": fast, "ratio": round(ratio, 2)}
 
 
+def median_seconds(work: Callable, repeats: int, device: torch.device) -> float:
+    """The median time of ``work`` on ``device`` in seconds, after one call that is not counted."""
+    work()
+    times = []
+    for _ in range(repeats):
+        finish_pending_work(device)
+        started = time.perf_counter()
+        work()
+        finish_pending_work(device)
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+class PeakMemory:
+    """The most memory in megabytes while it is open: of the GPU, or of this process (which never gives back all)."""
+
+    def __init__(self, device: torch.device):
+        self.device, self.megabytes = device, math.nan
+
+    def __enter__(self) -> "PeakMemory":
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+        else:
+            _reset_peak_of_process()
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self.device.type == "cuda":
+            self.megabytes = torch.cuda.max_memory_allocated(self.device) / 1e6
+        else:
+            self.megabytes = _peak_of_process()
+
+
+def _reset_peak_of_process() -> None:
+    """On Linux the high-water mark can be set back to what is used now; elsewhere it stays."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return
+
+
+def _peak_of_process() -> float:
+    """Megabytes of resident memory at the high-water mark; NaN where Linux's /proc is missing."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return math.nan
+    return int(status.split("VmHWM:")[1].split()[0]) / 1e3
+
+
+def machine(device: torch.device) -> dict:
+    """What the numbers were measured on."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
+    waiting = os.environ.get("OMP_WAIT_POLICY", "the system's default")
+    return {
+        "device": name,
+        "threads": torch.get_num_threads(),
+        "waiting": waiting,
+        "torch": torch.__version__,
+    }
+
+
+def processor() -> str:
+    """The CPU's name where Linux tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return "CPU"
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "CPU")
+
+
+class _Reached(Exception):
+    """The accuracy is there: nothing more is trained."""
+
+
+def until(percent: float, recipe: Recipe, dataset: Dataset, task: Task = TASKS[0], device=None) -> dict:
+    """Minutes until ``task``'s student answers ``percent`` of ``dataset.test`` rightly after an epoch, by both loops.
+
+    The course's loop has ``recipe``; the plain one the paper's settings over as many epochs. Returns for each
+    ``minutes`` (None where it never got there) and ``epochs``: accuracy and minutes from the start after each.
+    """
+    device = device or loop.default_device()
+    rows: dict[str, list] = {"engine": [], "plain": []}
+
+    def note(name: str, accuracy: float, minutes: float) -> None:
+        rows[name].append([round(accuracy, 2), round(minutes, 2)])
+        print(f"{name:<7} epoch {len(rows[name])}: {accuracy:.2f} % after {minutes:.2f} min", flush=True)
+        if accuracy >= percent:
+            raise _Reached
+
+    def by_engine() -> None:
+        started, student = time.perf_counter(), create_model(task.student, width=task.width, seed=recipe.seed)
+        minutes = lambda: (time.perf_counter() - started) / 60  # noqa: E731
+        show = lambda row: note("engine", row["test_accuracy"], minutes())  # noqa: E731
+        loop.train(student, dataset, recipe, device=device, progress=False, after_epoch=show)
+
+    def by_plain() -> None:
+        started, paper = time.perf_counter(), Recipe(epochs=recipe.epochs, seed=recipe.seed)
+        epoch = plain_run(task, dataset.train, paper.batch_size, device, paper)
+        for _ in range(paper.epochs):
+            epoch(len(dataset.train))
+            accuracy = loop.evaluate(epoch.model, dataset.test.to(device)).accuracy
+            note("plain", accuracy, (time.perf_counter() - started) / 60)
+
+    for train in (by_engine, by_plain):
+        with contextlib.suppress(_Reached):
+            train()
+    reached = {name: next((at for accuracy, at in row if accuracy >= percent), None) for name, row in rows.items()}
+    about = {"percent": percent, "recipe": dataclasses.asdict(recipe), "images": dataset.label}
+    return about | {name: {"minutes": reached[name], "epochs": rows[name]} for name in rows}
+
+
 def row_text(row: dict) -> str:
     """One line of the table."""
     low, high = row["ratio_range"]
@@ -318,10 +449,8 @@ def row_text(row: dict) -> str:
     )
 
 
-def show(out: Path | None = None, **settings) -> dict:
-    """Print the table as it grows, write the JSON where ``out`` says, and return the report."""
-    print(f"{'':<45} {'engine':>9} {'plain':>9}   images a second; peak memory of each", flush=True)
-    report = run(**settings)
+def show(report: dict) -> None:
+    """Print what stands below the table."""
     share = report["augmentation"]["share_of_a_step"]
     print(f"augmentation: {100 * share:.2f} % of a step of {report['augmentation']['step_of']}")
     for row in report["folded"]:
@@ -330,10 +459,6 @@ def show(out: Path | None = None, **settings) -> dict:
     if at_once := report["together"]:
         speeds = f"{at_once['alone']:,.0f} images/s alone, {sum(at_once['at_once']):,.0f} together"
         print(f"{at_once['copies']} runs at once, {at_once['task']}: {speeds}: {at_once['ratio']:.2f}x")
-    if out is not None:
-        atomic_write(out, json.dumps(report, indent=1).encode())
-        print(f"written to {out}")
-    return report
 
 
 def tasks_named(names: list[str]) -> tuple[Task, ...]:
@@ -344,20 +469,45 @@ def tasks_named(names: list[str]) -> tuple[Task, ...]:
     return found
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The command line: ``python -m course_lib bench``."""
+def options_of(arguments: list[str] | None) -> argparse.Namespace:
+    """The command line. Raises ValueError where a number is out of range."""
     parser = argparse.ArgumentParser(prog="python -m course_lib bench", description=__doc__)
     parser.add_argument("tasks", nargs="*", help="words of the tasks' names, e.g. 1.0x; default: all")
     parser.add_argument("--turns", type=int, default=3, metavar="N", help="how often both loops take turns (default 3)")
     parser.add_argument("--steps", type=int, metavar="N", help="steps of a turn (default 100 on a GPU, 4 on the CPU)")
     parser.add_argument("--together", type=int, default=0, metavar="N", help="also time N runs at once")
     parser.add_argument("--batch-size", type=int, metavar="N", help="default 256 on a GPU, 128 on the CPU")
+    parser.add_argument("--until", type=float, metavar="PERCENT", help="time both loops to this accuracy instead")
+    parser.add_argument("--recipe", type=json.loads, default=SHORT, metavar="JSON", help=f"of --until; default {SHORT}")
+    parser.add_argument("--test", action="store_true", help="--until asks the test images, not 5,000 held-out ones")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there as well")
-    options = vars(parser.parse_args(arguments))
-    out, names = options.pop("json"), options.pop("tasks")
-    if min(options["turns"], options["steps"] or 1, options["batch_size"] or 1) < 1 or options["together"] < 0:
+    options = parser.parse_args(arguments)
+    if min(options.turns, options.steps or 1, options.batch_size or 1) < 1 or options.together < 0:
         raise ValueError("--turns, --steps and --batch-size take a number from 1 on, --together one from 0 on")
-    show(out, tasks=tasks_named(names) if names else TASKS, **options)
+    if options.until is not None and not 0 < options.until <= 100:
+        raise ValueError(f"--until takes an accuracy in percent, above 0 and up to 100, not {options.until:g}")
+    return options
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Time what the command line asks for, print it as it grows, and write the JSON where ``--json`` says."""
+    options = options_of(arguments)
+    tasks = tasks_named(options.tasks) if options.tasks else TASKS
+    if options.until is not None:
+        dataset = load_dataset("cifar10", "full")
+        if not options.test:
+            fit, choose = dataset.split_validation()
+            dataset = dataclasses.replace(dataset, train=fit, test=choose)
+        report = {"machine": machine(loop.default_device())}
+        report |= until(options.until, Recipe(**options.recipe), dataset, tasks[0])
+    else:
+        print(f"{'':<45} {'engine':>9} {'plain':>9}   images a second; peak memory of each", flush=True)
+        settings = {name: getattr(options, name) for name in ("turns", "steps", "batch_size", "together")}
+        report = run(tasks, **settings)
+        show(report)
+    if options.json is not None:
+        atomic_write(options.json, json.dumps(report, indent=1).encode())
+        print(f"written to {options.json}")
     return 0
 
 

@@ -14,9 +14,10 @@ import pandas as pd
 import torch
 from torch import nn
 
+from classroom.measure import fastest_ms
 from course_lib.files import atomic_write, repo_path
 from course_lib.models import create_model, fold
-from course_lib.models.cost import count_macs, count_parameters, fastest_ms
+from course_lib.models.cost import count_macs, count_parameters
 from course_lib.models.zoo import input_size
 from course_lib.study.experiments import Experiment, table_rows
 

@@ -1,4 +1,4 @@
-"""What a network costs: parameters, multiply-accumulates, activations and time.
+"""What a network costs: parameters, multiply-accumulates and activations.
 
 One convention for all of it: MACs and activations are those of the convolutions and linear layers, for one image.
 Normalisation, activation functions, pooling, sums and products of feature maps do not count, as is usual in papers;
@@ -7,10 +7,8 @@ form that the model has: of a GhostNet in training form, all branches count. The
 mode, which leaves the model as it was; a model on the "meta" device, without weights, will do.
 """
 
-import statistics
-import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
@@ -19,8 +17,6 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
-
-WARM_UP_RUNS = 3  # untimed: the first runs choose algorithms and allocate memory
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -58,42 +54,6 @@ def block_costs(model: nn.Module, size: int = 32) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["block", "resolution", "channels", "parameters", "macs", "activations"])
 
 
-def latency_ms(model: nn.Module, batch: int = 1, size: int = 32, repeats: int = 30) -> float:
-    """Median time in milliseconds of a forward pass in eval mode, for a batch on the model's device.
-
-    The model's mode is put back afterwards. On a CPU the figure holds for the present number of threads
-    (``torch.get_num_threads()``) and for a machine that does nothing else.
-
-    Raises:
-        ValueError: ``repeats`` is less than 1.
-    """
-    if repeats < 1:
-        raise ValueError(f"repeats={repeats} gives nothing to time: ask for at least 1")
-    device = next(model.parameters()).device
-    images = torch.rand(batch, 3, size, size, generator=torch.Generator().manual_seed(0)).to(device)
-    with _eval_mode(model), torch.inference_mode():
-        times = [_timed(model, images) for _ in range(WARM_UP_RUNS + repeats)]
-    return 1000 * statistics.median(times[WARM_UP_RUNS:])
-
-
-def fastest_ms(models: Sequence[nn.Module], *, rounds: int = 2, **how: int) -> list[float]:
-    """For each model the smallest of ``rounds`` results of :func:`latency_ms`, called with ``how``.
-
-    The models take turns, so that another program that disturbs the clock for a while does not hit one alone.
-    """
-    turns = [[latency_ms(model, **how) for model in models] for _ in range(rounds)]
-    return [min(times) for times in zip(*turns, strict=True)]
-
-
-def _timed(model: nn.Module, images: Tensor) -> float:
-    """Seconds of one forward pass."""
-    finish_pending_work(images.device)
-    start = time.perf_counter()
-    model(images)
-    finish_pending_work(images.device)
-    return time.perf_counter() - start
-
-
 def finish_pending_work(device: torch.device) -> None:
     """Wait until ``device`` has done all that was asked of it; before and after whatever is timed."""
     if device.type == "cuda":  # a GPU works on while Python goes on
@@ -128,7 +88,7 @@ def _trace(model: nn.Module, size: int) -> _Trace:
     weight, fast_path = next(model.parameters()), torch.backends.mha.get_fastpath_enabled()
     try:
         torch.backends.mha.set_fastpath_enabled(False)  # attention in one piece would hide its products
-        with _eval_mode(model), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        with eval_mode(model), torch.no_grad(), FlopCounterMode(display=False) as counter:
             model(torch.zeros(1, 3, size, size, device=weight.device, dtype=weight.dtype))
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_path)
@@ -145,7 +105,7 @@ def _trace(model: nn.Module, size: int) -> _Trace:
 
 
 @contextmanager
-def _eval_mode(model: nn.Module) -> Iterator[None]:
+def eval_mode(model: nn.Module) -> Iterator[None]:
     """Eval mode for a while; then every part of the model is back in the mode it had."""
     modes = [(module, module.training) for module in model.modules()]
     try:

@@ -6,7 +6,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from course_lib.models.cost import count_macs, count_parameters, fastest_ms
+from classroom.measure import fastest_ms
+from course_lib.models.cost import count_macs, count_parameters
 from course_lib.models.ghostnet import fold
 from course_lib.models.zoo import create_model
 

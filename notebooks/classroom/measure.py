@@ -1,21 +1,21 @@
-"""Instruments of the benchmark and of lesson 02: time, memory, and what a training step spends its time on."""
+"""What the lessons measure: how long a network takes to answer, and what a training step spends its time on."""
 
 import contextlib
-import math
 import os
 import statistics
 import sys
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
 
-from course_lib.models.cost import finish_pending_work
+from course_lib.models.cost import eval_mode, finish_pending_work
 from course_lib.models.ghostnet import set_merging
 from course_lib.models.zoo import create_model
 
+WARM_UP_RUNS = 3  # untimed: the first runs choose algorithms and allocate memory
 KINDS = {  # what the profiler calls an operation, by the kind a reader knows
     "batch norm": ("batch_norm",),
     "convolution": ("convolution",),
@@ -71,72 +71,37 @@ def _is_named(operation: str, names: tuple[str, ...]) -> bool:
     return any(operation == name if name.startswith("aten::") else name in operation for name in names)
 
 
-def median_seconds(work: Callable, repeats: int, device: torch.device) -> float:
-    """The median time of ``work`` on ``device`` in seconds, after one call that is not counted."""
-    work()
-    times = []
-    for _ in range(repeats):
-        finish_pending_work(device)
-        started = time.perf_counter()
-        work()
-        finish_pending_work(device)
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
+def latency_ms(model: nn.Module, batch: int = 1, size: int = 32, repeats: int = 30) -> float:
+    """Median time in milliseconds of a forward pass in eval mode, for a batch on the model's device.
+
+    The model's mode is put back afterwards. On a CPU the figure holds for the present number of threads
+    (``torch.get_num_threads()``) and for a machine that does nothing else.
+
+    Raises:
+        ValueError: ``repeats`` is less than 1.
+    """
+    if repeats < 1:
+        raise ValueError(f"repeats={repeats} gives nothing to time: ask for at least 1")
+    device = next(model.parameters()).device
+    images = torch.rand(batch, 3, size, size, generator=torch.Generator().manual_seed(0)).to(device)
+    with eval_mode(model), torch.inference_mode():
+        times = [_timed(model, images) for _ in range(WARM_UP_RUNS + repeats)]
+    return 1000 * statistics.median(times[WARM_UP_RUNS:])
 
 
-class PeakMemory:
-    """The most memory in megabytes while it is open: of the GPU, or of this process (which never gives back all)."""
+def fastest_ms(models: Sequence[nn.Module], *, rounds: int = 2, **how: int) -> list[float]:
+    """For each model the smallest of ``rounds`` results of :func:`latency_ms`, called with ``how``.
 
-    def __init__(self, device: torch.device):
-        self.device, self.megabytes = device, math.nan
-
-    def __enter__(self) -> "PeakMemory":
-        if self.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(self.device)
-        else:
-            _reset_peak_of_process()
-        return self
-
-    def __exit__(self, *_) -> None:
-        if self.device.type == "cuda":
-            self.megabytes = torch.cuda.max_memory_allocated(self.device) / 1e6
-        else:
-            self.megabytes = _peak_of_process()
+    The models take turns, so that another program that disturbs the clock for a while does not hit one alone.
+    """
+    turns = [[latency_ms(model, **how) for model in models] for _ in range(rounds)]
+    return [min(times) for times in zip(*turns, strict=True)]
 
 
-def _reset_peak_of_process() -> None:
-    """On Linux the high-water mark can be set back to what is used now; elsewhere it stays."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return
-
-
-def _peak_of_process() -> float:
-    """Megabytes of resident memory at the high-water mark; NaN where Linux's /proc is missing."""
-    try:
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        return math.nan
-    return int(status.split("VmHWM:")[1].split()[0]) / 1e3
-
-
-def machine(device: torch.device) -> dict:
-    """What the numbers were measured on."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
-    waiting = os.environ.get("OMP_WAIT_POLICY", "the system's default")
-    return {
-        "device": name,
-        "threads": torch.get_num_threads(),
-        "waiting": waiting,
-        "torch": torch.__version__,
-    }
-
-
-def processor() -> str:
-    """The CPU's name where Linux tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return "CPU"
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "CPU")
+def _timed(model: nn.Module, images: Tensor) -> float:
+    """Seconds of one forward pass."""
+    finish_pending_work(images.device)
+    start = time.perf_counter()
+    model(images)
+    finish_pending_work(images.device)
+    return time.perf_counter() - start
