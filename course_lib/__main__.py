@@ -17,12 +17,7 @@ TOOLS = {
     "stick": ("stick", "fill a folder with all that a room without a network needs"),
 }
 # Options of ``study`` that would not do what they say beside another one.
-NOT_TOGETHER = {
-    "list": ("fresh", "ray", "minutes", "workers"),
-    "ray": ("workers",),
-    "fresh": ("minutes",),  # each call would begin again what the last one had begun
-    "only": ("keys",),
-}
+NOT_TOGETHER = {"list": "fresh ray minutes workers", "ray": "workers", "fresh": "minutes", "only": "keys"}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,8 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in ("", "course_lib"):
             raise
-        advice = "run `pip install -e .` in the course's folder, with the Python that runs this"
-        print(f"course: {error.name} is not installed: {advice}", file=sys.stderr)
+        print(f"course: {error.name} is not installed: `pip install -e .` in the course's folder", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\ncourse: stopped; the next run goes on from the last finished epoch", file=sys.stderr)
@@ -119,8 +113,8 @@ def data(options: argparse.Namespace) -> int:
     """Find or fetch the full data set and say where it came from."""
     from course_lib.data import load_dataset
 
-    dataset = load_dataset("cifar10", "full")
-    print(f"{dataset.name}: {len(dataset.train):,} training and {len(dataset.test):,} test images, {dataset.source}")
+    found = load_dataset("cifar10", "full")
+    print(f"{found.name}: {len(found.train):,} training and {len(found.test):,} test images, {found.source}")
     return 0
 
 
@@ -140,10 +134,8 @@ def study(options: argparse.Namespace) -> int:
     several = workers.Processes(options.workers) if options.workers else workers.Inline()
     place = workers.Cluster(options.ray) if options.ray else several
     outcome = queue.work(wanted, budget, fresh=options.fresh, place=place)
-    for line in outcome.held:
-        print(line)
-    for failure in outcome.failures:
-        print(f"FAILED {failure}", file=sys.stderr)
+    print("".join(f"{line}\n" for line in outcome.held), end="")
+    print("".join(f"FAILED {line}\n" for line in outcome.failures), end="", file=sys.stderr)
     finished = f"{counted(len(outcome.finished), 'run')} finished in {in_words(time.monotonic() - STARTED)}"
     print(f"{finished}, {len(outcome.left)} left, {len(outcome.failures)} failed")
     return 1 if outcome.failures else 0
@@ -155,7 +147,7 @@ def check_study(options: argparse.Namespace) -> None:
         raise ValueError("--workers and --seeds take a number from 1 on, --ray an address")
     given = {name for name, value in vars(options).items() if value}
     for name, others in NOT_TOGETHER.items():
-        for other in given.intersection(others) if name in given else ():
+        for other in given.intersection(others.split()) if name in given else ():
             said = "a choice of experiments" if other == "keys" else f"--{other}"
             advice = ": delete the results that are to be made again instead" if name == "fresh" else ""
             raise ValueError(f"--{name} and {said} do not go together{advice}")

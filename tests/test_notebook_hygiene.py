@@ -103,7 +103,7 @@ def test_every_picture_has_words(notebook):
     for output in outputs(notebook):
         assert all(image_alts(text_of(output, "text/html"))), "an <img> without alt text"
         bare = [kind for kind in output.get("data", {}) if kind.startswith("image/")]
-        assert bare == [], "show figures with course_lib.report.show, which gives them alt text"
+        assert bare == [], "show figures with course_lib.look.show, which gives them alt text"
 
 
 def test_title_first_and_short_cells(notebook):
