@@ -142,12 +142,12 @@ def open_and_run(lab, browser) -> Callable:
         page = browser.new_context(viewport={"width": 1300, "height": 1000}).new_page()
         page.problems = []
         page.on("pageerror", lambda error: page.problems.append(str(error)))
-        page.goto(f"{lab.url}/lab/tree/{name}?reset&token={lab.token}")
-        page.wait_for_function(KERNEL_READY, timeout=90_000)
+        page.goto(f"{lab.url}/lab/tree/{name}?reset&token={lab.token}", timeout=120_000)  # a busy machine
+        page.wait_for_function(KERNEL_READY, timeout=120_000)
         page.set_default_timeout(timeout_s * 1000)
         assert page.evaluate(RUN_ALL) is not False, f"a cell of {name} raised:\n{errors_in(page)}"
         page.wait_for_function(KERNEL_READY)
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
         return page
 
     return run

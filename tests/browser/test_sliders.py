@@ -9,7 +9,7 @@ import pytest
 
 from classroom import sliders
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 SCREENSHOTS = Path(__file__).resolve().parent.parent.parent / "build" / "screenshots"
 # The promise is a redraw in under 100 ms (median); this limit is loose, for machines that do other things meanwhile.
@@ -102,7 +102,7 @@ def press(page, handle, key: str) -> float:
     """Press a key on the control, wait for the new picture; the milliseconds between the two."""
     page.evaluate("() => { window.redrawn = null; }")
     handle.press(key)
-    page.wait_for_function("() => window.redrawn !== null", timeout=10_000)
+    page.wait_for_function("() => window.redrawn !== null")
     return page.evaluate("() => window.redrawn - window.pressed")
 
 

@@ -3,17 +3,18 @@
 Each function returns a figure with its words in ``look.alt_text``. Importing this module does not import torch.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from classroom.figures.common import fronts_figure, intervals
 from course_lib import look, report
 from course_lib.profiles import Profile
 
-PALE = "#8fb8d6"  # of the palette's blue, for what belongs to a point and is not the point
+__all__ = ["differences_figure", "fronts_figure", "intervals_figure", "rows_figure"]
 # Marker, face, place above or below the network's line, and name of the rows of Tables I to IV.
 MARKS = {
     1: ("o", look.BLUE, 0.0, "alone"),
@@ -21,10 +22,6 @@ MARKS = {
     3: ("^", "none", -0.22, "assistants"),
     4: ("D", "none", -0.4, "ensemble"),
 }
-NEAR = (
-    0.12,
-    0.06,
-)  # of the axes: where a point of the front is nearer than this, its name changes sides
 
 
 @look.styled()
@@ -77,63 +74,6 @@ def _left(deltas: pd.Series) -> str:
 
 
 @look.styled()
-def fronts_figure(costs: pd.DataFrame, accuracy: pd.Series, fronts: Mapping[str, Sequence[str]], title: str) -> Figure:
-    """Accuracy against each cost, with the front as a staircase and its networks by name.
-
-    Args:
-        costs: a row a network, a column for each kind of cost, named with its unit.
-        accuracy: in percent, one for each row of ``costs``.
-        fronts: of each column the keys on its front, from cheap to dear.
-        title: whose accuracies these are.
-    """
-    figure = look.figure(10, 4.2)
-    figure.suptitle(title)
-    own = costs.index.str.startswith("gn-")
-    panels = np.atleast_1d(figure.subplots(1, len(fronts), sharey=True))
-    kinds = (
-        (own, "o", look.BLUE, look.BLUE, "the paper's recipe (numbers: GN-S widths)"),
-        (~own, "s", "none", look.VERMILION, "other recipes (zoo, fine-tuned)"),
-    )
-    for axes, (name, front) in zip(panels, fronts.items(), strict=True):
-        for rows, marker, face, edge, label in kinds:
-            axes.plot(costs[name][rows], accuracy[rows], marker, mfc=face, mec=edge, label=label)
-        axes.step(costs[name][front], accuracy[front], where="post", color=look.BLACK, lw=0.8)
-        axes.set_xscale("log")
-        axes.set_xlabel(name + ", logarithmic")
-        axes.margins(x=0.25, y=0.12)
-        _name_front(axes, costs[name], accuracy, front)
-    panels[0].set_ylabel("test accuracy (%)")
-    figure.legend(*panels[0].get_legend_handles_labels(), ncols=2, loc="outside lower center")
-    words = "; ".join(f"{name}: {', '.join(front)}" for name, front in fronts.items())
-    figure.set_label(f"{title}. Accuracy against each cost. Nobody beats, by {words}.")
-    return figure
-
-
-def _name_front(axes: Axes, cost: pd.Series, accuracy: pd.Series, front: Sequence[str]) -> None:
-    """Of networks that lie close together the first has its name left above, the others theirs right below the last."""
-    axes.autoscale_view()
-    to_axes = axes.transData - axes.transAxes  # both axes run from 0 to 1
-    groups, before = [], np.array([-1.0, -1.0])
-    for key in front:
-        place = to_axes.transform((cost[key], accuracy[key]))
-        if (np.abs(place - before) < NEAR).all():
-            groups[-1].append(key)
-        else:
-            groups.append([key])
-        before = place
-    for first, *others in groups:
-        side = "right" if others or first != front[0] else "center"  # the very first has the axis on its left
-        _name(axes, [first], (cost[first], accuracy[first]), (-4 if side == "right" else 0, 5), side)
-        if others:
-            _name(axes, others, (cost[others[-1]], accuracy[others[-1]]), (5, -11), "left")
-
-
-def _name(axes: Axes, keys: Sequence[str], place: tuple, offset: tuple, side: str) -> None:
-    words = ", ".join(key.removeprefix("gn-s-") for key in keys)
-    axes.annotate(words, place, offset, textcoords="offset points", ha=side)
-
-
-@look.styled()
 def differences_figure(pairs: Mapping[int, np.ndarray], line: float) -> Figure:
     """Histograms of simulated differences of two equal networks, in points, a panel for each number of test images.
 
@@ -156,14 +96,8 @@ def differences_figure(pairs: Mapping[int, np.ndarray], line: float) -> Figure:
     return figure
 
 
-@look.styled()
 def intervals_figure(
-    deltas: pd.Series,
-    halves: pd.Series,
-    *,
-    interval: str,
-    words: str,
-    open_rows: Iterable[str] = (),
+    deltas: pd.Series, halves: pd.Series, *, interval: str, words: str, open_rows: Iterable[str] = ()
 ) -> Figure:
     """Differences with their intervals, one below the other by the names in the index.
 
@@ -171,22 +105,12 @@ def intervals_figure(
         deltas, halves: difference and half of its interval, in points, with one index.
         interval: what kind of interval it is, for the axis and the words.
         words: whose differences these are.
-        open_rows: names whose point is drawn as an open square.
+        open_rows: names whose point is drawn as a square.
     """
-    figure = look.figure(8.4, 1.0 + 0.2 * max(1, len(deltas)))
-    axes = figure.subplots()
-    axes.axvline(0, color=look.BLACK, linewidth=1)
-    is_open = deltas.index.isin(list(open_rows))
-    for chosen, marker, face in ((~is_open, "o", look.BLUE), (is_open, "s", "white")):
-        rows = np.flatnonzero(chosen)
-        style = {"fmt": marker, "mec": look.BLUE, "mfc": face, "ecolor": PALE, "capsize": 2}
-        axes.errorbar(deltas.to_numpy()[rows], rows, xerr=halves.to_numpy()[rows], **style)
-    axes.set_yticks(range(len(deltas)), deltas.index)
-    axes.set_ylim(max(1, len(deltas)) - 0.5, -0.5)
-    axes.set_xlabel(f"delta (points), {interval}")
+    x = f"delta (points), {interval}"
+    figure = intervals(deltas, deltas - halves, deltas + halves, open_rows, x)
+    figure.axes[0].axvline(0, color=look.BLACK, linewidth=1)
     clear = deltas.index[deltas.abs() > halves]
-    figure.set_label(
-        f"{words}: {len(deltas)} deltas, {interval}. {len(clear)} leave zero out"
-        + (f" ({', '.join(clear)})." if len(clear) else ".")
-    )
+    named = f" ({', '.join(clear)})." if len(clear) else "."
+    figure.set_label(f"{words}: {len(deltas)} deltas, {interval}. {len(clear)} leave zero out{named}")
     return figure

@@ -4,46 +4,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from classroom.figures.common import Panel, gallery
 from course_lib import look
 from course_lib.look import BLUE, VERMILION
 
+__all__ = ["correlations", "directions", "gallery", "kernels", "look_alikes", "where_parameters_work"]
 GREY = "#D9D9D9"
-Panel = tuple[np.ndarray, str]  # a picture, (H, W) or (H, W, 3), and its title
-
-
-@look.styled()
-def gallery(rows: Sequence[Sequence[Panel]], photo: Panel | None = None, size: float = 1.1, **style) -> Figure:
-    """Rows of small pictures with titles; each picture is scaled by itself, unless ``style`` gives a range.
-
-    Args:
-        rows: as many panels in each row. Tensors will do for pictures.
-        photo: stands in front of the first row.
-        size: of one picture, in inches.
-        style: further arguments of ``imshow``, as ``vmin`` and ``vmax``.
-
-    Raises:
-        ValueError: there is nothing to draw.
-    """
-    if not rows or not rows[0]:
-        raise ValueError("gallery needs at least one picture")
-    columns = len(rows[0]) + (photo is not None)
-    figure = look.figure(size * columns, (size + 0.22) * len(rows))
-    axes = figure.subplots(len(rows), columns, squeeze=False)
-    for row, panels in enumerate(rows):
-        front = [] if photo is None else [photo if row == 0 else None]
-        for place, panel in zip(axes[row], [*front, *panels], strict=True):
-            _panel(place, panel, {"cmap": "gray"} | style)
-    return figure
-
-
-def _panel(axes: Axes, panel: Panel | None, style: dict) -> None:
-    axes.axis("off")
-    if panel is not None:
-        axes.imshow(np.asarray(panel[0]), **style)
-        axes.set_title(panel[1])
 
 
 @look.styled()

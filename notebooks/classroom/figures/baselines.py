@@ -10,30 +10,17 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from classroom.figures.common import fronts_figure
 from course_lib import look
 from course_lib.look import BLACK, BLUE, GREEN, VERMILION
 
+__all__ = ["PRICES", "chosen_epochs", "fronts_figure", "gallery", "live_curves", "mosaic", "small_runs", "valley"]
 TILE = 34  # pixels from one photograph to the next: 32 and a white gap
 GUESSING = {"loss": math.log(10), "accuracy": 10.0}  # of ten classes alike
 PRICES = {"used_parameters": "parameters", "used_macs": "MACs", "used_ms": "milliseconds"}
-# Where a network's short name stands beside its point, in points, and on which side of it.
-NAMES = {
-    "gn-s-1.0x": ("1.0x", -7, 3, "right"),
-    "gn-s-3.4x": ("3.4x", 7, 7, "left"),
-    "gn-d": ("GN-D", 0, -15, "center"),
-    "resnet18": ("ResNet-18", 0, -15, "center"),
-    "vgg13": ("VGG-13", 0, 8, "center"),
-    "efficientnetv2_s": ("EffNetV2", -8, -4, "right"),
-    "resnet34": ("1", 6, -4, "left"),  # these four are too close together for names
-    "resnet50": ("2", 6, -4, "left"),
-    "inceptionv3": ("3", -6, -3, "right"),
-    "densenet161": ("4", -6, -3, "right"),
-}
-NUMBERS_WORDS = "1 ResNet-34   2 ResNet-50   3 InceptionV3   4 DenseNet-161"
 
 
 def mosaic(rows: Sequence[Sequence[Tensor]]) -> Tensor:
@@ -175,49 +162,3 @@ def chosen_epochs(measured: np.ndarray, truth: np.ndarray) -> Figure:
         f"{(best - last).mean():.2f} points above the last, though nothing was learned in between"
     )
     return figure
-
-
-@look.styled()
-def prices(costs: pd.DataFrame, accuracy: pd.Series, fronts: Mapping[str, Sequence[str]], origin: str) -> Figure:
-    """Accuracy (percent) against parameters, MACs and milliseconds, by experiment key.
-
-    Args:
-        costs: the columns of :data:`PRICES` at least.
-        fronts: for each of these columns the networks that no other beats in price and accuracy.
-        origin: whose accuracies these are; below the figure and in its words.
-    """
-    figure = look.figure(10, 4.3)
-    for axes, (column, title) in zip(figure.subplots(1, 3, sharey=True), PRICES.items(), strict=True):
-        _price_panel(axes, costs[column], accuracy, sorted(fronts[column], key=costs[column].get))
-        axes.set_xlabel(f"{title} (log scale)")
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.set_xticks([10, 20, 50, 100, 200])
-    axes.legend(loc="upper left")
-    figure.axes[0].set_ylabel("accuracy (%)")
-    figure.supxlabel(f"{NUMBERS_WORDS}\n{origin}")
-    words = "; ".join(f"by {PRICES[column]} {', '.join(names)}" for column, names in fronts.items())
-    figure.set_label(f"Accuracy against parameters, MACs and milliseconds ({origin}). On the fronts: {words}")
-    return figure
-
-
-def _price_panel(axes: Axes, cost: pd.Series, accuracy: pd.Series, front: Sequence[str]) -> None:
-    """GN-S as a line, the others as squares, and the front behind them."""
-    ghosts = [key for key in cost.index if key.startswith("gn-s")]
-    rest = cost.index.difference(ghosts)
-    axes.plot(cost[ghosts], accuracy[ghosts], color=BLUE, marker="o", label="GN-S")
-    axes.plot(cost[rest], accuracy[rest], color=VERMILION, marker="s", linestyle="none", label="others")
-    behind = {"color": "0.6", "linewidth": 6, "alpha": 0.4, "zorder": 0}
-    axes.plot(cost[front], accuracy[front], **behind, label="front")
-    for key, (name, dx, dy, side) in NAMES.items():
-        if key in cost.index:
-            axes.annotate(
-                name,
-                (cost[key], accuracy[key]),
-                (dx, dy),
-                textcoords="offset points",
-                ha=side,
-            )
-    axes.set_xscale("log")
-    axes.margins(x=0.2, y=0.08)
-    axes.xaxis.set_minor_formatter("")
-    axes.grid(alpha=0.3)

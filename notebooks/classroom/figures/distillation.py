@@ -1,14 +1,14 @@
 """The figures of lesson 03: what a teacher says, what the temperature does to it, and how honest it is.
 
-Every function returns a figure whose words, for ``look.show``, are in its label. Probabilities are shares of 1.
+Probabilities are shares of 1; images are bytes (height, width, 3).
 """
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from classroom.figures.common import gallery, powers_of_two
 from course_lib import look
 from course_lib.look import BLACK, BLUE, CURVE_COLOURS, VERMILION
 
@@ -17,20 +17,15 @@ LOOKS = ("o-", "s--", "^:")
 
 @look.styled()
 def answers(images: np.ndarray, truths: Sequence[str], probabilities: np.ndarray, classes: Sequence[str]) -> Figure:
-    """Images with their true class, and below each a bar for every class that the teacher considers.
-
-    Args:
-        images: (N, height, width, 3), bytes.
-        truths: N names.
-        probabilities: (N, classes).
-        classes: the names of the columns.
-    """
+    """N images with their true class, and below each a bar for every class: ``probabilities`` (N, classes)."""
     figure = look.figure(9, 4.6)
     panels = figure.subplots(2, len(images), height_ratios=(1, 1.5), squeeze=False)
     for number, (above, below) in enumerate(panels.T):
-        _photo(above, images[number], truths[number])
+        above.imshow(images[number])
+        above.set_title(truths[number])
+        above.axis("off")
         below.barh(classes, probabilities[number], color=BLUE)
-        below.set(xlim=(0, 1), xlabel="probability")
+        below.set(xlim=(0, 1), xlabel="probability", xticks=[0, 0.5, 1])
         below.tick_params(labelleft=number == 0)
         below.invert_yaxis()
     highest = ", ".join(f"{p.max():.2f} for {classes[p.argmax()]}" for p in probabilities)
@@ -40,12 +35,7 @@ def answers(images: np.ndarray, truths: Sequence[str], probabilities: np.ndarray
 
 @look.styled()
 def resemblance_map(means: np.ndarray, classes: Sequence[str]) -> Figure:
-    """The mean probability of each wrong class (columns) for images of each class (rows), without the diagonal.
-
-    Args:
-        means: (classes, classes); row k holds the mean answer to images of class k.
-        classes: their names.
-    """
+    """The mean probability of each wrong class (columns) for images of each class (rows): ``means`` (C, C)."""
     import seaborn  # here, since it takes a second
 
     figure = look.figure(6, 4.8)
@@ -56,29 +46,16 @@ def resemblance_map(means: np.ndarray, classes: Sequence[str]) -> Figure:
     axes.set(xlabel="class the teacher considers", ylabel="true class")
     axes.set_xticks(axes.get_xticks(), classes, rotation=45, ha="right")
     row, column = np.unravel_index(np.nanargmax(others), others.shape)
-    figure.set_label(
-        "Mean probability of each wrong class; the highest is "
-        f"{others[row, column]:.2f}, for {classes[column]} where {classes[row]} is true"
-    )
+    highest = f"{others[row, column]:.2f}, for {classes[column]} where {classes[row]} is true"
+    figure.set_label(f"Mean probability of each wrong class; the highest is {highest}")
     return figure
 
 
-@look.styled()
 def second_choices(images: np.ndarray, truth: str, first: Sequence[float], second: Mapping[str, float]) -> Figure:
-    """Images of one class, each with the probabilities of the true class and of its second choice.
-
-    Args:
-        images: (N, height, width, 3), bytes.
-        truth: the class of all of them.
-        first: N probabilities of that class.
-        second: the second choice of each and its probability, N in the same order.
-    """
-    figure = look.figure(9, 2)
-    panels = figure.subplots(1, max(len(images), 1), squeeze=False)[0]
-    for axes in panels:
-        axes.axis("off")
-    for axes, image, p, (name, q) in zip(panels, images, first, second.items(), strict=False):
-        _photo(axes, image, f"{truth} {p:.2f}\n{name} {q:.2f}")
+    """N images of the class ``truth``, each with its probability and with its second choice and that one's."""
+    chosen = zip(images, first, second.items(), strict=True)
+    panels = [(image, f"{truth} {p:.2f}\n{name} {q:.2f}") for image, p, (name, q) in chosen]
+    figure = gallery([panels or [(np.ones((1, 1)), "")]], size=1.5)
     named = ", ".join(second) or "none"
     figure.set_label(f"Images that the teacher rightly calls {truth}, each with another second choice: {named}")
     return figure
@@ -88,25 +65,13 @@ def second_choices(images: np.ndarray, truth: str, first: Sequence[float], secon
 def softening_curves(
     temperatures: np.ndarray, probabilities: np.ndarray, classes: Sequence[str], foremost: int = 3
 ) -> Figure:
-    """One image's probabilities against the temperature (logarithmic); the ``foremost`` in colour, the rest grey.
-
-    Args:
-        temperatures: (N,), rising.
-        probabilities: (N, classes).
-        classes: the names of the columns.
-    """
+    """One image's probabilities (N, C) against N rising temperatures; the ``foremost`` in colour, the rest grey."""
     figure = look.figure(7, 3.2)
     axes = figure.subplots()
     order = probabilities.mean(axis=0).argsort()[::-1]
     axes.plot(temperatures, probabilities[:, order[foremost:]], color="0.75", lw=1)
-    for place, (k, style) in enumerate(zip(order[:foremost], ("-", "--", "-."), strict=False)):
-        axes.plot(
-            temperatures,
-            probabilities[:, k],
-            style,
-            color=CURVE_COLOURS[place + 1],
-            label=classes[k],
-        )
+    for place, (k, dash) in enumerate(zip(order[:foremost], ("-", "--", "-."), strict=False)):
+        axes.plot(temperatures, probabilities[:, k], dash, color=CURVE_COLOURS[place + 1], label=classes[k])
     axes.set_xscale("log", base=2)
     axes.set(xlabel="temperature T", ylabel="probability")
     axes.legend(title=f"grey: the {len(order[foremost:])} others")
@@ -120,12 +85,7 @@ def softening_curves(
 
 @look.styled()
 def gradient_sizes(temperatures: np.ndarray, plain: np.ndarray, limit: float) -> Figure:
-    """The mean size of KL's gradient against the temperature, as it is and times T², with the limit for high T.
-
-    Args:
-        temperatures, plain: (N,); ``plain`` is without the factor T².
-        limit: what T² times the gradient tends to.
-    """
+    """The mean size of KL's gradient against T, as it is (``plain``) and times T², which tends to ``limit``."""
     figure = look.figure(7, 3.4)
     axes = figure.subplots()
     scaled = plain * temperatures**2
@@ -133,7 +93,7 @@ def gradient_sizes(temperatures: np.ndarray, plain: np.ndarray, limit: float) ->
     axes.loglog(temperatures, scaled, "o-", base=2, color=BLUE, label="T² · KL")
     axes.axhline(limit, color=BLACK, linestyle=":", label="limit: |z − v| / 10")
     axes.set(xlabel="temperature T", ylabel="mean gradient norm")
-    axes.grid(alpha=0.3)
+    look.dress(axes)
     axes.legend()
     figure.set_label(
         f"Gradient of the soft term against T. At T = {temperatures[-1]:g} it is {plain[-1]:.1e} for KL alone and "
@@ -143,13 +103,10 @@ def gradient_sizes(temperatures: np.ndarray, plain: np.ndarray, limit: float) ->
 
 
 @look.styled()
-def reliability_bars(
-    bins: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray, float]],
-) -> Figure:
+def reliability_bars(bins: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray, float]]) -> Figure:
     """The accuracy in each bin of confidence, a panel for each network; honest bars end on the dotted line.
 
-    Args:
-        bins: for each name the images, the accuracy and the mean confidence of every bin, (bins,) each, and the ECE.
+    ``bins``: for each name the images, the accuracy and the mean confidence of every bin, (bins,) each, and the ECE.
     """
     figure = look.figure(9, 3.2)
     panels = figure.subplots(1, max(len(bins), 1), sharey=True, squeeze=False)[0]
@@ -166,21 +123,18 @@ def reliability_bars(
 
 @look.styled()
 def doubt_against_sureness(factors: Sequence[float], bits: Mapping[float, Sequence[float]], highest: float) -> Figure:
-    """The entropy of soft targets against the factor on the teacher's logits, a line for each temperature.
+    """The entropy of soft targets against N factors on the teacher's logits, N bits for each temperature.
 
-    Args:
-        factors: (N,).
-        bits: for each temperature N mean entropies in bits.
-        highest: the entropy of an answer that says nothing, in bits.
+    ``highest``: the entropy of an answer that says nothing, in bits.
     """
     figure = look.figure(7, 3.2)
     axes = figure.subplots()
-    for (T, values), style, colour in zip(bits.items(), LOOKS, CURVE_COLOURS, strict=False):
-        axes.plot(factors, values, style, color=colour, label=f"T = {T}")
+    for (T, values), marks, colour in zip(bits.items(), LOOKS, CURVE_COLOURS, strict=False):
+        axes.plot(factors, values, marks, color=colour, label=f"T = {T}")
     axes.axhline(highest, color=BLACK, lw=0.8)
     axes.text(factors[-1], highest + 0.05, "all classes alike: says nothing", ha="right")
-    axes.set_xscale("log", base=2)
-    axes.set(xlabel="teacher's logits multiplied by", ylabel="entropy (bits)", ylim=(-0.1, highest + 0.4))
+    powers_of_two(axes, factors, "teacher's logits multiplied by")
+    axes.set(ylabel="entropy (bits)", ylim=(-0.1, highest + 0.4))
     axes.legend()
     words = "; ".join(f"at T = {T} from {values[0]:.2f} to {values[-1]:.2f} bits" for T, values in bits.items())
     figure.set_label(f"Entropy of soft targets as a teacher that is right becomes surer: {words}")
@@ -192,8 +146,7 @@ def missed_bits(standins: Mapping[str, float]) -> Figure:
     """Bits of the teacher's answer that each stand-in misses, as bars."""
     figure = look.figure(7, 2.4)
     axes = figure.subplots()
-    bars = axes.barh(list(standins), list(standins.values()), color=BLUE)
-    axes.bar_label(bars, fmt="%.2f", padding=3)
+    axes.bar_label(axes.barh(list(standins), list(standins.values()), color=BLUE), fmt="%.2f", padding=3)
     axes.set_xlabel("bits of the teacher's answer that are missed (mean)")
     axes.set_xlim(0, 1.15 * max(standins.values(), default=1))
     axes.invert_yaxis()
@@ -202,30 +155,18 @@ def missed_bits(standins: Mapping[str, float]) -> Figure:
     return figure
 
 
-@look.styled()
 def scraps(image: np.ndarray, large: np.ndarray, corners: Sequence[tuple[int, int]]) -> Figure:
-    """What the student sees, the enlarged image with the places of some crops, and these crops.
+    """What the student sees, the enlarged image with the places of some crops, and these crops, as large as the image.
 
-    Args:
-        image: (side, side, 3), bytes; a crop is as large.
-        large: the same image enlarged, bytes.
-        corners: the row and column of the upper left pixel of each crop.
+    ``corners``: the row and column of the upper left pixel of each crop.
     """
     side = image.shape[0]
-    figure = look.figure(9, 2.3)
-    panels = figure.subplots(1, 2 + len(corners))
-    _photo(panels[0], image, "the student's")
-    _photo(panels[1], large, f"enlarged to {large.shape[0]},\nwith {len(corners)} crops")
+    panels = [(image, "\nthe student's"), (large, f"enlarged to {large.shape[0]},\nwith {len(corners)} crops")]
+    panels += [(large[row : row + side, column : column + side], "the teacher's") for row, column in corners]
+    figure = gallery([panels], size=1.5)
     frame = side * np.array([[0, 1, 1, 0, 0], [0, 0, 1, 1, 0]])
-    for axes, (row, column) in zip(panels[2:], corners, strict=True):
-        _photo(axes, large[row : row + side, column : column + side], "the teacher's")
-        panels[1].plot(column + frame[0], row + frame[1], "w")
+    for row, column in corners:
+        figure.axes[1].plot(column + frame[0], row + frame[1], "w")
     share = 100 * side**2 / (large.shape[0] * large.shape[1])
     figure.set_label(f"A test image, and {len(corners)} crops that show {share:.1f} % of it each")
     return figure
-
-
-def _photo(axes: Axes, image: np.ndarray, title: str) -> None:
-    axes.imshow(image)
-    axes.set_title(title)
-    axes.axis("off")

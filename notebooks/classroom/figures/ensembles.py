@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from classroom.figures.common import gallery, intervals, powers_of_two
 from course_lib import look
 from course_lib.look import BLACK, BLUE, CURVE_COLOURS, GREEN, VERMILION
 
@@ -18,11 +19,9 @@ OF_TWO_MEANS = ((BLUE, "s-"), (VERMILION, "^--"))
 
 @look.styled()
 def error_of_means(
-    counts: Sequence[int],
-    theory: Mapping[float, np.ndarray],
-    drawn: Mapping[float, Mapping[int, float]],
+    counts: Sequence[int], theory: Mapping[float, np.ndarray], drawn: Mapping[float, Mapping[int, float]]
 ) -> Figure:
-    """The squared error of a mean of K estimates against K, a line for each correlation.
+    """The squared error of a mean of K estimates against K, a line and points for each correlation.
 
     Args:
         counts: (M,) the K of the lines, rising.
@@ -30,19 +29,11 @@ def error_of_means(
         drawn: by correlation, squared errors found by drawing estimates, by K.
     """
     figure, axes = _panels(7, 2.8)
-    for number, (correlation, errors) in enumerate(theory.items()):
-        colour, marker = CURVE_COLOURS[number], MARKERS[number]
+    for (correlation, errors), colour, marker in zip(theory.items(), CURVE_COLOURS, MARKERS, strict=False):
         axes.plot(counts, errors, color=colour)
-        points = drawn[correlation]
-        axes.plot(
-            list(points),
-            list(points.values()),
-            marker,
-            color=colour,
-            label=f"correlation {correlation}",
-        )
+        axes.plot(*zip(*drawn[correlation].items(), strict=True), marker, color=colour, label=correlation)
     axes.set(xlabel="number of members K", ylabel="squared error", ylim=(0, None))
-    axes.legend(frameon=False, ncols=len(theory), loc="upper right")
+    axes.legend(frameon=False, ncols=len(theory), loc="upper right", title="correlation")
     words = "; ".join(
         f"correlation {correlation}: {errors[0]:.2f} for K = {counts[0]}, {errors[-1]:.2f} for K = {counts[-1]}"
         for correlation, errors in theory.items()
@@ -53,25 +44,21 @@ def error_of_means(
 
 @look.styled()
 def soft_targets(image: np.ndarray, label: str, targets: Mapping[str, np.ndarray], classes: Sequence[str]) -> Figure:
-    """An image, and beside it the probabilities that each of ``targets`` gives its classes.
+    """An image (H, W, 3) with its label, and beside it the probabilities (C,) that each of ``targets`` gives.
 
-    Args:
-        image: (H, W, 3), uint8 or 0 to 1.
-        label: the name of its class.
-        targets: by name, probabilities (C,); names with "mean" in them stand out.
+    Names with "mean" in them stand out.
     """
-    figure = look.figure(8.4, 2.8)
+    figure = look.figure(9, 3)
     ratios = [1.3] + [1] * len(targets)
     picture, *row = figure.subplots(1, len(ratios), width_ratios=ratios, squeeze=False)[0]
     picture.imshow(image)
     picture.set_title(f"label: {label}")
     picture.axis("off")
-    for place, (axes, (name, p)) in enumerate(zip(row, targets.items(), strict=True)):
+    for axes, (name, p) in zip(row, targets.items(), strict=True):
         axes.barh(range(len(p)), p, color=VERMILION if "mean" in name else BLUE)
-        axes.set_yticks(range(len(p)), classes if place == 0 else [])
-        axes.set_xlim(0, 1)
+        axes.set_yticks(range(len(p)), classes if axes is row[0] else [])
+        axes.set(xlim=(0, 1), title=name)
         axes.invert_yaxis()
-        axes.set_title(name)
     said = "; ".join(f"{name}: {classes[int(p.argmax())]} {p.max():.2f}" for name, p in targets.items())
     figure.set_label(f"Soft targets for an image labelled {label}. {said}.")
     return figure
@@ -88,12 +75,7 @@ def jensen(sure: float, unsure: float) -> Figure:
     axes.plot(middle, chord, "s", color=BLUE, markersize=8)
     axes.plot(middle, loss, "D", color=VERMILION, markersize=8)
     axes.annotate(f"mean of the losses {chord:.2f}", (middle + 0.03, chord))
-    axes.annotate(
-        f"loss of the mean {loss:.2f}",
-        (middle - 0.02, loss - 0.12),
-        ha="right",
-        va="top",
-    )
+    axes.annotate(f"loss of the mean {loss:.2f}", (middle - 0.02, loss - 0.12), ha="right", va="top")
     axes.set(xlabel="probability of the right class", ylabel="- log p")
     figure.set_label(
         f"The curve - log p bends upwards. Members with {sure:g} and {unsure:g} have a mean loss of {chord:.2f}; "
@@ -102,7 +84,6 @@ def jensen(sure: float, unsure: float) -> Figure:
     return figure
 
 
-@look.styled()
 def accuracies(frame: pd.DataFrame, images: int) -> Figure:
     """Accuracies with their intervals, a line each: squares for ensembles, whose names hold a colon.
 
@@ -110,14 +91,9 @@ def accuracies(frame: pd.DataFrame, images: int) -> Figure:
         frame: a row for each network or ensemble: ``accuracy``, ``from`` and ``to`` in percent.
         images: how many test images they were counted on.
     """
-    figure, axes = _panels(7.4, 0.24 * len(frame) + 0.7)
-    for place, (name, row) in enumerate(frame.iterrows()):
-        colour, marker = (VERMILION, "s") if ":" in name else (BLUE, "o")
-        axes.plot([row["from"], row["to"]], [place, place], color=colour)
-        axes.plot(row["accuracy"], place, color=colour, marker=marker, markersize=5)
-    axes.set_yticks(range(len(frame)), frame.index)
-    axes.invert_yaxis()
-    axes.set_xlabel("test accuracy (%), 95 % interval")
+    squares = [name for name in frame.index if ":" in name]
+    columns = (frame[column] for column in ("accuracy", "from", "to"))
+    figure = intervals(*columns, squares, "test accuracy (%), 95 % interval")
     words = "; ".join(f"{name} {accuracy:.2f}" for name, accuracy in frame["accuracy"].items())
     figure.set_label(
         f"Accuracy in percent on {images:,} test images, each network once (n = 1), 95 % Wilson intervals. "
@@ -159,8 +135,8 @@ def juries(sizes: Sequence[int], curves: Mapping[str, Sequence[float]]) -> Figur
     """How often a majority is right, in percent, against the size of the jury; up to four named curves (M,)."""
     figure, axes = _panels(7, 2.8)
     looks = ((BLUE, "o-"), (GREEN, "s-"), (VERMILION, "^-"), (BLACK, "D-"))
-    for (name, right), (colour, style) in zip(curves.items(), looks, strict=False):
-        axes.plot(sizes, right, style, color=colour, label=name, markersize=5)
+    for (name, right), (colour, marks) in zip(curves.items(), looks, strict=False):
+        axes.plot(sizes, right, marks, color=colour, label=name, markersize=5)
     axes.set(xlabel="size of the jury", ylabel="majority right (%)")
     axes.legend(frameon=False, loc="center right", bbox_to_anchor=(1, 0.45))
     words = "; ".join(f"{name}: {right[-1]:.0f} %" for name, right in curves.items())
@@ -170,10 +146,7 @@ def juries(sizes: Sequence[int], curves: Mapping[str, Sequence[float]]) -> Figur
 
 @look.styled()
 def loudness(
-    factors: Sequence[float],
-    same: Mapping[str, Sequence[float]],
-    accuracy: Sequence[float],
-    alone: Sequence[float],
+    factors: Sequence[float], same: Mapping[str, Sequence[float]], accuracy: Sequence[float], alone: Sequence[float]
 ) -> Figure:
     """What a factor on one member's logits does to the mean of the logits of two.
 
@@ -184,18 +157,18 @@ def loudness(
         alone: the accuracy of the two members, in the order of ``same``, in percent.
     """
     weak, strong = same
-    figure, left, right = _panels(8.4, 2.7, 2)
-    for (name, shares), (colour, style) in zip(same.items(), ((BLUE, "o-"), (VERMILION, "s--")), strict=True):
-        left.plot(factors, shares, style, color=colour, label=f"as {name}")
+    figure, left, right = _panels(8.6, 3, 2)
+    right.plot(factors, accuracy, "D-", color=GREEN, label="mean of logits")
+    looks = ((BLUE, "o", "-"), (VERMILION, "s", "--"))
+    for (name, shares), value, (colour, marker, dash) in zip(same.items(), alone, looks, strict=True):
+        left.plot(factors, shares, marker=marker, linestyle=dash, color=colour, label=f"as {name}")
+        right.axhline(value, color=colour, linestyle=dash, label=f"{name} alone")
     left.set(ylabel="same answer (%)")
     left.legend(frameon=False, loc="center left")
-    right.plot(factors, accuracy, "D-", color=GREEN, label="mean of logits")
-    for name, value, (colour, line) in zip(same, alone, ((BLUE, "-."), (VERMILION, ":")), strict=True):
-        right.axhline(value, color=colour, linestyle=line, label=f"{name} alone")
     right.set(ylabel="accuracy (%)")
     right.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 0.08))
     for axes in (left, right):
-        _in_powers_of_two(axes, factors, f"factor on the logits of {weak}")
+        powers_of_two(axes, factors, f"factor on the logits of {weak}")
     words = ", ".join(f"{value:.1f} % at {factor:g}" for factor, value in zip(factors, accuracy, strict=True))
     figure.set_label(
         f"Left: how often the mean of logits answers as each member does. Right: its accuracy, {words}; "
@@ -217,15 +190,15 @@ def softness_and_honesty(
         softer: for each kind of mean, its entropy less the mean entropy of its members (bits, M).
         reliabilities: one network and its two means: ``calibration.reliability`` of each.
     """
-    figure, left, right = _panels(8.6, 3, 2)
-    for (name, bits), (colour, style) in zip(softer.items(), OF_TWO_MEANS, strict=True):
-        left.plot(temperatures, bits, style, color=colour, label=name)
-    _in_powers_of_two(left, temperatures, "temperature T")
+    figure, left, right = _panels(9, 3.2, 2)
+    for (name, bits), (colour, marks) in zip(softer.items(), OF_TWO_MEANS, strict=True):
+        left.plot(temperatures, bits, marks, color=colour, label=name)
+    powers_of_two(left, temperatures, "temperature T")
     left.set(ylabel="entropy above the\nmembers' mean (bits)")
     off = []
-    for (name, bins), (colour, style) in zip(reliabilities.items(), ((BLACK, "o:"), *OF_TWO_MEANS), strict=True):
+    for (name, bins), (colour, marks) in zip(reliabilities.items(), ((BLACK, "o:"), *OF_TWO_MEANS), strict=True):
         claimed, found, share = np.array(bins).T
-        right.plot(claimed, found, style, color=colour, label=name, markersize=5)
+        right.plot(claimed, found, marks, color=colour, label=name, markersize=5)
         off.append(f"{name}: {100 * (share * np.abs(claimed - found)).sum():.1f} points off")
     right.plot([0, 1], [0, 1], color=GREY, linewidth=0.8)
     right.set(xlabel="share claimed", ylabel="share right")
@@ -242,17 +215,10 @@ def softness_and_honesty(
     return figure
 
 
-@look.styled()
 def scraps(pictures: np.ndarray, pieces: np.ndarray, names: Sequence[str]) -> Figure:
     """Pictures (M, H, W, 3), 0 to 1, with the names of their classes, and below each the piece (M, h, w, 3) of it."""
-    figure = look.figure(7, 2.6)
-    rows = figure.subplots(2, len(names), squeeze=False)
-    for row, images in zip(rows, (pictures, pieces), strict=True):
-        for axes, image in zip(row, images, strict=True):
-            axes.imshow(np.clip(image, 0, 1))
-            axes.axis("off")
-    for axes, name in zip(rows[0], names, strict=True):
-        axes.set_title(name)
+    above, below = (np.clip(images, 0, 1) for images in (pictures, pieces))
+    figure = gallery([list(zip(above, names, strict=True)), [(piece, "") for piece in below]], size=1.15)
     figure.set_label(
         f"{len(names)} test pictures ({', '.join(names)}), and below each a 32 x 32 scrap of its 224 x 224 "
         "enlargement: blurred patches of a few colours."
@@ -261,15 +227,9 @@ def scraps(pictures: np.ndarray, pieces: np.ndarray, names: Sequence[str]) -> Fi
 
 
 def _panels(width: float, height: float, count: int = 1) -> tuple[Figure, *tuple[Axes, ...]]:
-    """An empty figure, size in inches, with ``count`` pairs of axes side by side in the course's look."""
+    """An empty figure, size in inches, with ``count`` pairs of axes side by side."""
     figure = look.figure(width, height)
     row = figure.subplots(1, count, squeeze=False)[0]
     for axes in row:
-        axes.grid(alpha=0.3)
+        look.dress(axes)
     return figure, *row
-
-
-def _in_powers_of_two(axes: Axes, values: Sequence[float], label: str) -> None:
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(values, [f"{value:g}" for value in values])
-    axes.set_xlabel(label)

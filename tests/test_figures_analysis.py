@@ -98,7 +98,7 @@ def test_intervals_are_as_long_as_said_and_the_clear_ones_named():
     ends = [segment[:, 0].tolist() for bars in axes.collections for segment in bars.get_segments()]
     assert np.allclose(ends, [[-0.9, -0.1], [-0.3, 0.5], [0.5, 1.3]])
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["a", "b", "c"]
-    squares = [line for line in axes.lines if line.get_marker() == "s"]
+    squares = [line for line in axes.lines if line.get_marker() == "s"]  # errorbar's points
     assert [line.get_xdata().tolist() for line in squares] == [[0.9]]
     assert axes.get_xlabel() == "delta (points), paired 95 % interval"
     assert look.alt_text(figure) == "Ours: 3 deltas, paired 95 % interval. 2 leave zero out (a, c)."

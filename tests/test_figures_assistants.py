@@ -62,8 +62,8 @@ def test_the_gap_is_drawn_from_the_means_of_the_seeds(gap):
     figure = plots.gap_figure(gap)
     expected = gap[(gap["teacher"] == 128) & (gap["student"] == 6)].mean()
     for axes, column in zip(figure.axes, plots.GAP_PANELS, strict=True):
-        of_six = axes.containers[1].lines[0]
-        assert of_six.get_ydata()[-1] == pytest.approx(expected[column])
+        ends = [line.get_ydata()[-1] for line in axes.lines if len(line.get_ydata())]
+        assert min(abs(end - expected[column]) for end in ends) < 1e-9
     words = look.alt_text(figure)
     assert f"{expected['kl']:.2f} from one of 128" in words
     assert f"{expected['accuracy']:.1f} %" in words
@@ -73,7 +73,7 @@ def test_the_gap_is_drawn_from_the_means_of_the_seeds(gap):
 
 def test_the_accuracy_panel_shows_teachers_and_students_without_one(gap):
     lines = plots.gap_figure(gap).axes[2].get_lines()
-    heights = {round(float(np.asarray(line.get_ydata())[-1]), 4) for line in lines}
+    heights = {round(float(line.get_ydata()[-1]), 4) for line in lines if len(line.get_ydata())}
     for rows in (
         gap[(gap["student"] == 0) & (gap["teacher"] == 128)],
         gap[(gap["teacher"] == 0) & (gap["student"] == 12)],

@@ -52,8 +52,11 @@ def test_jensen_of_two_members_who_agree_gains_nothing():
 def test_accuracies_tell_networks_and_ensembles_apart():
     frame = pd.DataFrame({"accuracy": [60.0, 65.5], "from": [59.0, 64.5], "to": [61.0, 66.5]}, index=["A", "two: mean"])
     figure = plots.accuracies(frame, 10_000)
-    assert lines(figure.axes[0])[1] == ([60.0], [0]) and lines(figure.axes[0])[2] == ([64.5, 66.5], [1, 1])
-    assert [line.get_marker() for line in figure.axes[0].get_lines()] == ["None", "o", "None", "s"]
+    drawn = {line.get_marker(): line.get_data() for line in figure.axes[0].get_lines()}
+    assert [list(values) for values in drawn["o"]] == [[60.0], [0]]
+    assert [list(values) for values in drawn["s"]] == [[65.5], [1]]
+    ends = [segment[:, 0].tolist() for bars in figure.axes[0].collections for segment in bars.get_segments()]
+    assert ends == [[59.0, 61.0], [64.5, 66.5]]
     assert "10,000" in look.alt_text(figure) and "two: mean 65.50" in look.alt_text(figure)
 
 
@@ -61,7 +64,7 @@ def test_likeness_writes_each_pair_once_and_names_the_ends():
     q = {("A", "B"): 0.9, ("A", "C"): 0.5, ("B", "C"): 0.7}
     figure = plots.likeness(q, ["A", "B", "C"])
     written = {text.get_position(): text.get_text() for text in figure.axes[0].texts}
-    assert written == {(0, 1): "0.90", (0, 2): "0.50", (1, 2): "0.70"}
+    assert written == {(0.5, 0.5): "0.90", (0.5, 1.5): "0.50", (1.5, 1.5): "0.70"}
     assert "Most alike: A and B (0.90); least: A and C (0.50)." in look.alt_text(figure)
     with pytest.raises(ValueError, match="two networks"):
         plots.likeness({}, ["A"])

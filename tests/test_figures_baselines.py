@@ -6,11 +6,7 @@ import pytest
 import torch
 
 from classroom.figures import baselines as plots
-from course_lib import look, report
-
-
-def written(axes) -> set[str]:
-    return {text.get_text() for text in axes.texts}
+from course_lib import look
 
 
 def test_a_mosaic_keeps_every_pixel_and_its_place():
@@ -71,26 +67,3 @@ def test_chosen_epochs_marks_the_best_and_counts_the_flattery():
     assert figure.axes[1].get_title() == "2 simulated runs"
     single = plots.chosen_epochs(measured[:, -1:], np.array([91.0]))
     assert "0.00 points above" in look.alt_text(single)
-
-
-def price_table(*keys: str) -> tuple[pd.DataFrame, pd.Series, dict]:
-    costs = pd.DataFrame({column: np.linspace(10, 90, len(keys)) for column in plots.PRICES}, index=list(keys))
-    accuracy = pd.Series(np.linspace(91, 94, len(keys)), index=list(keys))
-    return costs, accuracy, dict.fromkeys(plots.PRICES, [keys[-1], keys[0]])
-
-
-def test_prices_name_every_network_and_draw_the_fronts():
-    keys = [key for key in report.paper_table(1).index]
-    figure = plots.prices(*price_table(*keys), "made up")
-    for axes in figure.axes:
-        assert {"1.0x", "3.4x", "GN-D", "ResNet-18", "VGG-13", "EffNetV2", "1", "2", "3", "4"} == written(axes)
-        front = axes.lines[2]
-        assert list(front.get_xdata()) == [10, 90], "in the order of the price"
-    assert "made up" in figure.get_supxlabel() and "1 ResNet-34" in figure.get_supxlabel()
-    assert "by MACs efficientnetv2_s, gn-s-1.0x" in look.alt_text(figure)
-
-
-def test_prices_of_a_single_network():
-    figure = plots.prices(*price_table("gn-s-1.0x"), "made up")
-    assert written(figure.axes[0]) == {"1.0x"}
-    assert list(figure.axes[0].lines[1].get_xdata()) == []

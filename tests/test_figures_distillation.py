@@ -36,7 +36,7 @@ def test_a_single_answer_is_drawn_too():
 def test_the_map_leaves_out_the_diagonal_and_names_its_highest_entry():
     means = np.array([[0.9, 0.08, 0.02], [0.3, 0.6, 0.1], [0.0, 0.05, 0.95]])
     figure = plots.resemblance_map(means, CLASSES)
-    drawn = np.ma.filled(figure.axes[0].images[0].get_array(), np.nan)
+    drawn = np.ma.filled(figure.axes[0].collections[0].get_array(), np.nan)
     assert np.isnan(np.diag(drawn)).all() and drawn[1, 0] == 0.3
     assert "0.30, for cat where dog is true" in words(figure)
 
