@@ -5,8 +5,8 @@
 ``gap.csv``     students of growing size from teachers of growing size
 ``other.csv``   other ways to close the gap: teachers trained shorter, students taught longer and at more places
 
-    python data/make_toy.py            # all of it, about a minute on one core
-    python data/make_toy.py gap other  # only these
+    python tools/make_toy.py            # all of it, about a minute on one core
+    python tools/make_toy.py gap other  # only these
 """
 
 import io

@@ -46,11 +46,8 @@ def draw_points(n: int, seed: int) -> Points:
 
 def training_points(n: int, seeds: int) -> Points:
     """``n`` points of its own for each of ``seeds`` networks: x (seeds, n, 2), labels (seeds, n)."""
-    drawn = [draw_points(n, seed) for seed in range(seeds)]
-    return Points(
-        torch.stack([points.x for points in drawn]),
-        torch.stack([points.labels for points in drawn]),
-    )
+    drawn = zip(*(draw_points(n, seed) for seed in range(seeds)), strict=True)
+    return Points(*(torch.stack(part) for part in drawn))
 
 
 class Stack(nn.Module):

@@ -1,31 +1,18 @@
 """The controls of a picture, as data: where each begins, what it allows, and the widget that it becomes in a notebook.
 
-Only core ipywidgets are used, and only where a widget is made.
+Each kind has ``start``; ``check`` gives a value as ``draw`` takes it, or refuses by a ValueError a position that the
+control lacks; ``widget`` makes one that stands at a value and calls ``changed`` with each move; ``read`` tells
+where it stands. Only core ipywidgets are used, and only where a widget is made.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import ipywidgets
-
-
-class Control(Protocol):
-    """What every kind of control has."""
-
-    start: Any
-
-    def check(self, name: str, value: Any) -> Any:
-        """The value as ``draw`` takes it. Raises ValueError: the control ``name`` has no such position."""
-
-    def widget(self, value: Any, changed: Callable) -> "ipywidgets.Widget":
-        """A widget that stands at ``value`` and calls ``changed`` with each move."""
-
-    def read(self, widget: "ipywidgets.Widget") -> Any:
-        """The value at which the widget stands."""
 
 
 @dataclass(frozen=True)
@@ -121,3 +108,6 @@ def _one_of(options: Sequence, name: str, value: Any) -> Any:
     if value not in options:
         raise ValueError(f"{name}: there is no {value!r}; choose from {', '.join(map(str, options))}")
     return value
+
+
+Control = Slider | Choice | Ticks
