@@ -196,9 +196,7 @@ def check_deltas_by_recipe(answer) -> str:
         own, alone = ({seed: a for key, name, seed, a in rows if (key, name) == (k, recipe)} for k in "sb")
         of_any_recipe = {seed: a for key, _, seed, a in rows if key == "b"}
         mistakes = {
-            "you took a mean over seeds that only one has: pair them first": (
-                fmean(own.values()) - fmean(alone.values())
-            ),
+            "a mean over seeds that only one has: pair them first": fmean(own.values()) - fmean(alone.values()),
             "its students are compared with baselines of all recipes": (
                 fmean(own.values()) - fmean(a for key, *_, a in rows if key == "b")
             ),

@@ -23,9 +23,7 @@ def check_ghost_weights(c, d, k):
     half = d // 2
     primary, ghosts = c * half, k * k * half
     return primary + ghosts, {
-        "the cheap convolution is depthwise, not dense: each filter sees one channel, k·k weights.": (
-            primary + ghosts * half
-        ),
+        "the cheap convolution is depthwise, not dense: each filter sees one channel only.": primary + ghosts * half,
         "the primary convolution makes only half of the channels: c·d/2 weights, not c·d.": c * d + ghosts,
         "only d/2 channels are ghosts: k·k·d/2 weights, not k·k·d.": primary + k * k * d,
         "you count the biases too. Without them, please: weights only.": primary + ghosts + d,
@@ -76,16 +74,14 @@ def check_conv_macs(conv, height, width):
     right = rows * columns * out * each
     return right, {
         "you count a depthwise convolution as a dense one: in_channels / groups for each filter.": right * groups,
-        "you count every *input* pixel. The filter is put down once for every output pixel.": (
+        "you count every *input* pixel: the filter is put down once for every output pixel.": (
             height * width * out * each
         ),
-        "two things: count *output* pixels, and in_channels / groups for each filter.": (
-            height * width * out * each * groups
-        ),
+        "two things: count *output* pixels, and in_channels / groups a filter.": height * width * out * each * groups,
         "every output channel has a filter of its own: multiply by out_channels.": rows * columns * each,
         "a kernel need not be square: kh·kw.": right // kw * kh,
         "these are operations: a multiply-accumulate counts once.": right * 2,
-        "rows are (height + 2·padding − kernel) // stride + 1: 33 pixels with stride 2 make 17.": (
+        "33 pixels with stride 2 make 17: (size + 2·padding − kernel) // stride + 1.": (
             (height // down) * (width // across) * out * each
         ),
     }
@@ -114,12 +110,8 @@ def check_receptive_field(layers):
         "the strides are not felt. After a stride of 2 a kernel reaches twice as far: (kernel − 1) · step.": (
             1 + sum(kernel - 1 for kernel, _ in layers)
         ),
-        "a layer's own stride spreads what comes *after* it: add (kernel − 1) · step first.": (
-            _field(layers, early=True)
-        ),
-        "you use the stride of the layer before. Strides multiply: after two the step is 4.": (
-            _field(layers, last_only=True)
-        ),
+        "a layer's own stride spreads what comes *after* it: add (kernel − 1) · step first": _field(layers, early=True),
+        "you use the stride of the layer before. Strides multiply: after two it is 4.": _field(layers, last_only=True),
         "kernels overlap: a 3 × 3 after a 3 × 3 adds 2 pixels, kernel − 1.": sum(kernel for kernel, _ in layers),
     }
 
@@ -213,8 +205,7 @@ def check_identity_kernel(answer) -> str:
         x = _noise(2, channels, 7, 7, seed=4)
         ones, many = bool((kernel[:, :, middle, middle] == 1).all()), bool(kernel.sum() > channels + 0.5)
         mistakes = {
-            "every output channel gets the sum of all input channels: a 1 only where both are the same.": dense
-            and ones,
+            "every output channel gets the sum of all input channels: a 1 only where they match.": dense and ones,
             "there are too many ones: one for each channel, in the middle of its kernel.": size > 1 and many,
         }
         hint = f"with {groups} group(s) and {size} × {size} kernels the output is not the input."

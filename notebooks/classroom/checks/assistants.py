@@ -27,13 +27,11 @@ def check_agreement(student_logits, teacher_logits):
     student, teacher = student_logits, teacher_logits
     share = float((student.argmax(1) == teacher.argmax(1)).double().mean())
     return share, {
-        "compare the chosen classes, not the logits: three times as large is the same choice": (
-            (student == teacher).double().mean()
-        ),
+        "compare the chosen classes, not the logits: their size does not matter": (student == teacher).double().mean(),
         "that is the percentage: return the share, between 0 and 1": 100 * share,
         "that is a count: divide by the number of images": len(student) * share,
         "that is the disagreement: count where both choose the same class": 1 - share,
-        "your argmax runs over the images: take it over the classes, dim=1": (
+        "your argmax runs over the images: over the classes, dim=1": (
             (student.argmax(0) == teacher.argmax(0)).double().mean()
         ),
     }

@@ -44,13 +44,13 @@ def check_prepare(images, views):
     flips = views[:, 2, None, None, None] == 1
     flipped_first = crop_and_flip(torch.where(flips, images.flip(-1), images), views * torch.tensor([1, 1, 0]))
     return right, {
-        "the rim is grey: crop the uint8 images first and normalise last, for 0 is the mean there": (
+        "the rim is grey: crop first and normalise last, for 0 is the mean colour there": (
             _window(normalise(images), views)
         ),
         "the images are normalised twice: crop_and_flip wants uint8 and normalise is called once": (right - mean) / std,
         "the pixels are 255 times too large for this mean: divide by 255 first": (cropped.float() - mean) / std,
         "the mean is taken away but nothing is divided by the standard deviation": right * std,
-        "every image has got the first image's view: each has a row of its own": (
+        "every image has got the first image's view: each has its own": (
             normalise(crop_and_flip(images, views[:1].expand(6, 3)))
         ),
         "no image was cropped or flipped: use the views": normalise(images),
@@ -311,7 +311,7 @@ def check_flattery(answer) -> str:
             {
                 f"{case} you take the worst epoch: take the largest value": abs(got + expected) < 0.1,
                 f"{case} you forgot to multiply by the spread sd": abs(got - expected / 0.3) < 0.1,
-                "a single epoch cannot be chosen, so it is 0; you take the distance, with abs()": (
+                "a single epoch cannot be chosen: 0. You take the distance, with abs()": (
                     epochs == 1 and abs(got - 0.798) < 0.1
                 ),
                 f"{case} your answer is about 0: the largest of each trial first, then the mean": abs(got) < 0.05,

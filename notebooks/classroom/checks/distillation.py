@@ -1,6 +1,7 @@
 """Checkers of lesson 03: soft targets, Eq. 1 and its gradient, four bugs from real scripts, calibration."""
 
 import functools
+import math
 from collections.abc import Callable
 
 import torch
@@ -56,9 +57,7 @@ def check_entropy(p):
         "this is in nats: use log2, or divide by log(2)": nats,
         "the sign is turned: probabilities are below 1, so their logarithms are negative": -bits,
         "this is the mean over the classes: the entropy is the sum": bits / CLASSES,
-        "a certain class gives nan, as 0 · log 0 is nan: without probability, add nothing": (
-            lambda found: bool(found.isnan().any())
-        ),
+        "a certain class gives nan, as 0 · log 0 is nan: let it add nothing": lambda found: bool(found.isnan().any()),
     }
 
 
@@ -81,30 +80,23 @@ def check_soft_loss(z, v, T):
     exponential = "log_target=True says that the teacher comes as logarithms too: give it log_softmax of both"
     classes = "your KL is averaged over classes as well: divide by the batch only (reduction='batchmean')"
     return right, {
-        "this is nan: F.kl_div takes its second argument for probabilities, and their logarithm of a negative number "
-        "is nan. Where you hand over log_softmax, say log_target=True": lambda found: found != found,
+        "this is nan: F.kl_div takes its second argument for probabilities, unless log_target=True": math.isnan,
         classes: right / CLASSES,
         "your KL is summed over the batch: divide by the number of images": right * len(v),
         "T² is forgotten": kl,
         f"T² is forgotten, and {classes}": kl / CLASSES,
         "T stands where T² belongs": T * kl,
         "T² is there, but the logits are not divided by T": T**2 * _kl(z, v, 1.0),
-        "only the teacher is softened: divide the student's logits by T too": (
-            T**2 * (p * (log_p - plain_q)).sum(1).mean()
-        ),
-        "only the student is softened: divide the teacher's logits by T too": (
+        "only the teacher is softened: divide the student's logits too": T**2 * (p * (log_p - plain_q)).sum(1).mean(),
+        "only the student is softened: the teacher's logits too": (
             T**2 * (plain_p.exp() * (plain_p - log_q)).sum(1).mean()
         ),
         "teacher and student are exchanged: in KL(p ‖ q) p is the teacher's": T**2 * _kl(v, z, T),
-        "F.kl_div wants the student's logarithms, not probabilities: give it log_softmax": (
-            T**2 * (p * (log_p - q)).sum(1).mean()
-        ),
+        "F.kl_div wants the student's logarithms: give it log_softmax": T**2 * (p * (log_p - q)).sum(1).mean(),
         exponential: T**2 * as_logarithms,
         f"T² is forgotten, and {exponential}": as_logarithms,
         "your softmax runs over the images: take it over the classes, dim=1": T**2 * _kl(z, v, T, dim=0),
-        "this is the soft cross-entropy, not 0 when both agree: subtract the teacher's entropy": (
-            -(T**2) * (p * log_q).sum(1).mean()
-        ),
+        "this is the soft cross-entropy: subtract the teacher's own entropy": -(T**2) * (p * log_q).sum(1).mean(),
         "the sign is turned: a divergence is never negative": -right,
     }
 
@@ -128,14 +120,10 @@ def check_eq_1(z, v, labels, T, alpha):
         "T² is forgotten": alpha * hard + (1 - alpha) * kl,
         "T stands where T² belongs": alpha * hard + (1 - alpha) * T * kl,
         "the hard term is softened, and T² multiplies it": T**2 * (alpha * warm + (1 - alpha) * kl),
-        "both bugs are still there: alpha weighs the teacher's term, and T² is forgotten": (
-            (1 - alpha) * hard + alpha * kl
-        ),
+        "both bugs are still there: alpha weighs the teacher, and T² is forgotten": (1 - alpha) * hard + alpha * kl,
         "your KL is averaged over classes as well: divide by the batch only": alpha * hard + soft / CLASSES,
         "the soft term has the whole weight: multiply it by 1 - alpha": alpha * hard + T**2 * kl,
-        "teacher and student are exchanged in the KL: the teacher is p": (
-            alpha * hard + (1 - alpha) * T**2 * _kl(v, z, T)
-        ),
+        "teacher and student are exchanged in the KL": alpha * hard + (1 - alpha) * T**2 * _kl(v, z, T),
         "cross_entropy got probabilities: it takes a softmax of its own, so hand it the logits": alpha * twice + soft,
     }
 
@@ -322,9 +310,7 @@ def check_ece(logits, labels, bins):
         "gaps of both signs cancel: take the absolute value of each": -signed,
         "this counts images where a share belongs: divide by the number of images": expected * len(labels),
         "this is in percent: give a share from 0 to 1": 100 * expected,
-        "all ten probabilities are counted: take only the first choice's, the confidence": (
-            (all_share * all_gaps.abs()).sum()
-        ),
+        "all ten probabilities are counted: take only the confidence": (all_share * all_gaps.abs()).sum(),
         "this is the largest gap (MCE): the expected one is the mean, weighed by the images": gaps.abs().max(),
         f"these are 10 bins, and {bins} were asked for: use the argument": (ten_share * ten_gaps.abs()).sum(),
     }

@@ -41,18 +41,12 @@ def check_soft_target(members, temperature):
         "you averaged after argmax, a vote that forgets how sure each was: average the logits": (
             F.one_hot(stacked.argmax(2), CLASSES).double().mean(0)
         ),
-        "you divided probabilities by T, and the rows no longer add up to 1: divide the logits": (
-            probabilities / temperature
-        ),
+        "you divided probabilities by T, so rows do not add up to 1: divide the logits": probabilities / temperature,
         "these are logits, not probabilities: a softmax over the classes is missing": mean / temperature,
-        "that is a softmax of probabilities, softmax twice: take it once, at the end": (
-            (probabilities / temperature).softmax(1)
-        ),
-        "you summed the logits: with K members the temperature is T / K. Average them": (
-            (stacked.sum(0) / temperature).softmax(1)
-        ),
+        "that is a softmax of probabilities, softmax twice: take it once": (probabilities / temperature).softmax(1),
+        "you summed the logits: average them, else the temperature is T / K": (stacked.sum(0) / temperature).softmax(1),
         BY_THREE: (stacked.sum(0) / 3 / temperature).softmax(1),
-        "that is the mean of softened probabilities, the other ensemble: average the logits": (
+        "that is the mean of probabilities, the other ensemble: average logits": (
             (stacked / temperature).softmax(2).mean(0)
         ),
         "the temperature is missing: divide the mean logits by T before the softmax": mean.softmax(1),
@@ -102,9 +96,7 @@ def check_jensen_gap(members, labels):
             losses.mean() - F.cross_entropy(stacked.mean(0), labels)
         ),
         "you compared with the best member: the theorem is about the mean of the members' losses": losses.min() - loss,
-        "cross_entropy takes a softmax of its own: use nll_loss on the logarithm of the mean": (
-            losses.mean() - F.cross_entropy(p, labels)
-        ),
+        "cross_entropy takes a softmax of its own: nll_loss on logarithms": losses.mean() - F.cross_entropy(p, labels),
         "that is the sum of the members' losses: take their mean": losses.sum() - loss,
         BY_THREE: losses.sum() / 3 - loss,
         "you divide by 3 in both means: divide by the number of members": losses.sum() / 3 - thirds,
@@ -131,9 +123,7 @@ def check_disagreement_in_bits(members):
         "the sign is turned round: the mean of probabilities has the larger entropy": own - together,
         "that is the entropy of the mean alone: subtract the mean of the members' entropies": together,
         BY_THREE: _entropy(p.sum(0) / 3) - own * count / 3,
-        "you used the mean of logits; the identity holds for the mean of probabilities": (
-            _entropy(stacked.mean(0).softmax(1)) - own
-        ),
+        "you used the mean of logits: take the mean of probabilities": _entropy(stacked.mean(0).softmax(1)) - own,
     }
 
 
@@ -185,9 +175,7 @@ def check_q_statistic(right_a, right_b):
         "the sign is turned round: Q is positive where both tend to be right, and wrong, together": -q,
         "that is the share of images on which exactly one is right": 1 - agree,
         "that is the share of images on which both are right or both wrong": agree,
-        "that is the correlation of the two columns (phi), with another denominator": (
-            torch.corrcoef(torch.stack([a, b]).double())[0, 1]
-        ),
+        "that is the correlation (phi), with another denominator": torch.corrcoef(torch.stack([a, b]).double())[0, 1],
         "that is Cohen's kappa: Q compares the products of the four counts": (agree - chance) / (1 - chance),
         "the denominator is missing": together - apart,
         "that is the odds ratio: Q = (odds - 1) / (odds + 1)": together / apart,

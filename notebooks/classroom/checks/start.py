@@ -18,8 +18,7 @@ IMAGES = torch.randint(256, (4, 3, 32, 32), generator=torch.Generator().manual_s
 def check_all_below(n):
     """``answer(n)``: the probability that n fair coins all show the same, named side."""
     return 0.5**n, {
-        "one difference is below zero with probability 1/2, not 0: in Python `^` is no power, `**` is": n == 1
-        and (lambda found: found == 0),
+        "one difference is below zero with probability 1/2: in Python `^` is no power, `**` is": n == 1 and 0.0,
         "that counts 'all above zero' too: the paper's are all *below*, which is one of the two ways": 2 * 0.5**n,
         "that divides by the number of coins; independent coins multiply: 0.5 for each of them": 0.5 / n,
     }

@@ -121,7 +121,7 @@ class _Answer:
         except TypeError:
             needed = f"{len(args)} argument{'s' if len(args) != 1 else ''}"
             asked = f"{needed}, {self.asked}" if self.asked and args else needed
-            takes = re.sub(r" ->.*", "", str(signature))
+            takes = re.sub(r" ->.*", "", str(signature))[:100]
             raise Wrong(f"your function must take {asked}: yours is defined with {takes}") from None
 
     def _stopped(self, error: BaseException) -> None:
