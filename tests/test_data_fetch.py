@@ -341,4 +341,4 @@ def test_the_archives_address_is_torchvisions():
     from torchvision.datasets import CIFAR10
 
     assert module.ARCHIVE == CIFAR10.url and module.FOLDER == CIFAR10.base_folder
-    assert Path(module.ARCHIVE).name == CIFAR10.filename == ARCHIVE and Path(module.NPM).name == PACKAGE
+    assert Path(module.ARCHIVE).name == CIFAR10.filename == ARCHIVE and module.NPM == f"npm:{PACKAGE}"

