@@ -1,4 +1,4 @@
-"""Whatever a reader's function returns, a checker answers in words and raises nothing."""
+"""Whatever a reader's function returns or does, a checker answers in words and raises nothing."""
 
 import importlib
 import itertools
@@ -72,3 +72,35 @@ def test_garbage_is_told_in_words(check):
     for name, garbage in GARBAGE.items():
         feedback = check(lambda *_, garbage=garbage, **__: garbage)
         assert feedback.state in ("wrong", "right") and feedback.words, name
+
+
+def endless(*given):
+    return endless(*given)
+
+
+def wrecks(*given):
+    for each in given:
+        if isinstance(each, list):
+            each[:] = [0.5] * len(each)
+        elif isinstance(each, torch.Tensor):
+            each.zero_()
+    return torch.zeros(6, 10)
+
+
+def calls_what_it_gets(*given):
+    return [each(torch.zeros(1)) for each in given if callable(each)]
+
+
+def yields(*given):
+    yield 1
+
+
+def by_keyword(*, x=1):
+    return x
+
+
+@pytest.mark.parametrize("check", CHECKERS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("function", [endless, wrecks, calls_what_it_gets, yields, by_keyword, len, print])
+def test_odd_functions_are_told_in_one_line(check, function):
+    feedback = check(function)
+    assert feedback.state == "wrong" and feedback.words and "\n" not in feedback.words

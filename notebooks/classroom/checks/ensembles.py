@@ -233,7 +233,7 @@ def check_teachers_answer(answer) -> str:
     """``answer(models, images)``: mean logits of trained models that may still be in train mode; nothing must move."""
     models = _networks()
     before = [model.norm.running_mean.clone() for model in models]
-    z = answer(models, INPUTS.clone())
+    z = answer(list(models), INPUTS.clone())
     pairs = zip(before, models, strict=True)
     awake = [str(place) for place, (old, model) in enumerate(pairs) if not torch.equal(old, model.norm.running_mean)]
     words = "every model's statistics moved while it answered: torch.no_grad() stops gradients only, add eval mode"
