@@ -226,7 +226,7 @@ def test_what_cannot_be_trained_is_said_before_the_first_epoch(dataset):
 def test_a_batch_too_small_for_a_batch_norm_is_one_line_in_either_engine(dataset, merging):
     few = dataclasses.replace(dataset, train=dataset.train.take(11))
     network = nn.Sequential(nn.AdaptiveAvgPool2d(1), ConvBN(3, 10, 1), nn.Flatten())
-    with pytest.raises(TrainingError, match="11 images in batches of 10 leave 1 for the last one"):
+    with pytest.raises(TrainingError, match="11 images in batches of 10 leave 1 in the last"):
         run(network, few, dataclasses.replace(RECIPE, batch_size=10), engine=Engine(CPU, merging=merging))
 
 

@@ -150,17 +150,11 @@ def scale_by_bn(kernel: Tensor, bn: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
 
 def conv_with(conv: nn.Conv2d, kernel: Tensor, bias: Tensor) -> nn.Conv2d:
     """A convolution with the geometry of ``conv`` and the given kernel and bias."""
+    shape = (conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding)
     folded = nn.Conv2d(
-        conv.in_channels,
-        conv.out_channels,
-        conv.kernel_size,
-        conv.stride,
-        conv.padding,
-        groups=conv.groups,
-        device="meta",  # no random weights: the next lines put in the real ones
-    )
-    folded.weight = nn.Parameter(kernel.detach())
-    folded.bias = nn.Parameter(bias.detach())
+        *shape, groups=conv.groups, device="meta"
+    )  # without weights: the next line puts in the real ones
+    folded.weight, folded.bias = nn.Parameter(kernel.detach()), nn.Parameter(bias.detach())
     return folded
 
 
@@ -230,28 +224,18 @@ class GhostBottleneck(nn.Module):
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        hidden: int,
-        out_channels: int,
-        *,
-        kernel: int = 3,
-        stride: int = 1,
-        se_ratio: float = 0,
-        gated: bool = False,
-    ) -> None:
+        self, in_channels: int, hidden: int, out_channels: int, *, kernel: int = 3, stride: int = 1,
+        se_ratio: float = 0, gated: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.expand = GhostModule(in_channels, hidden, relu=True, gated=gated)
         self.depthwise = BranchedConv(hidden, hidden, kernel, stride, groups=hidden) if stride > 1 else nn.Identity()
         self.se = SqueezeExcite(hidden, se_ratio) if se_ratio > 0 else nn.Identity()
         self.project = GhostModule(hidden, out_channels, relu=False)
-        if in_channels == out_channels and stride == 1:
-            self.shortcut = nn.Identity()
-        else:
-            self.shortcut = nn.Sequential(
-                ConvBN(in_channels, in_channels, kernel, stride, groups=in_channels),
-                ConvBN(in_channels, out_channels, 1),
-            )
+        self.shortcut: nn.Module = nn.Identity()
+        if in_channels != out_channels or stride > 1:
+            resize = ConvBN(in_channels, in_channels, kernel, stride, groups=in_channels)
+            self.shortcut = nn.Sequential(resize, ConvBN(in_channels, out_channels, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         hidden = self.se(self.depthwise(self.expand(x)))  # (N, hidden, H/stride, W/stride)

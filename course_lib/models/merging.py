@@ -1,16 +1,14 @@
 """Exact branch merging: a sum of conv+BN branches as one convolution, while it trains.
 
-In training, batch normalisation needs the mean and the variance of each branch's output over the batch. Both follow
-from the branch's *input*: a convolution's output is a weighted sum of what its taps see, so with m the mean of what the
-taps see and M the mean of the products of two taps, a branch with kernel w has
+Batch normalisation needs the mean and the variance of each branch's output over the batch. Both follow from the
+branch's *input*: an output is a weighted sum of what the taps see, so with m the mean of what the taps see and M the
+mean of the products of two taps, a branch with kernel w has
 
     mean = w . m          variance = w . M w - mean^2
 
-No branch has to be computed. The factor gamma / std scales each kernel, the scaled kernels are added up, and *one*
-convolution gives the sum of all branches: the same function of the same parameters, up to rounding. The running
-statistics receive the same means and variances. What it saves, for three 3 x 3 branches, a scale and an identity: four
-convolutions become one, five batch normalisations and four additions of whole feature maps become one pass over the
-input. ``tests/test_merging.py`` holds it to the branches one by one.
+No branch is computed. The factor gamma / std scales each kernel, the scaled kernels are added up, and *one* convolution
+gives the sum of all branches: the same function of the same parameters, with the same running statistics, up to
+rounding. ``tests/test_merging.py`` holds it to the branches one by one.
 
 For a 1 x 1 convolution the taps are the input's channels, and M is one matrix product. For a depthwise convolution each
 channel has an M of its own, made of sums over pairs of pixels (``taps.py``).

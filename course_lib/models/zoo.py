@@ -1,6 +1,6 @@
 """Every network by name: the two students, the paper's seven teachers, and four small ones whose weights are published.
 
-The paper's teachers are torchvision's networks with the changes that their builders below name. The tests hold each
+The paper's teachers are torchvision's networks with the changes that ``_teacher`` names. The tests hold each
 network to its exact parameter count; rounded, the first nine are the paper's Table I.
 """
 
@@ -72,13 +72,10 @@ def input_size(name: str) -> int:
 def initialise(model: nn.Module, seed: int | None = None, *, linear_std: float | None = None) -> nn.Module:
     """Set all weights as at the start of training, in place, and return ``model``.
 
-    Weights of convolutions and linear layers are Kaiming-normal by their fan-out, as in the runs behind the paper, and
-    their biases 0; batch normalisation has factor 1, shift 0 and fresh running statistics. With a ``seed`` the numbers
-    are the same on every device and the global random state stays as it is.
-
-    With ``linear_std`` linear layers are normal with this standard deviation instead. By their fan-out, the ten
-    classes, a wide last layer starts with logits so large that a big network's first loss is 13 to 37, where guessing
-    has 2.3.
+    Convolutions and linear layers are Kaiming-normal by their fan-out, as in the runs behind the paper, biases 0; batch
+    norms have factor 1, shift 0 and fresh statistics. With a ``seed`` the numbers are the same on every device and the
+    global random state stays as it is. With ``linear_std`` linear layers are normal with this standard deviation: by
+    their fan-out, a wide last layer starts with such logits that the first loss is 13 to 37, where guessing has 2.3.
 
     Raises:
         TypeError: the model has a layer with weights of some other kind.
@@ -126,60 +123,27 @@ def _build(name: str, width: float | None, num_classes: int) -> nn.Module:
         return GhostNet(GN_D_STAGES, num_classes=num_classes)
     if name in (f"resnet{depth}" for depth in DEPTHS):
         return CifarResNet(int(name.removeprefix("resnet")), num_classes)
-    return _resnet(name, num_classes) if name.startswith("resnet") else _TEACHERS[name](num_classes)
+    return _teacher(name, num_classes)
 
 
-def _resnet(name: str, num_classes: int) -> nn.Module:
-    """torchvision's, but the stem is 3 x 3 with stride 1 (not 7 x 7 with 2); the max-pool stays."""
+def _teacher(name: str, num_classes: int) -> nn.Module:
+    """torchvision's network with the changes for 32 x 32 pixels; EfficientNetV2-S has none, it is fed 224 x 224."""
     from torchvision import models
 
-    model = getattr(models, name)(weights=None, num_classes=num_classes)
-    model.conv1 = nn.Conv2d(3, 64, 3, stride=1, padding=1, bias=False)
+    kind = {"vgg13": "vgg13_bn", "inceptionv3": "inception_v3", "efficientnetv2_s": "efficientnet_v2_s"}.get(name, name)
+    how = {"aux_logits": False, "init_weights": False} if name == "inceptionv3" else {}
+    model = getattr(models, kind)(weights=None, num_classes=num_classes, **how)
+    if name.startswith("resnet"):  # the stem is 3 x 3 with stride 1, not 7 x 7 with 2; the max-pool stays
+        model.conv1 = nn.Conv2d(3, 64, 3, stride=1, padding=1, bias=False)
+    elif name == "densenet161":  # the same
+        model.features.conv0 = nn.Conv2d(3, 96, 3, stride=1, padding=1, bias=False)
+    elif name == "vgg13":  # pooled to 1 x 1, not 7 x 7: the first linear layer takes 512
+        model.avgpool = nn.AdaptiveAvgPool2d(1)
+        model.classifier[0] = nn.Linear(512, 4096)
+    elif name == "inceptionv3":
+        # One 3 x 3 convolution is the stem, in place of five and two max-pools (three strides of 2). The reductions
+        # keep their stride and no padding: Mixed_5 works at 32 x 32, Mixed_6 at 15 x 15, Mixed_7 at 7 x 7.
+        model.Conv2d_1a_3x3 = models.inception.BasicConv2d(3, 192, kernel_size=3, stride=1, padding=1)
+        for part in ("Conv2d_2a_3x3", "Conv2d_2b_3x3", "maxpool1", "Conv2d_3b_1x1", "Conv2d_4a_3x3", "maxpool2"):
+            setattr(model, part, nn.Identity())
     return model
-
-
-def _vgg13(num_classes: int) -> nn.Module:
-    """torchvision's ``vgg13_bn``, pooled to 1 x 1, not 7 x 7: the first linear layer takes 512."""
-    from torchvision import models
-
-    model = models.vgg13_bn(weights=None, num_classes=num_classes)
-    model.avgpool = nn.AdaptiveAvgPool2d(1)
-    model.classifier[0] = nn.Linear(512, 4096)
-    return model
-
-
-def _densenet161(num_classes: int) -> nn.Module:
-    """torchvision's, but the stem is 3 x 3 with stride 1 (not 7 x 7 with 2); the max-pool stays."""
-    from torchvision import models
-
-    model = models.densenet161(weights=None, num_classes=num_classes)
-    model.features.conv0 = nn.Conv2d(3, 96, 3, stride=1, padding=1, bias=False)
-    return model
-
-
-def _inceptionv3(num_classes: int) -> nn.Module:
-    """torchvision's without the auxiliary head and with a stem that keeps 32 x 32.
-
-    One 3 x 3 convolution, 3 to 192 channels, stride 1, padding 1, takes the place of the stem's five convolutions and
-    two max-pools (three strides of 2). Both reductions, Mixed_6a and Mixed_7a, keep their stride of 2 and no padding:
-    Mixed_5 works at 32 x 32, Mixed_6 at 15 x 15, Mixed_7 at 7 x 7. That makes 3.46 GMAC an image.
-    """
-    from torchvision import models
-
-    model = models.inception_v3(weights=None, aux_logits=False, init_weights=False, num_classes=num_classes)
-    model.Conv2d_1a_3x3 = models.inception.BasicConv2d(3, 192, kernel_size=3, stride=1, padding=1)
-    for name in ("Conv2d_2a_3x3", "Conv2d_2b_3x3", "maxpool1", "Conv2d_3b_1x1", "Conv2d_4a_3x3", "maxpool2"):
-        setattr(model, name, nn.Identity())
-    return model
-
-
-def _efficientnetv2_s(num_classes: int) -> nn.Module:
-    """torchvision's, unchanged: it is fed 224 x 224 images."""
-    from torchvision import models
-
-    return models.efficientnet_v2_s(weights=None, num_classes=num_classes)
-
-
-_TEACHERS = {
-    "vgg13": _vgg13, "densenet161": _densenet161, "inceptionv3": _inceptionv3, "efficientnetv2_s": _efficientnetv2_s,
-}  # fmt: skip

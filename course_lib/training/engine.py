@@ -88,9 +88,8 @@ def choose_engine(device: torch.device) -> Engine:
     if device.type == "cuda":
         return _gpu_engine(device)
     if device.type == "cpu" and not cpu_loops():
-        return Engine(
-            device, notes=(f"{loops_or_reason()[1]}: branches are computed one by one, at about half the speed",)
-        )
+        note = f"{loops_or_reason()[1]}: branches are computed one by one, at about half the speed"
+        return Engine(device, notes=(note,))
     return Engine(device, merging=device.type == "cpu")
 
 

@@ -37,10 +37,8 @@ class Evaluation(NamedTuple):
 
 
 class TrainingRun(NamedTuple):
-    """What a training leaves behind.
-
-    ``history`` has one row an epoch (accuracies in percent, times in seconds), ``logits`` (N, classes) are the test
-    logits after the last epoch, ``seconds`` is the wall time of all epochs with their evaluation.
+    """One row of ``history`` an epoch (accuracies in percent, times in seconds), the test ``logits`` (N, classes) after
+    the last one, and the wall time of all epochs with their evaluation.
     """
 
     history: list[dict]
@@ -70,18 +68,16 @@ def train(
         model: the network to train (the student, where there is a teacher).
         dataset: images and labels; moved to ``device`` as a whole.
         recipe: epochs, rates, seed; with a teacher also temperature and alpha.
-        teacher: one of ``teachers``, or a bare network, which becomes a Teacher; trained already. It is asked about the
-            very views the student sees. Without one the loss is plain cross-entropy.
+        teacher: a trained network, or one of ``teachers``: it is asked about the very views the student sees. Without
+            one the loss is plain cross-entropy.
         device: default the GPU where there is one.
         engine: what makes it fast, default all that ``device`` offers; ``Engine(device)`` is the plain loop.
-        checkpoint: file that is rewritten after every epoch. Where it exists, training goes on from it, on a CPU with
-            as many threads as it began with: sums are taken thread by thread.
-        name: what the progress line calls this run.
-        progress: print one line an epoch.
+        checkpoint: file that is rewritten after every epoch, and from which training goes on; on a CPU with as many
+            threads as it began with, since sums are taken thread by thread.
+        name: what the line of ``progress``, one an epoch, calls this run.
         input_size: side in pixels the model wants its images resized to (224 for EfficientNetV2-S).
         parameters: what the optimizer trains; a group's ``lr_factor`` scales the rate for that group.
-        after_epoch: called with the row of the history when the epoch is in the checkpoint. What it raises ends the
-            training there; another call goes on with the next epoch.
+        after_epoch: called with the row of the history when the epoch is in the checkpoint; it may raise to end there.
 
     Raises:
         ValueError: there is nothing to train or to evaluate on, or first weights are not finite.
@@ -149,16 +145,14 @@ def _told_in_one_line(device: torch.device, recipe: Recipe, images: int) -> Iter
     except (MemoryError, RuntimeError, ValueError) as error:
         size, last = recipe.batch_size, images % recipe.batch_size or recipe.batch_size
         if memory_is_full(error):
-            raise TrainingError(
-                f"out of memory on {device} with batches of {size} images: choose a smaller batch_size "
-                "(another recipe, said so by the result) or stop what else runs there; the checkpoint stays"
-            ) from error
-        if "more than 1 value per channel" in str(error):
-            raise TrainingError(
-                f"a batch was too small for this network's batch norms, which need two values a channel: {images} "
-                f"images in batches of {size} leave {last} for the last one; choose another batch_size"
-            ) from error
-        raise
+            said = (f"out of memory on {device} with batches of {size} images: choose a smaller batch_size (another "
+                    "recipe, said so by the result) or stop what else runs there; the checkpoint stays")  # fmt: skip
+        elif "more than 1 value per channel" in str(error):
+            said = ("a batch was too small for the network's batch norms, which need two values a channel: "
+                    f"{images} images in batches of {size} leave {last} in the last; take another size")  # fmt: skip
+        else:
+            raise
+        raise TrainingError(said) from error
 
 
 @contextmanager

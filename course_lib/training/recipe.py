@@ -10,17 +10,11 @@ from course_lib.training.losses import check_temperature_and_alpha
 
 LOWEST_RATE = 1e-8  # the schedule starts and ends here (data/paper/PROTOCOL.md, 4.10)
 CHOICES = {"decay": ("cosine", "linear"), "flips": ("random", "alternating")}
-RANGES = {  # of each number, ends included
-    "epochs": (1, math.inf),
-    "batch_size": (1, math.inf),
-    "lr": (0, math.inf),
-    "momentum": (0, 1),
-    "weight_decay": (0, math.inf),
-    "warmup": (0, 0.999),
-    "seed": (-(2**42), 2**42),  # an epoch's draws come from seed * 1,000,003 + epoch, in 64 bits
-    "label_smoothing": (0, 1),
+RANGES = {  # of each number, ends included; an epoch's draws come from seed * 1,000,003 + epoch, in 64 bits
+    "epochs": (1, math.inf), "batch_size": (1, math.inf), "lr": (0, math.inf), "momentum": (0, 1),
+    "weight_decay": (0, math.inf), "warmup": (0, 0.999), "seed": (-(2**42), 2**42), "label_smoothing": (0, 1),
     "shift": (0, 4),
-}
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

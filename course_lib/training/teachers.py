@@ -109,12 +109,10 @@ def memory_is_full(error: BaseException) -> bool:
 class RememberedTeacher(Answering):
     """A teacher whose answers are kept: it is asked once about what it is shown, by however many epochs and students.
 
-    Crop and flip can show an image in 162 ways. An answer is filed under (image, view), never under a place in the
-    batch, so it cannot go stale when the order changes. Over 200 epochs an image is seen in 115 different views on
-    average: a single student saves 42 % of the teacher's work, each further one nearly all of it.
-
-    What is new among an epoch's draws is answered before its first step in batches of one size, so that an answer never
-    depends, not even in its last bit, on what happened to be known already. Shown other images, it forgets.
+    Crop and flip show an image in 162 ways. An answer is filed under (image, view), never under a place in the batch.
+    Over 200 epochs an image is seen in 115 views on average: one student saves 42 % of the teacher's work, each further
+    one nearly all. What is new in an epoch is answered before its first step in batches of one size, so that an answer
+    never depends, not even in its last bit, on what was known already. Shown other images, it forgets.
 
     Args:
         teacher: a Teacher or an Ensemble (its answer for an image must not depend on the batch).
@@ -144,15 +142,7 @@ class RememberedTeacher(Answering):
 
     @torch.no_grad()
     def prepare(self, images: Tensor, rows: Tensor, views: Tensor) -> None:
-        """Answer what is not known yet among images ``rows`` (N,) in ``views`` (N, 3).
-
-        Args:
-            images: all training images, uint8 (images, 3, H, W).
-            rows, views: what an epoch will show.
-
-        Raises:
-            ValueError: there are more or fewer images, or other classes, than the memory was made for.
-        """
+        """Answer what is not known yet. Raises ValueError where the memory is for more or fewer images or classes."""
         self._recognise(images)
         places = view_number(views)
         unknown = self.memory[rows, places, 0].isnan().nonzero().flatten()
