@@ -28,11 +28,8 @@ MARKS = {
 def rows_figure(results: pd.DataFrame, profile: str | Profile, recipe: str = "paper") -> Figure:
     """All rows of Tables I to IV, a line for each network: the paper's accuracies (percent) on the left, ours beside.
 
-    The accuracy axis is shared only with the full profile: a smaller one is another experiment.
-
-    Args:
-        results: ``store.load_results()``.
-        profile, recipe: whose runs to show.
+    The accuracy axis is shared only with the full profile: a smaller one is another experiment. ``results``:
+    ``store.load_results()``; ``profile`` and ``recipe``: whose runs to show.
     """
     tables = {n: report.table(n, results, profile, recipe) for n in MARKS}
     name = profile.name if isinstance(profile, Profile) else profile
@@ -40,13 +37,8 @@ def rows_figure(results: pd.DataFrame, profile: str | Profile, recipe: str = "pa
     figure = look.figure(9, 5.2)
     left, right = figure.subplots(1, 2, sharey=True, sharex=name == "full")
     _draw_rows(left, tables, report.PAPER_ACCURACY, order, "Paper: best of 200 epochs, one seed")
-    _draw_rows(
-        right,
-        tables,
-        report.OUR_ACCURACY,
-        order,
-        f"Ours: last epoch, {name} profile, recipe {recipe!r}",
-    )
+    title = f"Ours: last epoch, {name} profile, recipe {recipe!r}"
+    _draw_rows(right, tables, report.OUR_ACCURACY, order, title)
     left.set_yticks(range(len(order)), order)
     left.legend(loc="lower right")
     taught = pd.concat([tables[n] for n in (2, 3, 4)])
@@ -65,7 +57,7 @@ def _draw_rows(axes: Axes, tables: Mapping[int, pd.DataFrame], column: str, orde
         axes.plot(tables[n][column], lines, marker, mec=look.BLUE, mfc=face, ms=5, label=label)
     axes.set_title(title)
     axes.set_xlabel("test accuracy (%)")
-    axes.grid(axis="x", alpha=0.3)
+    look.dress(axes, "x")
 
 
 def _left(deltas: pd.Series) -> str:
@@ -77,9 +69,7 @@ def _left(deltas: pd.Series) -> str:
 def differences_figure(pairs: Mapping[int, np.ndarray], line: float) -> Figure:
     """Histograms of simulated differences of two equal networks, in points, a panel for each number of test images.
 
-    Args:
-        pairs: number of images -> differences (studies,) in points.
-        line: where dashed lines stand, on both sides, in points.
+    ``pairs``: number of images -> differences (studies,); ``line``: where dashed lines stand, on both sides.
     """
     figure = look.figure(8.4, 2.6)
     panels = np.atleast_1d(figure.subplots(1, len(pairs), sharex=True))
@@ -99,13 +89,9 @@ def differences_figure(pairs: Mapping[int, np.ndarray], line: float) -> Figure:
 def intervals_figure(
     deltas: pd.Series, halves: pd.Series, *, interval: str, words: str, open_rows: Iterable[str] = ()
 ) -> Figure:
-    """Differences with their intervals, one below the other by the names in the index.
+    """Differences and half of their intervals, in points, one below the other by the names in their common index.
 
-    Args:
-        deltas, halves: difference and half of its interval, in points, with one index.
-        interval: what kind of interval it is, for the axis and the words.
-        words: whose differences these are.
-        open_rows: names whose point is drawn as a square.
+    ``interval`` says what kind it is, ``words`` whose differences these are; ``open_rows`` are drawn as squares.
     """
     x = f"delta (points), {interval}"
     figure = intervals(deltas, deltas - halves, deltas + halves, open_rows, x)

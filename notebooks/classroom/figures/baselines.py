@@ -38,12 +38,9 @@ def gallery(
     beside: Sequence[str] = (),
     size: tuple[float, float] = (8.4, 3.2),
 ) -> Figure:
-    """Photographs (3, 32, 32) in rows.
+    """Photographs (3, 32, 32) in rows, with a name below every column and beside every row; none where empty.
 
-    Args:
-        words: the figure in words.
-        below, beside: a name for every column, for every row; none where empty.
-        size: width and height in inches.
+    ``words`` are the figure's, ``size`` its width and height in inches.
     """
     figure = look.figure(*size, label=words)
     axes = figure.subplots()
@@ -65,11 +62,7 @@ def valley(paths: Mapping[str, Tensor], curvature: Tensor) -> Figure:
     axes.contour(x, y, (flat * x**2 + steep * y**2) / 2, levels=[0.2, 1, 3, 8, 16, 28], colors="0.8")
     ends = {kind: (curvature * path[-1] ** 2).sum().item() / 2 for kind, path in paths.items()}
     for number, (kind, path) in enumerate(paths.items()):
-        style = {
-            "color": (BLACK, VERMILION, BLUE)[number % 3],
-            "marker": "^so"[number % 3],
-            "markersize": 4,
-        }
+        style = {"color": (BLACK, VERMILION, BLUE)[number % 3], "marker": "^so"[number % 3], "markersize": 4}
         axes.plot(*path.T.numpy(), **style, label=f"{kind}: {ends[kind]:.3f}")
     steps = max((len(path) - 1 for path in paths.values()), default=0)
     axes.set(xlabel="x (flat direction)", ylabel="y (steep direction)")
@@ -94,13 +87,9 @@ def live_curves(history: Sequence[dict], epochs: int) -> Figure:
             values = [row[f"{name}_{what}"] for row in history]
             axes.plot(range(1, len(values) + 1), values, color=colour, marker=marker, label=name)
         axes.axhline(guess, color=BLACK, linestyle="--", label="guessing")
-        axes.set(
-            xlabel="epoch",
-            ylabel=what + (" (%)" if what == "accuracy" else ""),
-            xlim=(0.7, epochs + 0.3),
-        )
-        axes.set_xticks(range(1, epochs + 1))
-        axes.grid(alpha=0.3)
+        unit = " (%)" if what == "accuracy" else ""
+        axes.set(xlabel="epoch", ylabel=what + unit, xlim=(0.7, epochs + 0.3), xticks=range(1, epochs + 1))
+        look.dress(axes)
     figure.axes[1].legend(loc="upper left")
     if history:
         last = history[-1]
@@ -119,14 +108,13 @@ def small_runs(runs: Mapping[str, pd.DataFrame]) -> Figure:
     figure = look.figure(8.4, 3.2)
     looks = {"fit": (BLUE, "-"), "validation": (GREEN, "--"), "test": (VERMILION, "-.")}
     words = []
-    for axes, (name, run) in zip(
-        figure.subplots(1, len(runs), sharey=True, squeeze=False)[0], runs.items(), strict=True
-    ):
+    panels = figure.subplots(1, len(runs), sharey=True, squeeze=False)[0]
+    for axes, (name, run) in zip(panels, runs.items(), strict=True):
         for part, (colour, dash) in looks.items():
             axes.plot(range(1, len(run) + 1), run[part], color=colour, linestyle=dash, label=part)
         axes.set(xlabel="epoch", ylabel="accuracy (%)", title=f"weight decay {name}")
         axes.label_outer()
-        axes.grid(alpha=0.3)
+        look.dress(axes)
         last = run.iloc[-1]
         words.append(f"weight decay {name}: " + ", ".join(f"{part} {last[part]:.0f} %" for part in looks))
     axes.legend()
@@ -138,9 +126,7 @@ def small_runs(runs: Mapping[str, pd.DataFrame]) -> Figure:
 def chosen_epochs(measured: np.ndarray, truth: np.ndarray) -> Figure:
     """One simulated run beside its truth, and what all of them report at the last and at their best epoch.
 
-    Args:
-        measured: accuracies in percent, (runs, epochs).
-        truth: of each epoch, (epochs,); the same for all runs.
+    ``measured``: accuracies in percent, (runs, epochs); ``truth``: of each epoch, the same for all runs.
     """
     last, best = measured[:, -1], measured.max(axis=1)
     figure = look.figure(8.4, 3.2)

@@ -106,14 +106,15 @@ def _name(axes: Axes, keys: Sequence[str], place: tuple, offset: tuple, side: st
 
 @look.styled()
 def intervals(middles: pd.Series, low: pd.Series, high: pd.Series, squares: Sequence[str], x: str) -> Figure:
-    """Points with their intervals, one below the other by the names in the common index; ``squares`` are orange."""
+    """Points with their intervals, one below the other by the names in the common index; ``squares`` are open ones."""
     figure = look.figure(8.4, 1.0 + 0.22 * max(1, len(middles)))
     axes = figure.subplots()
     square = middles.index.isin(list(squares))
     for chosen, marker, colour in ((~square, "o", BLUE), (square, "s", VERMILION)):
         rows, points = np.flatnonzero(chosen), middles[chosen]
         errors = [points - low[chosen], high[chosen] - points]
-        axes.errorbar(points, rows, xerr=errors, fmt=marker, color=colour, capsize=2, markersize=5)
+        style = {"mfc": "white" if marker == "s" else colour, "capsize": 2, "markersize": 5}
+        axes.errorbar(points, rows, xerr=errors, fmt=marker, color=colour, **style)
     axes.set_yticks(range(len(middles)), middles.index)
     axes.set(xlabel=x, ylim=(max(1, len(middles)) - 0.5, -0.5))
     look.dress(axes, "x")
