@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 
 from course_lib.models import create_model, merging
-from course_lib.models.ghostnet import BranchedConv, ConvBN, set_merging
+from course_lib.models.ghostnet import BranchedConv, ConvBN
+from course_lib.models.merging import set_merging
 from course_lib.models.taps import Geometry, lags, row_classes, tap_table
 
 LAYERS = {

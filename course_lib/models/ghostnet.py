@@ -11,13 +11,12 @@ Shapes in the comments: N images, C channels, H x W pixels.
 
 import copy
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-from course_lib.models.merging import can_merge, merge_branches
 
 BRANCHES = 3  # parallel k x k convolutions in every branched convolution
 EMBEDDING = 1280  # features in front of the classifier; not scaled with the width
@@ -72,11 +71,11 @@ class ConvBN(nn.Module):
         padding = (height // 2, width // 2)
         self.conv = nn.Conv2d(in_channels, out_channels, (height, width), stride, padding, groups=groups, bias=False)
         self.bn = nn.BatchNorm2d(out_channels)
-        self.merging = False  # see set_merging
+        self.merge: Callable | None = None  # merging.set_merging puts merge_branches here
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.merging and self.training:
-            return merge_branches(x, self.conv, [(self.conv.weight, self.bn)])
+        if self.merge and self.training:
+            return self.merge(x, self.conv, [(self.conv.weight, self.bn)])
         return self.bn(self.conv(x))
 
     def merged(self) -> tuple[Tensor, Tensor]:
@@ -105,11 +104,11 @@ class BranchedConv(nn.Module):
         self.scale = ConvBN(in_channels, out_channels, 1, stride, groups) if kernel > 1 else None
         keeps_shape = in_channels == out_channels and stride == 1
         self.identity = nn.BatchNorm2d(in_channels) if keeps_shape else None
-        self.merging = False  # see set_merging
+        self.merge: Callable | None = None  # merging.set_merging puts merge_branches here
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.merging and self.training:
-            return merge_branches(x, self.branches[0].conv, self.parts())
+        if self.merge and self.training:
+            return self.merge(x, self.branches[0].conv, self.parts())
         first, *others = (part for part in (*self.branches, self.scale, self.identity) if part is not None)
         total = first(x)
         for branch in others:
@@ -281,19 +280,6 @@ class GhostNet(nn.Module):
         x = x.mean(dim=(2, 3), keepdim=True)  # (N, 160w, 1, 1)
         x = F.relu(self.embedding(x))  # (N, 1280, 1, 1)
         return self.classifier(x.flatten(1))  # (N, num_classes); flatten keeps a batch of one a batch
-
-
-def set_merging(model: nn.Module, merging: bool) -> None:
-    """Let the training form compute each sum of branches as one convolution (``merging.py``), or branch by branch.
-
-    Both are the same function, up to rounding, with the same running statistics; merged it is several times as fast.
-    Models that are no GhostNet have nothing to merge and stay as they are.
-    """
-    for module in model.modules():
-        if isinstance(module, BranchedConv):
-            module.merging = merging and can_merge(module.branches[0].conv)
-        elif isinstance(module, ConvBN):
-            module.merging = merging and can_merge(module.conv)
 
 
 def fold(model: nn.Module) -> nn.Module:

@@ -1,21 +1,19 @@
 """Trained weights: those in ``data/weights`` (safetensors, which runs no code), and those of published teachers."""
 
 import json
-import re
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from course_lib.data.fetch import fetch
 from course_lib.errors import CheckpointError
 from course_lib.files import atomic_write, repo_path
 from course_lib.models.cifar_resnet import PUBLISHED
 from course_lib.models.ghostnet import fold
-from course_lib.models.zoo import create_model
+from course_lib.models.zoo import create_model, fill
 
 PUBLISHED_AT = "https://github.com/akamaster/pytorch_resnet_cifar10/raw/master/pretrained_models"
-WRAPPERS = re.compile(r"^((module|_orig_mod)\.)+")  # what DataParallel and torch.compile put before each name
 
 
 def weights_path(name: str, folder: Path | None = None) -> Path:
@@ -91,25 +89,3 @@ def load_published(name: str) -> nn.Module:
     model = create_model(name)
     fill(model, torch.load(path, map_location="cpu", weights_only=True)["state_dict"], path)
     return model.eval()
-
-
-def fill(model: nn.Module, state: dict[str, Tensor], source: Path | str) -> None:
-    """Put the weights of ``state`` into ``model``, whichever of them was wrapped by DataParallel or torch.compile.
-
-    Raises:
-        CheckpointError: they are of another network; the line says how they differ. ``source`` is where they lie.
-    """
-    own = {WRAPPERS.sub("", name): name for name in model.state_dict()}
-    # Files from before 2018 have no counters, which nothing depends on.
-    counters = {name: value for name, value in model.state_dict().items() if name.endswith("num_batches_tracked")}
-    state = counters | {own.get(WRAPPERS.sub("", name), name): value for name, value in state.items()}
-    shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    differing = [name for name, value in state.items() if name in shapes and tuple(value.shape) != shapes[name]]
-    if differing:
-        name = differing[-1]  # the classifier comes last: that other classes are meant is then seen
-        reason = f"{name} is {tuple(state[name].shape)} there and {shapes[name]} here"
-    elif other := sorted(shapes.keys() ^ state.keys()):
-        reason = f"{other[0]} is only {'here' if other[0] in shapes else 'there'}"
-    else:
-        return model.load_state_dict(state) and None
-    raise CheckpointError(f"{source} holds another architecture or other classes ({reason}): name another file")

@@ -1,30 +1,20 @@
 """Checkpoints: all that a run needs to go on where it was killed, and how one of another run is told."""
 
 import dataclasses
-import hashlib
 import io
 import zipfile
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from course_lib.errors import CheckpointError
 from course_lib.files import atomic_write
-from course_lib.models.weights import fill
+from course_lib.models.zoo import fill
 from course_lib.training.recipe import Recipe
 
 CHECKPOINT_FORMAT = 1
 CONTENTS = {"recipe": dict, "model": dict, "optimizer": dict, "history": list}
-
-
-def digest_of(tensors: dict[str, Tensor]) -> str:
-    """SHA-256 of names, shapes and values, the same on every device and in every memory format."""
-    digest = hashlib.sha256()
-    for name, tensor in tensors.items():
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    return digest.hexdigest()
 
 
 def save_checkpoint(

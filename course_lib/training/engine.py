@@ -25,8 +25,8 @@ from torch.fx.experimental.optimization import fuse
 from torch.utils._triton import has_triton
 
 from course_lib.data.augment import normalise
-from course_lib.models.ghostnet import GhostNet, fold_inside, set_merging
-from course_lib.models.merging import cpu_loops, loops_or_reason
+from course_lib.models.ghostnet import GhostNet, fold_inside
+from course_lib.models.merging import cpu_loops, loops_or_reason, set_merging
 from course_lib.training.teachers import Answering, Teacher, memory_is_full
 
 GRAPH_CALLS = 3  # a CUDA graph's first call warms up, its second is recorded, its third is the first to be replayed

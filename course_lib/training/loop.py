@@ -21,11 +21,11 @@ from torch import Tensor, nn
 from course_lib.data import Dataset, ImageSet
 from course_lib.data.augment import PADDING, VIEWS, crop_and_flip, draw_views, normalise
 from course_lib.errors import TrainingError
-from course_lib.training.checkpoint import digest_of, read_checkpoint, resume, save_checkpoint
+from course_lib.training.checkpoint import read_checkpoint, resume, save_checkpoint
 from course_lib.training.engine import Engine, choose_engine, default_device, memory_is_full
 from course_lib.training.losses import LossTerms, distillation_loss
 from course_lib.training.recipe import Recipe, learning_rate
-from course_lib.training.teachers import Answering, Ensemble, RememberedTeacher, Teacher, as_teacher, resize
+from course_lib.training.teachers import Answering, Ensemble, RememberedTeacher, Teacher, as_teacher, digest_of, resize
 
 
 class Evaluation(NamedTuple):

@@ -5,6 +5,7 @@ will show of them; ``answer(images, rows, views)`` in a step, with the normalise
 which training images (N,) and views (N, 3) these are.
 """
 
+import hashlib
 from collections.abc import Sequence
 
 import torch
@@ -12,7 +13,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib.data.augment import VIEWS, crop_and_flip, normalise, view_number
-from course_lib.training.checkpoint import digest_of
 
 ENLARGED, PIECE = 224, 32  # of the teacher that is shown scraps
 
@@ -99,6 +99,15 @@ def resize(images: Tensor, size: int) -> Tensor:
     if images.shape[-1] == size:
         return images
     return F.interpolate(images, size=(size, size), mode="bilinear", align_corners=False)
+
+
+def digest_of(tensors: dict[str, Tensor]) -> str:
+    """SHA-256 of names, shapes and values, the same on every device and in every memory format."""
+    digest = hashlib.sha256()
+    for name, tensor in tensors.items():
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def memory_is_full(error: BaseException) -> bool:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib.models.cost import eval_mode, finish_pending_work
-from course_lib.models.ghostnet import set_merging
+from course_lib.models.merging import set_merging
 from course_lib.models.zoo import create_model
 
 WARM_UP_RUNS = 3  # untimed: the first runs choose algorithms and allocate memory
