@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from course_lib.profiles import Profile
-from course_lib.study.experiments import EXPERIMENTS, PRETRAINED, Experiment, baseline_of, find
+from course_lib.study.experiments import EXPERIMENTS, PRETRAINED, ROWS, Experiment, baseline_of, find
 
 if TYPE_CHECKING:
     from course_lib.training.recipe import Recipe
@@ -117,8 +117,8 @@ def control_keys(chosen: Iterable[str] | None = None) -> list[str]:
     Args:
         chosen: only those of these rows, and these rows themselves where they are such a baseline; default all.
     """
-    chosen = set(EXPERIMENTS if chosen is None else chosen)
-    students = [row for row in EXPERIMENTS.values() if is_unshuffled(row) and row.student in STUDENTS]
+    chosen = set(ROWS if chosen is None else chosen)
+    students = [row for row in ROWS.values() if is_unshuffled(row) and row.student in STUDENTS]
     controls = {baseline_of(row) for row in students}
     wanted = {baseline_of(row) for row in students if row.key in chosen} | (controls & chosen)
     return [key for key in EXPERIMENTS if key in wanted]

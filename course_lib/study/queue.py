@@ -274,11 +274,11 @@ class Queue:
 
 
 def in_one_line(error: Exception) -> str:
-    """What went wrong, short enough for a list; errors of the course are one line already."""
+    """What went wrong, short enough for a list; of the course's own errors also what to do."""
     error = getattr(error, "cause", None) or error  # Ray wraps what a task raised
-    words = str(error).strip().splitlines()
+    words = [line.strip() for line in str(error).strip().splitlines()]
     if isinstance(error, CourseError):
-        return words[0]
+        return " ".join(words)
     return f"{type(error).__name__}: {words[0] if words else 'no message'}"
 
 
@@ -296,10 +296,7 @@ def work(
     """Bring the ``wanted`` runs to their end, in this order and teachers first, until the budget is used up.
 
     Args:
-        wanted: runs in order of value, see ``plan.wanted``.
-        budget: no run and no epoch is begun that it does not hold; default without a limit.
-        fresh: run the wanted ones again where they are in the store.
-        live: where progress is shown; default standard output.
+        wanted, budget, fresh, live: as for ``Queue``; default without a limit, and standard output.
         place: where runs are trained, see ``workers.py``; default here, one after another.
 
     Raises:
@@ -335,14 +332,12 @@ def run(
     """Run the rows ``keys`` of one protocol (default: the profile's rows of Tables I-IV) and the teachers they need.
 
     Args:
-        keys: experiment keys, see ``experiments.ROWS``.
-        profile: default the active one.
-        recipe: the protocol, see ``protocols.py``.
+        keys: see ``experiments.ROWS``. profile: default the active one. recipe: the protocol.
         seeds: each row is run once a seed; a student learns from the teacher of its own seed.
         fresh: run again what is in the store already.
 
     Returns:
-        One line for each run that failed; a failed run does not stop those that do not need it.
+        One line for each run that failed.
 
     Raises:
         ValueError: a key or the recipe is unknown.

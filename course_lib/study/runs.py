@@ -358,22 +358,11 @@ def keep(run: Run, result: dict, logits: np.ndarray) -> None:
     Raises:
         CourseError: a file cannot be written.
     """
-    profile, experiment = run.profile.name, run.experiment
-    meta = {
-        "run": run.name,
-        "key": run.key,
-        "model": experiment.student,
-        "width": experiment.width,
-        "recipe_name": run.recipe,
-        "profile": profile,
-        "dataset": result["data"]["name"],
-        "train_images": result["data"]["train_images"],
-        "epochs": result["training"]["epochs"],
-        "accuracy": result["last_accuracy"],
-        "recipe": result["training"],
-        "device": result["device"],
-        "revision": result["revision"],
-    }
+    profile, row = run.profile.name, run.experiment
+    about = {name: result["data"][key] for name, key in (("dataset", "name"), ("train_images", "train_images"))}
+    about |= {"epochs": result["training"]["epochs"], "accuracy": result["last_accuracy"], "recipe": result["training"]}
+    meta = {"run": run.name, "key": run.key, "model": row.student, "width": row.width, "recipe_name": run.recipe}
+    meta |= {"profile": profile, **about, "device": result["device"], "revision": result["revision"]}
     for part in kept_parts(result):
         folder = repo_path("data", part, profile)
         if part == "logits" and _fits(torch.from_numpy(logits)):
