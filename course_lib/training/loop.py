@@ -48,20 +48,12 @@ class TrainingRun(NamedTuple):
 
 
 def train(
-    model: nn.Module,
-    dataset: Dataset,
-    recipe: Recipe,
-    *,
-    teacher: nn.Module | None = None,
-    device: torch.device | str | None = None,
-    engine: Engine | None = None,
-    checkpoint: Path | str | None = None,
-    name: str = "",
-    progress: bool = True,
-    input_size: int = 32,
+    model: nn.Module, dataset: Dataset, recipe: Recipe, *, teacher: nn.Module | None = None,
+    device: torch.device | str | None = None, engine: Engine | None = None, checkpoint: Path | str | None = None,
+    name: str = "", progress: bool = True, input_size: int = 32,
     parameters: Callable[[nn.Module], Iterable] = nn.Module.parameters,
     after_epoch: Callable[[dict], None] | None = None,
-) -> TrainingRun:
+) -> TrainingRun:  # fmt: skip
     """Train ``model`` on ``dataset.train`` in place and evaluate it on ``dataset.test`` after every epoch.
 
     Args:
@@ -205,14 +197,9 @@ def make_optimizer(parameters: Iterable, recipe: Recipe, device: torch.device) -
 
 
 def train_epoch(
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    images: ImageSet,
-    recipe: Recipe,
-    epoch: int,
-    teacher: nn.Module | None = None,
-    engine: Engine | None = None,
-) -> dict:
+    network: nn.Module, optimizer: torch.optim.Optimizer, images: ImageSet, recipe: Recipe, epoch: int,
+    teacher: nn.Module | None = None, engine: Engine | None = None,
+) -> dict:  # fmt: skip
     """One pass over ``images``; returns the history row with mean losses and training accuracy in percent.
 
     Raises:

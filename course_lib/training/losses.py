@@ -34,13 +34,9 @@ def check_temperature_and_alpha(temperature: float, alpha: float) -> None:
 
 
 def distillation_loss(
-    student_logits: Tensor,
-    teacher_logits: Tensor,
-    labels: Tensor,
-    temperature: float,
-    alpha: float,
+    student_logits: Tensor, teacher_logits: Tensor, labels: Tensor, temperature: float, alpha: float,
     label_smoothing: float = 0.0,
-) -> LossTerms:
+) -> LossTerms:  # fmt: skip
     """Eq. 1 of the paper for one batch.
 
     Args:
