@@ -212,7 +212,5 @@ def test_a_warning_is_an_error_and_the_old_site_stays(tmp_path):
 
 def test_a_folder_that_holds_somebodys_pages_is_refused(tmp_path, capsys):
     (tmp_path / "home.html").write_text("my home page")
-    assert build.main([str(tmp_path)]) == 1 and "choose another folder" in capsys.readouterr().err.replace(
-        "it away", ""
-    )
+    assert build.main([str(tmp_path)]) == 1 and "home.html" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["home.html"]
