@@ -80,7 +80,7 @@ def _trace(model: nn.Module, size: int) -> _Trace:
         trace.layers.append(_Layer(path, output.numel() * layer.weight[0].numel(), output.numel()))
 
     def note_block(path: str, _block: nn.Module, _inputs, output: Tensor) -> None:
-        trace.outputs[path] = output.shape
+        trace.outputs[path] = (output[0] if isinstance(output, tuple) else output).shape  # attention gives two
 
     layers = [(path, part) for path, part in model.named_modules() if isinstance(part, nn.Conv2d | nn.Linear)]
     hooks = [layer.register_forward_hook(partial(note_layer, path)) for path, layer in layers]
