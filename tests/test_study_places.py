@@ -85,7 +85,7 @@ def cluster(tmp_path, monkeypatch):
 
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    machines = Machines(initialize_head=True, head_node_args={"num_cpus": 0, "num_gpus": 0})
+    machines = Machines(initialize_head=True, head_node_args={"num_cpus": 0, "num_gpus": 0, "include_dashboard": False})
     # Folders of their own: what a worker needs has to be sent.
     monkeypatch.setattr(workers, "ENVIRONMENT", ("COURSE_DATA", "OMP_NUM_THREADS"))
     homes = [{"COURSE_HOME": str(tmp_path / name)} for name in ("first", "second")]
