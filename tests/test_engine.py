@@ -59,10 +59,10 @@ def test_without_numba_one_line_says_why(monkeypatch, error, said):
 def test_numba_without_a_place_for_its_cache_compiles_all_the_same(monkeypatch):
     compiler = numba.njit
 
-    def homeless(**options):
+    def homeless(*function, **options):
         if options.get("cache"):
             raise RuntimeError("cannot cache function '_add': no locator available for file 'lag_kernels.py'")
-        return compiler(**options)
+        return compiler(*function, **options)
 
     monkeypatch.setattr(numba, "njit", homeless)
     assert lag_kernels._compiled()(lambda x: x + 1)(1) == 2
