@@ -7,8 +7,7 @@ import sys
 import time
 
 from course_lib.doctor import examine, problem_of_home
-from course_lib.errors import CourseError
-from course_lib.files import CHECKOUT
+from course_lib.files import CHECKOUT, CourseError
 from course_lib.profiles import PROFILES, active_profile
 
 STARTED = time.monotonic()  # loading torch and the data counts against --minutes

@@ -14,8 +14,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
-from course_lib.errors import CourseError
-from course_lib.files import CHECKOUT, path_in, repo_path
+from course_lib.files import CHECKOUT, CourseError, path_in, repo_path
 from course_lib.profiles import PROFILES, active_profile
 
 GIB = 2**30

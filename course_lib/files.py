@@ -1,4 +1,7 @@
-"""Where the course keeps its files, and how it writes them: aside first, then moved into place."""
+"""Where the course keeps its files, how it writes them (aside first, then moved into place), and its errors.
+
+Each error carries one line, or a few, that say what is wrong and what to do.
+"""
 
 import glob
 import hashlib
@@ -9,11 +12,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from course_lib.errors import CourseError
-
 CHECKOUT = Path(__file__).resolve().parent.parent
 MARK = ".made-by-the-course"  # lies in a folder that a command made, and lists what it made there
 LITTER = {"__pycache__", ".DS_Store", "Thumbs.db", "desktop.ini"}  # made by machines, missed by nobody
+
+
+class CourseError(Exception):
+    """Something the reader can mend: the message is one clear line."""
+
+
+class DataError(CourseError):
+    """The data set is missing, half downloaded or damaged."""
+
+
+class ResultError(CourseError):
+    """A file of the results store is torn, edited or inconsistent."""
+
+
+class CheckpointError(CourseError):
+    """A checkpoint cannot be read or belongs to another run."""
+
+
+class TrainingError(CourseError):
+    """Training cannot go on, for example because the loss is no longer finite."""
 
 
 def path_in(variable: str) -> Path | None:

@@ -23,8 +23,7 @@ from typing import TextIO
 import nbformat
 from nbformat import NotebookNode
 
-from course_lib.errors import CourseError
-from course_lib.files import atomic_write, repo_path
+from course_lib.files import CourseError, atomic_write, repo_path
 from course_lib.profiles import Profile
 
 TIME_LIMIT_S = 1800.0  # a lesson that takes longer hangs; lessons are meant to end within two minutes

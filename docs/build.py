@@ -23,8 +23,7 @@ DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 sys.path.insert(0, str(ROOT))
 
-from course_lib.errors import CourseError  # noqa: E402  (also where the course is not installed)
-from course_lib.files import replace_folder  # noqa: E402
+from course_lib.files import CourseError, replace_folder  # noqa: E402  (also where the course is not installed)
 from course_lib.notebooks import Exercise, exercises, lessons  # noqa: E402
 
 PAGES = (

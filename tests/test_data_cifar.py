@@ -11,8 +11,7 @@ import torch
 
 from course_lib.data import CLASSES, ImageSet, load_dataset
 from course_lib.data.fetch import SHA256
-from course_lib.errors import DataError
-from course_lib.files import repo_path
+from course_lib.files import DataError, repo_path
 from course_lib.profiles import SUBSET_TEST_IMAGES
 from tools import make_sample
 

@@ -14,7 +14,7 @@ from stand_in import POINTER, PORTAL, miniature, serve
 from course_lib.data import fetch as module
 from course_lib.data import load_dataset
 from course_lib.data.fetch import fetch, find_cifar10, read_cifar10
-from course_lib.errors import CourseError, DataError
+from course_lib.files import CourseError, DataError
 
 NOWHERE = "http://127.0.0.1:9"  # the discard port: refused at once
 CONTENT = os.urandom(400_000)

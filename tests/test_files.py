@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from course_lib import files, profiles
-from course_lib.errors import CheckpointError, CourseError
+from course_lib.files import CheckpointError, CourseError
 from course_lib.models import weights
 from course_lib.models.zoo import create_model
 

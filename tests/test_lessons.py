@@ -21,7 +21,7 @@ from bs4 import BeautifulSoup
 from fabricated import fake_store
 
 from course_lib import notebooks, report
-from course_lib.errors import CourseError
+from course_lib.files import CourseError
 from course_lib.profiles import PROFILES
 from course_lib.study import store
 from course_lib.study.protocols import origin

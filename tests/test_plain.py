@@ -6,8 +6,7 @@ import torch
 from classroom.plain import KINDS, PlainNet, halve, load_plain
 from course_lib.data import load_dataset, sample_test_rows
 from course_lib.data.augment import normalise
-from course_lib.errors import CheckpointError
-from course_lib.files import repo_path
+from course_lib.files import CheckpointError, repo_path
 from course_lib.study.store import load_logits
 
 

@@ -7,7 +7,7 @@ from fabricated import fake_result, fake_store
 from scipy import stats
 
 from course_lib import look, report
-from course_lib.errors import ResultError
+from course_lib.files import ResultError
 from course_lib.profiles import PROFILES
 from course_lib.report import curves
 from course_lib.study import store

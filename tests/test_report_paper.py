@@ -6,8 +6,7 @@ import pandas as pd
 import pytest
 
 from course_lib import report
-from course_lib.errors import ResultError
-from course_lib.files import repo_path
+from course_lib.files import ResultError, repo_path
 from course_lib.study.experiments import EXPERIMENTS, baseline_of, table_rows
 
 

@@ -7,7 +7,7 @@ import pytest
 from fabricated import fake_result, fake_store, resized
 
 from course_lib import report
-from course_lib.errors import ResultError
+from course_lib.files import ResultError
 from course_lib.profiles import PROFILES
 from course_lib.study import store
 

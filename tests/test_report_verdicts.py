@@ -7,7 +7,7 @@ import pytest
 from fabricated import fake_result
 from scipy import stats
 
-from course_lib.errors import ResultError
+from course_lib.files import ResultError
 from course_lib.profiles import PROFILES
 from course_lib.report import verdicts
 from course_lib.report.verdicts import mcnemar, paired_verdict, t_quantile, verdict_of

@@ -11,8 +11,7 @@ from urllib.parse import unquote, urlsplit
 import nbformat
 import pytest
 
-from course_lib.errors import CourseError
-from course_lib.files import MARK
+from course_lib.files import MARK, CourseError
 from course_lib.notebooks import WIDGET_NOTE, lessons
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -8,7 +8,7 @@ from scipy.stats import norm
 
 from classroom import sliders
 from classroom.sliders import chains, costs, detectable_difference, difference_variance, expected_losses, schedule
-from course_lib.errors import DataError
+from course_lib.files import DataError
 from course_lib.models import PAPER_WIDTHS, create_model, fold
 from course_lib.models.cost import count_activations, count_macs, count_parameters
 from course_lib.models.ghostnet import GhostModule

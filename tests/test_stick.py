@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from course_lib.errors import CourseError
+from course_lib.files import CourseError
 from tools import stick
 
 

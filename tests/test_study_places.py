@@ -18,7 +18,7 @@ import pytest
 import torch
 from tiny import TINY, runs, stored
 
-from course_lib.errors import CourseError
+from course_lib.files import CourseError
 from course_lib.profiles import PROFILES
 from course_lib.study import plan, store, workers
 from course_lib.study import queue as study

@@ -12,7 +12,7 @@ import pytest
 import torch
 from tiny import TINY, network, runs, stored
 
-from course_lib.errors import CheckpointError, CourseError, TrainingError
+from course_lib.files import CheckpointError, CourseError, TrainingError
 from course_lib.profiles import PROFILES
 from course_lib.study import experiments, store
 from course_lib.study import queue as study

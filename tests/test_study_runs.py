@@ -8,7 +8,7 @@ from tiny import TINY, network, runs
 from torch import nn
 
 from course_lib.data import load_dataset
-from course_lib.errors import CheckpointError, CourseError, ResultError
+from course_lib.files import CheckpointError, CourseError, ResultError
 from course_lib.models.weights import load_weights
 from course_lib.profiles import PROFILES
 from course_lib.study import judge, queue, store

@@ -12,7 +12,7 @@ import pytest
 import torch
 from fabricated import fake_result
 
-from course_lib.errors import CourseError, ResultError
+from course_lib.files import CourseError, ResultError
 from course_lib.profiles import PROFILES
 from course_lib.study import store
 

@@ -16,7 +16,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from course_lib.data import load_dataset
-from course_lib.errors import CheckpointError, CourseError, TrainingError
+from course_lib.files import CheckpointError, CourseError, TrainingError
 from course_lib.models.ghostnet import ConvBN
 from course_lib.models.zoo import create_model
 from course_lib.training import loop as training

@@ -10,8 +10,7 @@ from torch import nn
 
 from course_lib.data import load_dataset
 from course_lib.data.augment import MEAN, STD
-from course_lib.errors import CheckpointError, CourseError
-from course_lib.files import repo_path
+from course_lib.files import CheckpointError, CourseError, repo_path
 from course_lib.models import DISPLAY_NAMES, MODEL_NAMES, PAPER_WIDTHS, create_model, initialise, input_size
 from course_lib.models.cifar_resnet import PUBLISHED, BasicBlock, renormalise
 from course_lib.models.cost import count_parameters

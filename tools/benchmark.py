@@ -30,8 +30,7 @@ from torch import nn
 from classroom.measure import latency_ms
 from course_lib.data import Dataset, ImageSet, load_dataset
 from course_lib.data.augment import MEAN, PADDING, STD, VIEWS
-from course_lib.errors import CourseError
-from course_lib.files import atomic_write
+from course_lib.files import CourseError, atomic_write
 from course_lib.models.cost import finish_pending_work
 from course_lib.models.ghostnet import fold
 from course_lib.models.zoo import create_model

@@ -18,8 +18,7 @@ import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from course_lib.errors import CourseError
-from course_lib.files import atomic_write, replace_folder, repo_path
+from course_lib.files import CourseError, atomic_write, replace_folder, repo_path
 
 ROOT = Path(__file__).resolve().parent.parent
 LEFT_OUT = (".git", ".venv", "build", "cache", "__pycache__", "*.egg-info", ".*_cache", ".ipynb_checkpoints", ".ci")

@@ -13,8 +13,7 @@ from torch import Tensor
 
 from course_lib.data.augment import require_images
 from course_lib.data.fetch import find_cifar10
-from course_lib.errors import DataError
-from course_lib.files import repo_path
+from course_lib.files import DataError, repo_path
 from course_lib.profiles import SUBSET_TEST_IMAGES
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

@@ -20,8 +20,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from course_lib.errors import CourseError, DataError
-from course_lib.files import atomic_write, path_in, sha256_of
+from course_lib.files import CourseError, DataError, atomic_write, path_in, sha256_of
 
 Arrays = dict[str, np.ndarray]  # uint8: train_images (50000, 32, 32, 3), train_labels (50000,), and so for test
 SHA256 = {  # of the four arrays in C order

@@ -7,8 +7,7 @@ import torch
 from torch import nn
 
 from course_lib.data.fetch import fetch
-from course_lib.errors import CheckpointError
-from course_lib.files import atomic_write, repo_path
+from course_lib.files import CheckpointError, atomic_write, repo_path
 from course_lib.models.cifar_resnet import PUBLISHED
 from course_lib.models.ghostnet import fold
 from course_lib.models.zoo import create_model, fill

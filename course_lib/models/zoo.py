@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from course_lib.errors import CheckpointError
+from course_lib.files import CheckpointError
 from course_lib.models.cifar_resnet import DEPTHS, CifarResNet
 from course_lib.models.ghostnet import GN_D_STAGES, GN_S_STAGES, GhostNet
 

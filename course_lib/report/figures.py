@@ -11,8 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from course_lib import look
-from course_lib.errors import ResultError
-from course_lib.files import atomic_write
+from course_lib.files import ResultError, atomic_write
 from course_lib.look import BLACK, BLUE, CURVE_COLOURS, CURVE_MARKERS, VERMILION, dress, say_not_run, write
 from course_lib.profiles import Profile
 from course_lib.report.curves import learning_curves

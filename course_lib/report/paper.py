@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from course_lib.errors import ResultError
-from course_lib.files import repo_path
+from course_lib.files import ResultError, repo_path
 from course_lib.study.experiments import table_rows
 
 TITLES = {

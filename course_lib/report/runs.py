@@ -8,7 +8,7 @@ from dataclasses import fields
 
 import pandas as pd
 
-from course_lib.errors import ResultError
+from course_lib.files import ResultError
 from course_lib.profiles import PROFILES, Profile
 from course_lib.study.experiments import EXPERIMENTS, TABLES
 from course_lib.study.protocols import CONTROL, RECIPES, check_recipe, control_keys, origin

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from course_lib.errors import ResultError
-from course_lib.files import atomic_write, repo_path
+from course_lib.files import ResultError, atomic_write, repo_path
 
 if TYPE_CHECKING:
     import torch

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from course_lib.errors import CheckpointError, ResultError
-from course_lib.files import repo_path
+from course_lib.files import CheckpointError, ResultError, repo_path
 from course_lib.profiles import PROFILES
 from course_lib.study.answers import known_test_labels, load_logits, predictions
 from course_lib.study.experiments import ROWS, Experiment, run_id

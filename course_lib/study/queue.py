@@ -17,8 +17,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from course_lib.errors import CourseError
-from course_lib.files import atomic_write, check_writable, remove_leftovers, repo_path
+from course_lib.files import CourseError, atomic_write, check_writable, remove_leftovers, repo_path
 from course_lib.profiles import Profile, active_profile
 from course_lib.study import store
 from course_lib.study.plan import rows

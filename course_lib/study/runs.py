@@ -18,8 +18,7 @@ import torch
 from torch import nn
 
 from course_lib.data import Dataset, load_dataset
-from course_lib.errors import CheckpointError, CourseError
-from course_lib.files import repo_path
+from course_lib.files import CheckpointError, CourseError, repo_path
 from course_lib.models.cost import count_parameters
 from course_lib.models.ghostnet import fold
 from course_lib.models.weights import save_weights

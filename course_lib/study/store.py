@@ -22,8 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from course_lib.errors import ResultError
-from course_lib.files import atomic_write, repo_path
+from course_lib.files import ResultError, atomic_write, repo_path
 from course_lib.profiles import Profile
 from course_lib.study.answers import (
     Logits,

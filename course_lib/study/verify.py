@@ -12,8 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from course_lib.errors import ResultError
-from course_lib.files import atomic_write, repo_path, sha256_of
+from course_lib.files import ResultError, atomic_write, repo_path, sha256_of
 from course_lib.profiles import PROFILES
 from course_lib.study import store
 from course_lib.study.experiments import PRETRAINED, ROWS, TABLES, baseline_of

@@ -17,8 +17,7 @@ from pathlib import Path
 import torch
 
 import course_lib
-from course_lib.errors import CourseError
-from course_lib.files import atomic_write
+from course_lib.files import CourseError, atomic_write
 from course_lib.study import store
 from course_lib.study.progress import Budget, LiveLine
 from course_lib.study.protocols import STUDENTS

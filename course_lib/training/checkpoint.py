@@ -8,8 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from course_lib.errors import CheckpointError
-from course_lib.files import atomic_write
+from course_lib.files import CheckpointError, atomic_write
 from course_lib.models.zoo import fill
 from course_lib.training.recipe import Recipe
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from course_lib.data import Dataset, ImageSet
 from course_lib.data.augment import PADDING, VIEWS, crop_and_flip, draw_views, normalise
-from course_lib.errors import TrainingError
+from course_lib.files import TrainingError
 from course_lib.training.checkpoint import read_checkpoint, resume, save_checkpoint
 from course_lib.training.engine import Engine, choose_engine, default_device, memory_is_full
 from course_lib.training.losses import LossTerms, distillation_loss
@@ -175,12 +175,22 @@ def ready_to_answer(teacher: Answering | None, dataset: Dataset, engine: Engine)
     return remembering(engine.for_answers(teacher), dataset) if isinstance(teacher, Teacher | Ensemble) else teacher
 
 
-def remembering(teacher: Answering, dataset: Dataset, device: torch.device | None = None) -> Answering:
-    """``teacher`` with a memory for its answers beside the images, unless that takes more than 1 GB."""
+def remembering(
+    teacher: Answering, dataset: Dataset, device: torch.device | None = None, folder: Path | None = None
+) -> Answering:
+    """``teacher`` with a memory for its answers beside the images, unless that takes more than 1 GB.
+
+    Args:
+        folder: on a CPU, where the memory is kept for the next training with this teacher and these images.
+    """
     count, classes = len(dataset.train), dataset.num_classes
+    device = device or dataset.train.images.device
     if 4 * count * VIEWS * classes > 1e9:
         return teacher
-    return RememberedTeacher(teacher, count, classes, device or dataset.train.images.device)
+    if folder is None or device.type != "cpu":
+        return RememberedTeacher(teacher, count, classes, device)
+    asked = digest_of({teacher.digest(): dataset.train.images})
+    return RememberedTeacher(teacher, count, classes, file=Path(folder) / f"{asked[:32]}.float16")
 
 
 def make_optimizer(parameters: Iterable, recipe: Recipe, device: torch.device) -> torch.optim.SGD:

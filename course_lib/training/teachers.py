@@ -6,7 +6,9 @@ which training images (N,) and views (N, 3) these are.
 """
 
 import hashlib
+import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -128,15 +130,28 @@ class RememberedTeacher(Answering):
         images: how many training images there are; the memory takes ``images * 162 * classes * 4`` bytes.
         classes: number of classes.
         device: where the memory lies: with the images, so that no step waits for a copy.
+        file: keep the answers there instead, as float16, for whoever has this teacher next; it is made where it is
+            missing, and must be of this very teacher and these images (``loop.remembering`` names it after both).
 
     Attributes:
         batch_size: how many images the teacher is shown at a time; halved, after one line, where memory runs out.
     """
 
-    def __init__(self, teacher: nn.Module, images: int, classes: int, device: torch.device | str = "cpu"):
+    def __init__(
+        self,
+        teacher: nn.Module,
+        images: int,
+        classes: int,
+        device: torch.device | str = "cpu",
+        file: Path | None = None,
+    ):
         super().__init__()
-        self.teacher = as_teacher(teacher)
-        self.memory = torch.full((images, VIEWS, classes), float("nan"), device=device)
+        self.teacher, shape = as_teacher(teacher), (images, VIEWS, classes)
+        if file is None:  # zeros are what nobody has answered yet
+            self.memory = torch.zeros(shape, device=device)
+        else:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self.memory = torch.from_file(str(file), True, math.prod(shape), dtype=torch.float16).view(shape)
         self.batch_size = 32 if torch.device(device).type == "cpu" else 512  # more gain nothing: measured on the CPU
         self.asked = self.computed = 0
         self._seen: tuple[Tensor, str] | None = None  # the images it has answered about, and their digest
@@ -154,7 +169,7 @@ class RememberedTeacher(Answering):
         """Answer what is not known yet. Raises ValueError where the memory is for more or fewer images or classes."""
         self._recognise(images)
         places = view_number(views)
-        unknown = self.memory[rows, places, 0].isnan().nonzero().flatten()
+        unknown = (~self.memory[rows, places].any(dim=1)).nonzero().flatten()
         self.asked += len(rows)
         self.computed += len(unknown)
         while len(unknown):
@@ -170,7 +185,7 @@ class RememberedTeacher(Answering):
                 continue
             if answers.shape[1:] != self.memory.shape[2:]:
                 raise ValueError(f"the teacher knows {answers.shape[1]} classes, these images {self.memory.shape[2]}")
-            self.memory[rows[new], places[new]] = answers[: len(new)].float()
+            self.memory[rows[new], places[new]] = answers[: len(new)].to(self.memory.dtype)
             unknown = unknown[self.batch_size :]
 
     def _recognise(self, images: Tensor) -> None:
@@ -179,12 +194,12 @@ class RememberedTeacher(Answering):
         if self._seen is None or self._seen[0] is not images:
             digest = digest_of({"images": images})
             if self._seen is not None and self._seen[1] != digest:
-                self.memory.fill_(float("nan"))
+                self.memory = torch.zeros_like(self.memory)  # a file keeps what it has
             self._seen = images, digest
 
     def answer(self, images: Tensor, rows: Tensor, views: Tensor) -> Tensor:
-        """Logits (N, classes) for training images ``rows`` (N,) in ``views`` (N, 3); NaN where not prepared."""
-        return self.memory[rows, view_number(views)]
+        """Logits (N, classes) for training images ``rows`` (N,) in ``views`` (N, 3); zeros where not prepared."""
+        return self.memory[rows, view_number(views)].float()
 
 
 class ScrapTeacher(Answering):

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from course_lib.errors import CheckpointError
+from course_lib.files import CheckpointError
 from course_lib.models.weights import weights_path
 from course_lib.models.zoo import initialise
 

@@ -18,8 +18,7 @@ from matplotlib.axes import Axes
 from classroom.sliders.controls import Choice, Ticks
 from classroom.sliders.drawing import SKY, Labels, Picture, moves, stretch
 from course_lib import look
-from course_lib.errors import DataError
-from course_lib.files import repo_path
+from course_lib.files import DataError, repo_path
 from course_lib.look import BLACK, BLUE, VERMILION
 
 if TYPE_CHECKING:

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from course_lib.errors import DataError
-from course_lib.files import repo_path
+from course_lib.files import DataError, repo_path
 from course_lib.models import create_model, fold
 from course_lib.models.cost import block_costs
 
