@@ -143,10 +143,10 @@ def full_set() -> Iterator[str]:
 
 def store() -> Iterator[str]:
     """The finished runs of each profile."""
-    from course_lib import report
+    from course_lib.report.runs import summary
     from course_lib.study import store as results
 
-    for words in report.summary(results.load_results()).splitlines():
+    for words in summary(results.load_results()).splitlines():
         yield line("OK", f"results store: {words}")
 
 

@@ -24,7 +24,6 @@ import nbformat
 from nbformat import NotebookNode
 
 from course_lib.files import CourseError, atomic_write, repo_path
-from course_lib.profiles import Profile
 
 TIME_LIMIT_S = 1800.0  # a lesson that takes longer hangs; lessons are meant to end within two minutes
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -188,36 +187,6 @@ def run_lessons(
         (copies / "pictures").mkdir(exist_ok=True)
         shutil.copy(picture, copies / "pictures")
     return times
-
-
-def run_course(profile: Profile, *, fresh: bool = False) -> int:
-    """The whole course: the runs the store lacks, every lesson, Fig. 1 and Tables I-IV, and a summary of it all.
-
-    Only the quick profile's missing runs are trained here: those of the others take hours and have a command of
-    their own. ``fresh`` trains every run of the profile again, whichever it is. Returns 1 where a run failed (the
-    lessons are executed all the same, on the results there are), else 0. Raises CourseError where a lesson failed.
-    """
-    from course_lib import report
-    from course_lib.study import queue, store
-
-    failures = []
-    if fresh or profile.name == "quick":
-        failures = queue.run(profile=profile, fresh=fresh)
-    times = run_lessons(profile=profile.name)
-    frame = store.load_results()
-    written = report.write_report(frame)
-    print(f"\nThe course has run. Profile: {profile.label}\nThe lessons, executed:")
-    for name, seconds in times:
-        print(f"  {'build/course/' + name + '.ipynb':<60} {seconds:4.0f} s")
-    print("Fig. 1 and Tables I-IV, drawn from the results store (the tables also as .csv):")
-    for path in written:
-        if path.suffix in (".png", ".md"):
-            print(f"  {path.relative_to(repo_path()).as_posix()}")
-    print(f"In the store: {report.summary(frame)}")
-    print("Read and change the lessons: make lab (or: python -m jupyterlab)")
-    for failure in failures:
-        print(f"FAILED {failure}", file=sys.stderr)
-    return 1 if failures else 0
 
 
 class ProgressLine:

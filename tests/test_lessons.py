@@ -21,6 +21,7 @@ from bs4 import BeautifulSoup
 from fabricated import fake_store
 
 from course_lib import notebooks, report
+from course_lib.__main__ import main
 from course_lib.files import CourseError
 from course_lib.profiles import PROFILES
 from course_lib.study import store
@@ -287,14 +288,14 @@ def test_the_course_runs_what_is_missing_then_the_lessons_and_says_where_the_tab
         return ["gn-d, seed 0: the loss became nan"] if fresh else []
 
     monkeypatch.setattr("course_lib.study.queue.run", stand_in_for_study)
-    assert notebooks.run_course(PROFILES["quick"]) == 0
+    assert main(["course", "--profile", "quick"]) == 0
     said = capsys.readouterr().out
     for path in ("build/course/00_tiny.ipynb", "figures/quick/fig1.png", "figures/quick/table4.md"):
         assert path in said and (tmp_path / path).exists()
     assert PROFILES["quick"].label in said
-    assert notebooks.run_course(PROFILES["full"]) == 0, "hours of training are not started unasked"
+    assert main(["course", "--profile", "full"]) == 0, "hours of training are not started unasked"
     assert asked == [("quick", False)]
-    assert notebooks.run_course(PROFILES["quick"], fresh=True) == 1
+    assert main(["course", "--profile", "quick", "--fresh"]) == 1
     assert asked[1:] == [("quick", True)] and "FAILED gn-d, seed 0" in capsys.readouterr().err
 
 

@@ -10,9 +10,10 @@ from fabricated import fake_result, fake_store
 
 from course_lib.profiles import PROFILES
 from course_lib.study import store
+from course_lib.study.estimates import START, Estimates
 from course_lib.study.experiments import PRETRAINED
 from course_lib.study.plan import wanted
-from course_lib.study.progress import START, Budget, Estimates, LiveLine, counted, in_words
+from course_lib.study.progress import Budget, LiveLine, counted, in_words
 from course_lib.study.protocols import RECIPES
 from course_lib.study.runs import Run, with_teachers
 

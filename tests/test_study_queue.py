@@ -17,7 +17,8 @@ from course_lib.profiles import PROFILES
 from course_lib.study import experiments, store
 from course_lib.study import queue as study
 from course_lib.study import runs as material
-from course_lib.study.progress import Budget, Estimate, Estimates, LiveLine
+from course_lib.study.estimates import Estimate, Estimates
+from course_lib.study.progress import Budget, LiveLine
 from course_lib.study.runs import Run, with_teachers
 from course_lib.training.engine import Engine
 

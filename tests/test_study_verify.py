@@ -12,7 +12,7 @@ from fabricated import fake_result
 from course_lib.__main__ import main
 from course_lib.profiles import PROFILES
 from course_lib.study import judge, store, verify
-from course_lib.study.experiments import PRETRAINED, ROWS, find
+from course_lib.study.experiments import PARAMETERS, PRETRAINED, ROWS, baseline_of, find
 from course_lib.study.protocols import control_keys, origin, training_recipe
 from course_lib.study.runs import Run
 
@@ -39,7 +39,7 @@ def sound(key="gn-s-1.0x", share=0.3, profile="quick", recipe="paper", seed=0, *
     row = result["history"][0]
     result["history"] = [row | {"epoch": epoch} for epoch in range(1, training.epochs + 1)]
     result["training"] = vars(training) | changes.pop("training", {})
-    result["parameters"] = judge.parameter_count(experiment.student, experiment.width)
+    result["parameters"] = PARAMETERS[baseline_of(experiment)]
     result |= store.pack_predictions(np.where(right, labels, (labels + 1) % 10))
     return result | changes
 
@@ -268,11 +268,11 @@ def test_kept_logits_that_are_gone_or_of_another_run_are_named(home):
 
 def test_kept_weights_that_are_torn_are_named(home):
     run = save(sound("gn-s-1.0x", 0.6, "laptop"))["run"]
-    assert "there are no weights" in broken()[run]
+    assert "are missing or damaged" in broken()[run]
     path = home / "data" / "weights" / "laptop" / "gn-s-1.0x.safetensors"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"torn")
-    assert "is damaged" in broken()[run]
+    assert f"{path} are missing or damaged" in broken()[run]
 
 
 def test_a_row_of_our_own_is_spoken_of_where_it_was_run(home):

@@ -10,7 +10,8 @@ from course_lib.data.fetch import fetch
 from course_lib.files import CheckpointError, atomic_write, repo_path
 from course_lib.models.cifar_resnet import PUBLISHED
 from course_lib.models.ghostnet import fold
-from course_lib.models.zoo import create_model, fill
+from course_lib.models.state import fill
+from course_lib.models.zoo import create_model
 
 PUBLISHED_AT = "https://github.com/akamaster/pytorch_resnet_cifar10/raw/master/pretrained_models"
 

@@ -5,14 +5,11 @@ network to its exact parameter count; rounded, the first nine are the paper's Ta
 """
 
 import math
-import re
 from numbers import Integral, Real
-from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from course_lib.files import CheckpointError
 from course_lib.models.cifar_resnet import DEPTHS, CifarResNet
 from course_lib.models.ghostnet import GN_D_STAGES, GN_S_STAGES, GhostNet
 
@@ -30,7 +27,6 @@ DISPLAY_NAMES = {
 MODEL_NAMES = tuple(DISPLAY_NAMES)
 PAPER_WIDTHS = (1.0, 1.3, 1.6, 1.9, 2.2, 2.8, 3.4)
 WIDTH_RANGE = (0.25, 6.0)
-WRAPPERS = re.compile(r"^((module|_orig_mod)\.)+")  # what DataParallel and torch.compile put before each name
 
 
 def create_model(
@@ -102,28 +98,6 @@ def initialise(model: nn.Module, seed: int | None = None, *, linear_std: float |
         elif any(True for _ in module.parameters(recurse=False)):
             raise TypeError(f"do not know how to initialise a {type(module).__name__}: add it to initialise()")
     return model
-
-
-def fill(model: nn.Module, state: dict[str, Tensor], source: Path | str) -> None:
-    """Put the weights of ``state`` into ``model``, whichever of them was wrapped by DataParallel or torch.compile.
-
-    Raises:
-        CheckpointError: they are of another network; the line says how they differ. ``source`` is where they lie.
-    """
-    own = {WRAPPERS.sub("", name): name for name in model.state_dict()}
-    # Files from before 2018 have no counters, which nothing depends on.
-    counters = {name: value for name, value in model.state_dict().items() if name.endswith("num_batches_tracked")}
-    state = counters | {own.get(WRAPPERS.sub("", name), name): value for name, value in state.items()}
-    shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    differing = [name for name, value in state.items() if name in shapes and tuple(value.shape) != shapes[name]]
-    if differing:
-        name = differing[-1]  # the classifier comes last: that other classes are meant is then seen
-        reason = f"{name} is {tuple(state[name].shape)} there and {shapes[name]} here"
-    elif other := sorted(shapes.keys() ^ state.keys()):
-        reason = f"{other[0]} is only {'here' if other[0] in shapes else 'there'}"
-    else:
-        return model.load_state_dict(state) and None
-    raise CheckpointError(f"{source} holds another architecture or other classes ({reason}): name another file")
 
 
 def _check(name: str, width: float | None, num_classes: int) -> None:

@@ -17,6 +17,15 @@ TEMPERATURE = 1.0
 ALPHA = 0.5
 
 
+# Parameters of each network in training form, with ten classes (PROTOCOL.md, 1).
+PARAMETERS = {
+    "gn-s-1.0x": 483_554, "gn-s-1.3x": 712_198, "gn-s-1.6x": 973_606, "gn-s-1.9x": 1_277_070, "gn-s-2.2x": 1_617_674,
+    "gn-s-2.8x": 2_426_850, "gn-s-3.4x": 3_380_066, "gn-d": 6_860_838, "resnet18": 11_173_962, "resnet34": 21_282_122,
+    "resnet50": 23_520_842, "vgg13": 28_334_410, "inceptionv3": 21_638_954, "densenet161": 26_482_570,
+    "efficientnetv2_s": 20_190_298, "resnet20": 269_722, "resnet32": 464_154, "resnet44": 658_586, "resnet56": 853_018,
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Experiment:
     """One network to train.

@@ -69,8 +69,9 @@ PROTOCOLS = {
 RECIPES = tuple(name for name in PROTOCOLS if name != CONTROL)
 WORDS = {name: protocol.words for name, protocol in PROTOCOLS.items()}
 
-# Side in pixels of what a network is fed, where a profile cannot afford the network's own size (zoo.input_size).
+# Side in pixels of what a network is fed: its own size (zoo.input_size), or what a profile can afford.
 # EfficientNetV2-S: 2.85 GMAC an image at 224, 0.53 at 96, 0.24 at 64. InceptionV3: 3.46 at 32, 0.76 at 16.
+OWN_SIZE = {"efficientnetv2_s": 224}
 AFFORDABLE_SIZE = {
     "laptop": {"efficientnetv2_s": 64, "inceptionv3": 16},
     "full": {"efficientnetv2_s": 96},
@@ -156,11 +157,8 @@ def _epochs(experiment: Experiment, profile: Profile) -> int:
 
 def fed_size(experiment: Experiment, profile: Profile) -> int:
     """Side in pixels of the images that a network of this profile is trained on and asked about."""
-    from course_lib.models.zoo import input_size
-
-    own = input_size(experiment.student)  # the paper's, for fine-tuning
     affordable = {} if experiment.key == PRETRAINED else AFFORDABLE_SIZE.get(profile.name, {})
-    return affordable.get(experiment.student, own)
+    return (OWN_SIZE | affordable).get(experiment.student, 32)
 
 
 def teacher_sees(experiment: Experiment, recipe: str) -> str:

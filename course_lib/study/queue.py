@@ -20,8 +20,9 @@ from filelock import FileLock, Timeout
 from course_lib.files import CourseError, atomic_write, check_writable, remove_leftovers, repo_path
 from course_lib.profiles import Profile, active_profile
 from course_lib.study import store
+from course_lib.study.estimates import estimates_for
 from course_lib.study.plan import rows
-from course_lib.study.progress import Budget, LiveLine, counted, estimates_for, in_words
+from course_lib.study.progress import Budget, LiveLine, counted, in_words
 from course_lib.study.runs import Answer, Run, epoch_seconds, is_trained, keep, with_teachers
 from course_lib.study.workers import Inline
 from course_lib.training.engine import choose_engine, default_device

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from course_lib.files import CheckpointError, atomic_write
-from course_lib.models.zoo import fill
+from course_lib.models.state import fill
 from course_lib.training.recipe import Recipe
 
 CHECKPOINT_FORMAT = 1

@@ -6,12 +6,13 @@ where ``_T`` means softmax(logits / T). The KL divergence is summed over the cla
 batch (``batchmean``); T^2 keeps the size of its gradient comparable when T changes (Hinton et al., 2015).
 """
 
-from numbers import Real
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from course_lib.training.recipe import check_temperature_and_alpha
 
 
 class LossTerms(NamedTuple):
@@ -23,14 +24,6 @@ class LossTerms(NamedTuple):
     total: Tensor
     hard: Tensor
     soft: Tensor
-
-
-def check_temperature_and_alpha(temperature: float, alpha: float) -> None:
-    """Raise ValueError unless ``temperature`` > 0 and 0 <= ``alpha`` <= 1, both numbers."""
-    if not isinstance(temperature, Real | Tensor) or not 0 < temperature < float("inf"):
-        raise ValueError(f"temperature must be a number above 0, not {temperature!r}: logits are divided by it")
-    if not isinstance(alpha, Real | Tensor) or not 0 <= alpha <= 1:
-        raise ValueError(f"alpha must lie between 0 (soft targets only) and 1 (labels only), not {alpha!r}")
 
 
 def distillation_loss(

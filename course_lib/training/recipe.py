@@ -5,8 +5,7 @@ from dataclasses import dataclass, fields
 from numbers import Integral, Real
 
 import numpy as np
-
-from course_lib.training.losses import check_temperature_and_alpha
+from torch import Tensor
 
 LOWEST_RATE = 1e-8  # the schedule starts and ends here (data/paper/PROTOCOL.md, 4.10)
 CHOICES = {"decay": ("cosine", "linear"), "flips": ("random", "alternating")}
@@ -65,6 +64,14 @@ class Recipe:
             value = getattr(self, field.name)
             object.__setattr__(self, field.name, _checked(field.name, type(field.default), value))
         check_temperature_and_alpha(self.temperature, self.alpha)
+
+
+def check_temperature_and_alpha(temperature: float, alpha: float) -> None:
+    """Raise ValueError unless ``temperature`` > 0 and 0 <= ``alpha`` <= 1, both numbers."""
+    if not isinstance(temperature, Real | Tensor) or not 0 < temperature < float("inf"):
+        raise ValueError(f"temperature must be a number above 0, not {temperature!r}: logits are divided by it")
+    if not isinstance(alpha, Real | Tensor) or not 0 <= alpha <= 1:
+        raise ValueError(f"alpha must lie between 0 (soft targets only) and 1 (labels only), not {alpha!r}")
 
 
 def _checked(name: str, kind: type, value):
