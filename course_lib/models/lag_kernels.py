@@ -1,7 +1,7 @@
-"""The two loops of ``merging.lag_products`` for the CPU, compiled by numba on first use and kept in its cache.
+"""The two loops behind ``merging.py``, compiled by numba on first use and kept in its cache.
 
 They read a picture's pixels once for all lags, where tensor operations would write and read a product as large as the
-picture for each lag. This module needs numba; ``merging`` does without where that is missing.
+picture for each lag.
 """
 
 from collections.abc import Sequence
@@ -16,12 +16,16 @@ OFFSET = np.uint64  # the inner loops add unsigned offsets to a count from zero:
 
 
 def forward(x: Tensor, lags: Sequence[tuple[int, int]], row_class: Sequence[int], classes: int) -> Tensor:
-    """Sums (lags + 1, classes, W, C) of ``x`` (N, C, H, W): see ``merging.lag_products``."""
+    """Sums of products of two pixels of ``x`` (N, C, H, W), by their lag, the first one's class of row and column.
+
+    (lags + 1, classes, W, C): over all images and all rows of a class, a pixel times the pixel ``lag`` (down, right) of
+    it, where there is one; in the last place the pixels themselves.
+    """
     n, channels, height, width = x.shape
-    length, steps = width * channels, _steps(lags, channels)
-    shares = np.zeros((_threads(), (len(lags) + 1) * classes * length), np.float32)  # each thread adds up some images
+    line, length, steps = _in_order(x), width * channels, _steps(lags, channels)
+    shares = np.zeros((_threads(), (len(lags) + 1) * classes * length), line.dtype)  # each thread adds up some images
     loop = _sums_at_once if len(shares) > 1 else _sums
-    loop(_in_order(x), 0, n, height, length, steps, np.array(row_class), classes, shares)
+    loop(line, 0, n, height, length, steps, np.array(row_class), classes, shares)
     return torch.from_numpy(shares.sum(0)).view(len(lags) + 1, classes, width, channels)
 
 

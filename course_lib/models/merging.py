@@ -11,7 +11,8 @@ gives the sum of all branches: the same function of the same parameters, with th
 rounding. ``tests/test_merging.py`` holds it to the branches one by one.
 
 For a 1 x 1 convolution the taps are the input's channels, and M is one matrix product. For a depthwise convolution each
-channel has an M of its own, made of sums over pairs of pixels (``taps.py``).
+channel has an M of its own, made of sums over pairs of pixels (``taps.py``), which numba's loops add up
+(``lag_kernels.py``): merging is for a CPU that has numba. Elsewhere the branches are computed one by one.
 """
 
 import functools
@@ -40,11 +41,12 @@ def set_merging(model: nn.Module, merging: bool) -> None:
     """Let a GhostNet in training compute each sum of branches as one convolution, or branch by branch.
 
     Both are the same function, up to rounding, with the same running statistics; merged it is several times as fast.
+    Merged, it takes images on the CPU and no autocast. Without numba it stays branch by branch.
     """
     for module in model.modules():
         if isinstance(module, BranchedConv | ConvBN):
             conv = module.conv if isinstance(module, ConvBN) else module.branches[0].conv
-            module.merge = merge_branches if merging and can_merge(conv) else None
+            module.merge = merge_branches if merging and can_merge(conv) and cpu_loops() else None
 
 
 def can_merge(conv: nn.Conv2d) -> bool:
@@ -61,9 +63,6 @@ def merge_branches(x: Tensor, conv: nn.Conv2d, parts: list[tuple[Tensor, nn.Batc
         conv: gives the geometry that all parts share; :func:`can_merge` must hold.
         parts: kernels (out, in / groups, k, k), each with its batch norm, whose running statistics are updated.
     """
-    if torch.is_autocast_enabled(x.device.type):  # a variance from bfloat16 products would be off by a percent
-        with torch.autocast(x.device.type, enabled=False):
-            return merge_branches(x.float(), conv, parts)
     count = len(x) * geometry_of(x, conv).places  # values of a channel of the output
     if count == 1:  # what torch says of a batch norm
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {tuple(x.shape)}")
@@ -71,13 +70,8 @@ def merge_branches(x: Tensor, conv: nn.Conv2d, parts: list[tuple[Tensor, nn.Batc
     kernels = torch.stack([kernel.flatten(1) for kernel, _ in parts], dim=1)  # (out, branches, taps)
     gammas = torch.stack([bn.weight for bn in norms], dim=1)  # (out, branches)
     betas = torch.stack([bn.bias for bn in norms], dim=1)
-    if x.device.type == "cpu" and x.dtype == torch.float32 and cpu_loops():
-        y, mean, variance = MergedOnCPU.apply(x, kernels, gammas, betas, conv, norms[0].eps)
-    else:
-        moments = moments_of(x, conv)
-        mean, variance, factor = branch_statistics(moments, kernels, gammas, norms[0].eps)
-        y = convolve(x, *merged(kernels, factor, betas, mean), conv)
-    update_running_statistics(norms, mean.detach(), variance.detach(), count)
+    y, mean, variance = MergedOnCPU.apply(x, kernels, gammas, betas, conv, norms[0].eps)
+    update_running_statistics(norms, mean, variance, count)
     return y
 
 
@@ -113,8 +107,7 @@ def merged(kernels: Tensor, factor: Tensor, betas: Tensor, mean: Tensor) -> tupl
 
 def convolve(x: Tensor, kernel: Tensor, bias: Tensor, conv: nn.Conv2d) -> Tensor:
     """``x`` convolved with the geometry of ``conv``; ``kernel`` is (out, taps)."""
-    kernel, bias = kernel.view(conv.weight.shape).to(x.dtype), bias.to(x.dtype)
-    return F.conv2d(x, kernel, bias, conv.stride, conv.padding, groups=conv.groups)
+    return F.conv2d(x, kernel.view(conv.weight.shape), bias, conv.stride, conv.padding, groups=conv.groups)
 
 
 @torch.no_grad()
@@ -131,62 +124,33 @@ def geometry_of(x: Tensor, conv: nn.Conv2d) -> Geometry:
     return Geometry(x.shape[2], x.shape[3], conv.kernel_size, conv.stride[0])
 
 
-def moments_of(x: Tensor, conv: nn.Conv2d) -> Moments:
-    """The moments of what ``conv``'s taps see of ``x`` (N, C, H, W), in float32."""
-    if conv.groups == 1:
-        pixels = pixels_of(x).float()
-        return Moments(pixels.mean(0), pixels.T @ pixels / len(pixels), len(pixels))
-    geometry = geometry_of(x, conv)
-    return depthwise_moments(lag_products(x.float(), geometry), geometry, len(x))
-
-
 def pixels_of(x: Tensor) -> Tensor:
     """``x`` (N, C, H, W) as rows of channels (N * H * W, C); no copy where it is in channels_last order."""
     return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
 
 
-def depthwise_moments(sums: Tensor, geometry: Geometry, images: int) -> Moments:
-    """The moments of a depthwise convolution's taps, from the sums of :func:`lag_products`."""
-    channels, count = sums.shape[-1], images * geometry.places
-    entries = (tap_table(geometry, sums.device) @ sums.reshape(-1, channels)).T / count
-    products, mean = entries.split([geometry.taps**2, geometry.taps], dim=1)
+def moments_of(x: Tensor, conv: nn.Conv2d) -> Moments:
+    """The moments of what ``conv``'s taps see of ``x`` (N, C, H, W)."""
+    if conv.groups == 1:
+        pixels = pixels_of(x)
+        return Moments(pixels.mean(0), pixels.T @ pixels / len(pixels), len(pixels))
+    geometry, channels = geometry_of(x, conv), x.shape[1]
+    sums, count = cpu_loops().forward(x, lags(geometry), *row_classes(geometry)), len(x) * geometry.places
+    entries = (tap_table(geometry).to(x.dtype) @ sums.reshape(-1, channels)).T / count
+    mean, products = entries[:, geometry.taps**2 :], entries[:, : geometry.taps**2]
     return Moments(mean, products.view(channels, geometry.taps, geometry.taps), count)
 
 
-def lag_products(x: Tensor, geometry: Geometry) -> Tensor:
-    """Sums of products of two pixels, by their lag, the first one's class of row, its column, and channel.
-
-    Of ``x`` (N, C, H, W), float32, as a convolution of ``geometry`` sees it: (lags + 1, row classes, W, C). Over all
-    images and all rows of a class, a pixel times the pixel ``lag`` (down, right) of it, where there is one; in the last
-    place the pixels themselves.
-    """
-    height, width = x.shape[2:]
-    reach = geometry.kernel[1] - 1
-    framed = F.pad(x, (reach, reach, 0, geometry.kernel[0] - 1))
-    shifted = [
-        framed[:, :, down : down + height, right + reach : right + reach + width] for down, right in lags(geometry)
-    ]
-    by_row = torch.stack([*((x * other).sum(0) for other in shifted), x.sum(0)])  # (lags + 1, C, H, W)
-    numbers, count = row_classes(geometry)
-    classes = torch.tensor(numbers, device=x.device)[:, None] == torch.arange(count, device=x.device)
-    return torch.einsum("lchw,hk->lkwc", by_row, classes.to(x.dtype))
-
-
 class MergedOnCPU(torch.autograd.Function):
-    """Moments, merged kernel and convolution in one step with the loops of ``lag_kernels``; gradients by hand.
+    """Moments, merged kernel and convolution in one step: the output, the branches' means and variances.
 
-    Saves over autograd: the products of pixels are never stored, and the gradients that reach ``x`` by the convolution
-    and by the moments are added in place. Returns the output, the branches' means and variances.
+    Gradients by hand save what autograd would store, the products of pixels, and add up in place what reaches ``x`` by
+    the convolution and by the moments.
     """
 
     @staticmethod
     def forward(ctx, x: Tensor, kernels: Tensor, gammas: Tensor, betas: Tensor, conv: nn.Conv2d, eps: float):
-        geometry = geometry_of(x, conv)
-        if conv.groups == 1:
-            moments = moments_of(x, conv)
-        else:
-            sums = cpu_loops().forward(x, lags(geometry), *row_classes(geometry))
-            moments = depthwise_moments(sums, geometry, len(x))
+        moments = moments_of(x, conv)
         mean, variance, factor = branch_statistics(moments, kernels, gammas, eps)
         kernel, bias = merged(kernels, factor, betas, mean)
         seen, inverse_std = (moments.mean, moments.products), (variance + eps).rsqrt()
@@ -228,6 +192,6 @@ def add_moments_gradient(x, of_x, conv: nn.Conv2d, kernels, weighted, of_mean, c
     geometry = geometry_of(x, conv)
     of_products = (kernels.transpose(1, 2) @ weighted).flatten(1)
     of_seen = (of_mean.unsqueeze(1) @ kernels).squeeze(1)
-    of_sums = tap_table(geometry, x.device).T @ torch.cat([of_products, of_seen], dim=1).T / count
+    of_sums = tap_table(geometry).to(x.dtype).T @ torch.cat([of_products, of_seen], dim=1).T / count
     numbers, classes = row_classes(geometry)
     cpu_loops().backward(x, of_sums.view(-1, classes, x.shape[3], x.shape[1]), lags(geometry), numbers, of_x)

@@ -63,8 +63,8 @@ def _reaching_taps(place: int, size: int, kernel: int, stride: int) -> tuple[boo
 
 
 @functools.lru_cache(maxsize=64)
-def tap_table(geometry: Geometry, device: torch.device) -> Tensor:
-    """Which sums of ``merging.lag_products`` make up which sum over the taps, as zeros and ones.
+def tap_table(geometry: Geometry) -> Tensor:
+    """Which sums of ``lag_kernels.forward`` make up which sum over the taps, as zeros and ones.
 
     Returns:
         (taps * taps + taps, (lags + 1) * row classes * W): first the products of taps k and l, then the single taps.
@@ -89,4 +89,4 @@ def tap_table(geometry: Geometry, device: torch.device) -> Tensor:
     for k, m in itertools.combinations(range(geometry.taps), 2):
         products[m, k] = products[k, m]  # places are in reading order, so (k, m) with k < m has a forward lag
     rows = np.concatenate([products.reshape(geometry.taps**2, -1), singles.reshape(geometry.taps, -1)])
-    return torch.from_numpy(rows).to(device)
+    return torch.from_numpy(rows)

@@ -66,7 +66,7 @@ class Engine:
         The parameters stay those of ``network``: the optimizer and the checkpoints see nothing of the engine.
         """
         network.to(self.device, memory_format=torch.channels_last)
-        set_merging(network, self.merging)
+        set_merging(network, self.merging and self.dtype is None)
         return Compiled(network, strict=self.strict) if self.compiling else network
 
     def warm_up(self, forward: nn.Module, images: Tensor) -> None:
