@@ -90,7 +90,7 @@ def live_curves(history: Sequence[dict], epochs: int) -> Figure:
         unit = " (%)" if what == "accuracy" else ""
         axes.set(xlabel="epoch", ylabel=what + unit, xlim=(0.7, epochs + 0.3), xticks=range(1, epochs + 1))
         look.dress(axes)
-    figure.axes[1].legend(loc="upper left")
+    figure.axes[1].legend(loc="center right")
     if history:
         last = history[-1]
         figure.set_label(
