@@ -85,6 +85,10 @@ def cluster(tmp_path, monkeypatch):
 
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    # Jupyter's jsonschema builds a grammar at each import: seconds for every process of Ray's, of whose agents a
+    # machine awaits a sign of life for 15 s. Without the package it leaves the grammar out.
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "rfc3987_syntax.py").write_text("raise ImportError")
     machines = Machines(initialize_head=True, head_node_args={"num_cpus": 0, "num_gpus": 0, "include_dashboard": False})
     # Folders of their own: what a worker needs has to be sent.
     monkeypatch.setattr(workers, "ENVIRONMENT", ("COURSE_DATA", "OMP_NUM_THREADS"))
