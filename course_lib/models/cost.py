@@ -11,12 +11,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import NamedTuple
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
+
+LAYERS = (nn.Conv2d, nn.Linear)
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -26,12 +27,12 @@ def count_parameters(model: nn.Module) -> int:
 
 def count_macs(model: nn.Module, size: int = 32) -> int:
     """Multiply-accumulates of all convolutions and linear layers for one ``size`` x ``size`` image."""
-    return sum(layer.macs for layer in _trace(model, size).layers)
+    return _add_up(_trace(model, size))[0]
 
 
 def count_activations(model: nn.Module, size: int = 32) -> int:
     """Numbers put out for one ``size`` x ``size`` image by all convolutions and linear layers together."""
-    return sum(layer.activations for layer in _trace(model, size).layers)
+    return _add_up(_trace(model, size))[1]
 
 
 def block_costs(model: nn.Module, size: int = 32) -> pd.DataFrame:
@@ -44,13 +45,12 @@ def block_costs(model: nn.Module, size: int = 32) -> pd.DataFrame:
         A frame with the columns ``block`` (name), ``resolution`` (height of the output in pixels),
         ``channels`` (of the output), ``parameters``, ``macs`` and ``activations``.
     """
-    trace, rows = _trace(model, size), []
+    calls, rows = _trace(model, size), []
+    outputs = {path: shape for path, _, shape in calls}
     for path, block in _blocks(model):
-        layers = [layer for layer in trace.layers if layer.path == path or layer.path.startswith(path + ".")]
-        macs, activations = (sum(getattr(layer, what) for layer in layers) for what in ("macs", "activations"))
-        output = trace.outputs[path]
+        output, costs = outputs[path], _add_up(calls, within=f"{path}.")
         resolution, channels = output[2] if len(output) == 4 else 1, output[1]
-        rows.append((path.removeprefix("blocks."), resolution, channels, count_parameters(block), macs, activations))
+        rows.append((path.removeprefix("blocks."), resolution, channels, count_parameters(block), *costs))
     return pd.DataFrame(rows, columns=["block", "resolution", "channels", "parameters", "macs", "activations"])
 
 
@@ -60,31 +60,15 @@ def finish_pending_work(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-class _Layer(NamedTuple):
-    path: str
-    macs: int
-    activations: int
+def _trace(model: nn.Module, size: int) -> list[tuple[str, nn.Module, torch.Size]]:
+    """Path, module and output shape of each call of a layer or a block, while one black image passes the model."""
+    calls = []
 
+    def note(path: str, part: nn.Module, _inputs, output: Tensor) -> None:
+        calls.append((path, part, (output[0] if isinstance(output, tuple) else output).shape))  # attention gives two
 
-class _Trace(NamedTuple):
-    layers: list[_Layer]  # every call of a convolution or linear layer
-    outputs: dict[str, torch.Size]  # output shape of every block
-
-
-def _trace(model: nn.Module, size: int) -> _Trace:
-    """Pass one black image through the model and note what its layers and blocks put out."""
-    trace = _Trace([], {})
-
-    def note_layer(path: str, layer: nn.Module, _inputs, output: Tensor) -> None:
-        # Each output number is a dot product as long as one filter: in / groups * kh * kw, or in_features
-        trace.layers.append(_Layer(path, output.numel() * layer.weight[0].numel(), output.numel()))
-
-    def note_block(path: str, _block: nn.Module, _inputs, output: Tensor) -> None:
-        trace.outputs[path] = (output[0] if isinstance(output, tuple) else output).shape  # attention gives two
-
-    layers = [(path, part) for path, part in model.named_modules() if isinstance(part, nn.Conv2d | nn.Linear)]
-    hooks = [layer.register_forward_hook(partial(note_layer, path)) for path, layer in layers]
-    hooks += [block.register_forward_hook(partial(note_block, path)) for path, block in _blocks(model)]
+    noted = dict(_blocks(model)) | {path: part for path, part in model.named_modules() if isinstance(part, LAYERS)}
+    hooks = [part.register_forward_hook(partial(note, path)) for path, part in noted.items()]
     weight, fast_path = next(model.parameters()), torch.backends.mha.get_fastpath_enabled()
     try:
         torch.backends.mha.set_fastpath_enabled(False)  # attention in one piece would hide its products
@@ -94,14 +78,22 @@ def _trace(model: nn.Module, size: int) -> _Trace:
         torch.backends.mha.set_fastpath_enabled(fast_path)
         for hook in hooks:
             hook.remove()
-    seen, all_products = sum(layer.macs for layer in trace.layers), counter.get_total_flops() // 2
+    seen, all_products = _add_up(calls)[0], counter.get_total_flops() // 2
     if seen < all_products:
         warnings.warn(
             f"of {all_products:,} multiply-accumulates {seen:,} are in convolutions and linear layers and are counted; "
             f"the other {100 * (1 - seen / all_products):.0f} % are not (attention and the like)",
             stacklevel=3,
         )
-    return trace
+    return calls
+
+
+def _add_up(calls: list[tuple[str, nn.Module, torch.Size]], within: str = "") -> tuple[int, int]:
+    """MACs and activations of the layers, all of them or those in one part of the model."""
+    layers = [(part, shape.numel()) for path, part, shape in calls if isinstance(part, LAYERS)
+              and f"{path}.".startswith(within)]  # fmt: skip
+    # Each output number is a dot product as long as one filter: in / groups * kh * kw, or in_features
+    return sum(count * layer.weight[0].numel() for layer, count in layers), sum(count for _, count in layers)
 
 
 @contextmanager

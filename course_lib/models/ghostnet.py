@@ -150,9 +150,7 @@ def scale_by_bn(kernel: Tensor, bn: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
 def conv_with(conv: nn.Conv2d, kernel: Tensor, bias: Tensor) -> nn.Conv2d:
     """A convolution with the geometry of ``conv`` and the given kernel and bias."""
     shape = (conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding)
-    folded = nn.Conv2d(
-        *shape, groups=conv.groups, device="meta"
-    )  # without weights: the next line puts in the real ones
+    folded = nn.Conv2d(*shape, groups=conv.groups, device="meta")  # the next line puts in the weights
     folded.weight, folded.bias = nn.Parameter(kernel.detach()), nn.Parameter(bias.detach())
     return folded
 

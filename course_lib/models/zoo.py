@@ -14,16 +14,10 @@ from course_lib.models.cifar_resnet import DEPTHS, CifarResNet
 from course_lib.models.ghostnet import GN_D_STAGES, GN_S_STAGES, GhostNet
 
 DISPLAY_NAMES = {
-    "gn-s": "GN-S",
-    "gn-d": "GN-D",
-    "resnet18": "ResNet-18",
-    "resnet34": "ResNet-34",
-    "resnet50": "ResNet-50",
-    "vgg13": "VGG-13",
-    "densenet161": "DenseNet-161",
-    "inceptionv3": "InceptionV3",
+    "gn-s": "GN-S", "gn-d": "GN-D", "resnet18": "ResNet-18", "resnet34": "ResNet-34", "resnet50": "ResNet-50",
+    "vgg13": "VGG-13", "densenet161": "DenseNet-161", "inceptionv3": "InceptionV3",
     "efficientnetv2_s": "EfficientNetV2-S",
-} | {f"resnet{depth}": f"ResNet-{depth}" for depth in DEPTHS}  # these are in none of the paper's tables
+} | {f"resnet{depth}": f"ResNet-{depth}" for depth in DEPTHS}  # these are in none of the paper's tables  # fmt: skip
 MODEL_NAMES = tuple(DISPLAY_NAMES)
 PAPER_WIDTHS = (1.0, 1.3, 1.6, 1.9, 2.2, 2.8, 3.4)
 WIDTH_RANGE = (0.25, 6.0)
@@ -50,10 +44,9 @@ def create_model(
         ValueError: unknown name, a width for a network without one or out of range, or fewer than one class.
     """
     _check(name, width, num_classes)
-    counting_only = torch.get_default_device().type == "meta"
     with torch.device("meta"):  # or torchvision would draw weights: slowly, and from the global random state
         model = _build(name, width, int(num_classes))
-    if counting_only:
+    if torch.get_default_device().type == "meta":
         return model
     return initialise(model.to_empty(device="cpu"), seed, linear_std=linear_std)
 
@@ -117,13 +110,11 @@ def _check_name(name: str) -> None:
 
 
 def _build(name: str, width: float | None, num_classes: int) -> nn.Module:
-    if name == "gn-s":
-        return GhostNet(GN_S_STAGES, width=1.0 if width is None else float(width), num_classes=num_classes)
-    if name == "gn-d":
-        return GhostNet(GN_D_STAGES, num_classes=num_classes)
-    if name in (f"resnet{depth}" for depth in DEPTHS):
-        return CifarResNet(int(name.removeprefix("resnet")), num_classes)
-    return _teacher(name, num_classes)
+    if name in ("gn-s", "gn-d"):
+        stages = GN_S_STAGES if name == "gn-s" else GN_D_STAGES
+        return GhostNet(stages, width=1.0 if width is None else float(width), num_classes=num_classes)
+    depth = name.removeprefix("resnet")
+    return CifarResNet(int(depth), num_classes) if depth in map(str, DEPTHS) else _teacher(name, num_classes)
 
 
 def _teacher(name: str, num_classes: int) -> nn.Module:

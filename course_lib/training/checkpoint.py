@@ -46,13 +46,9 @@ def read_checkpoint(path: Path | str) -> dict:
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
     except Exception as error:  # torn in the middle of a pickle, it can fail in any way there is
-        if _is_whole(path):
-            raise CheckpointError(
-                f"{path} is not a checkpoint of this course (it holds more than numbers): choose another name"
-            ) from error
-        raise CheckpointError(
-            f"{path} is damaged and cannot be read: delete it where it was a checkpoint, the run starts again"
-        ) from error
+        foreign = "is not a checkpoint of this course (it holds more than numbers): choose another name"
+        torn = "is damaged and cannot be read: delete it where it was a checkpoint, the run starts again"
+        raise CheckpointError(f"{path} {foreign if _is_whole(path) else torn}") from error
     sound = isinstance(state, dict) and state.get("format") == CHECKPOINT_FORMAT
     if not (sound and all(isinstance(state.get(part), kind) for part, kind in CONTENTS.items())):
         raise CheckpointError(f"{path} is not a checkpoint of this course: choose another name")

@@ -85,18 +85,14 @@ class Engine:
 
 def choose_engine(device: torch.device) -> Engine:
     """The engine for ``device``, with a note for each thing that is missing there."""
-    if device.type == "cuda":
-        return _gpu_engine(device)
-    if device.type == "cpu" and not cpu_loops():
+    if device.type != "cuda":
+        merging = device.type == "cpu" and cpu_loops() is not None
+        if merging or device.type != "cpu":
+            return Engine(device, merging)
         note = f"{loops_or_reason()[1]}: branches are computed one by one, at about half the speed"
         return Engine(device, notes=(note,))
-    return Engine(device, merging=device.type == "cpu")
-
-
-def _gpu_engine(device: torch.device) -> Engine:
     notes = []
-    has_bfloat16 = torch.cuda.get_device_capability(device) >= (8, 0)  # older ones only imitate it
-    if not has_bfloat16:
+    if not (has_bfloat16 := torch.cuda.get_device_capability(device) >= (8, 0)):  # older ones only imitate it
         notes.append(f"{torch.cuda.get_device_name(device)} has no bfloat16: training in float32")
     if not (can_compile := has_triton()):
         notes.append("torch.compile finds no Triton here: a step launches its small kernels one by one")
@@ -133,7 +129,9 @@ class Compiled(nn.Module):
         try:
             with torch.random.fork_rng(devices=[images.device] if images.device.type == "cuda" else []):
                 for _ in range(GRAPH_CALLS):
-                    self._step_aside(images)
+                    torch.compiler.cudagraph_mark_step_begin()
+                    self.network.zero_grad(set_to_none=True)
+                    self.call(images).float().logsumexp(dim=1).mean().backward()
         except RuntimeError as error:  # the compiler's own errors are of this kind
             if self.strict or memory_is_full(error):
                 raise
@@ -145,11 +143,6 @@ class Compiled(nn.Module):
             with torch.no_grad():
                 for buffer, before in zip(self.network.buffers(), statistics, strict=True):
                     buffer.copy_(before)
-
-    def _step_aside(self, images: Tensor) -> None:
-        torch.compiler.cudagraph_mark_step_begin()
-        self.network.zero_grad(set_to_none=True)
-        self.call(images).float().logsumexp(dim=1).mean().backward()
 
     def forward(self, images: Tensor) -> Tensor:
         return self.call(images) if len(images) == self.batch_size else self.network(images)
