@@ -4,8 +4,24 @@ import re
 from collections import Counter
 
 import pytest
+import torch
 
-from course_lib.study.experiments import EXPERIMENTS, Experiment, baseline_of, find, in_order, run_id, table_rows
+from course_lib.models.cost import count_parameters
+from course_lib.models.zoo import create_model
+from course_lib.profiles import PROFILES
+from course_lib.study.experiments import (
+    EXPERIMENTS,
+    PARAMETERS,
+    PUBLISHED,
+    Experiment,
+    baseline_of,
+    find,
+    in_order,
+    run_id,
+    table_rows,
+)
+from course_lib.study.plan import wanted
+from course_lib.study.runs import Run, with_teachers
 
 
 def test_every_table_has_the_papers_number_of_rows():
@@ -102,3 +118,23 @@ def test_experiments_cannot_be_changed_by_accident():
     with pytest.raises(AttributeError):
         find("gn-d").alpha = 0.1
     assert isinstance(find("gn-d"), Experiment)
+
+
+def test_published_networks_are_taught_by_nobody_and_are_no_runs():
+    for key in PUBLISHED:
+        assert find(key).method == "published" and not find(key).teachers
+        assert run_id(key, profile="laptop", recipe="paper", seed=2) == f"{key}.published"
+    assert find("gn-s-1.0x<published").teachers == PUBLISHED
+    chain = ["resnet56", "resnet20<resnet56", "gn-s-1.0x<resnet20<resnet56"]
+    assert in_order(["gn-s-1.0x<resnet20<resnet56"]) == chain
+    run = Run("gn-s-1.0x<resnet20<resnet56", PROFILES["laptop"])
+    assert [str(one) for one in with_teachers([run])] == ["resnet20<resnet56, seed 0", f"{chain[-1]}, seed 0"]
+    with pytest.raises(ValueError, match="resnet56 is published, not trained here"):
+        wanted(PROFILES["laptop"], keys=["resnet56"])
+
+
+@pytest.mark.parametrize("key", PARAMETERS)
+def test_parameter_counts_are_those_of_the_networks(key):
+    with torch.device("meta"):
+        model = create_model(find(key).student, width=find(key).width)
+    assert count_parameters(model) == PARAMETERS[key]

@@ -72,6 +72,19 @@ def _described(meta: dict) -> nn.Module:
     return fold(model.eval()) if meta.get("folded") else model
 
 
+def published_path(name: str) -> Path:
+    """Where the published weights of ``name`` lie once they have been fetched."""
+    return repo_path("data", "cache", "teachers", PUBLISHED[name][0])
+
+
+def fetch_published(name: str) -> Path:
+    """Fetch the published weights of ``name``, unless they are here; raises as :func:`load_published` does."""
+    if name not in PUBLISHED:
+        raise ValueError(f"no weights of {name!r} are published: choose one of {', '.join(PUBLISHED)}")
+    file, sha256 = PUBLISHED[name]
+    return fetch(f"{PUBLISHED_AT}/{file}", published_path(name), sha256)
+
+
 def load_published(name: str) -> nn.Module:
     """A published teacher (``resnet20``, ``32``, ``44`` or ``56``), trained on CIFAR-10 by others, in eval mode.
 
@@ -82,10 +95,6 @@ def load_published(name: str) -> nn.Module:
         ValueError: nobody has published a network of that name.
         CourseError: the file cannot be fetched, or is not the published one.
     """
-    if name not in PUBLISHED:
-        raise ValueError(f"no weights of {name!r} are published: choose one of {', '.join(PUBLISHED)}")
-    file, sha256 = PUBLISHED[name]
-    path = fetch(f"{PUBLISHED_AT}/{file}", repo_path("data", "cache", "teachers", file), sha256)
-    model = create_model(name)
+    path, model = fetch_published(name), create_model(name)
     fill(model, torch.load(path, map_location="cpu", weights_only=True)["state_dict"], path)
     return model.eval()

@@ -37,7 +37,7 @@ class Experiment:
         student: the network's name for ``create_model``.
         width: GN-S's width multiplier, None for networks that have none.
         teachers: keys of the trained networks it learns from; none for a baseline, several for an ensemble.
-        method: ``baseline``, ``kd``, ``assistant`` (a link of the chain) or ``ensemble``.
+        method: ``baseline``, ``kd``, ``assistant`` (a link of the chain), ``ensemble``, or ``published`` by others.
         temperature: softens teacher and student alike (Eq. 1 of the paper).
         alpha: weight of the hard-label term (Eq. 1); 1 for a baseline, which has no other term.
     """
@@ -108,9 +108,22 @@ def _of_the_paper() -> list[Experiment]:
 
 # The row of Table I as the paper's zoo had it, fine-tuned from ImageNet weights at 224 x 224, and the student of it.
 PRETRAINED = "efficientnetv2_s-pretrained"
+# Teachers that others have trained to the end (models/weights.py): fetched, never trained here.
+PUBLISHED = ("resnet20", "resnet32", "resnet44", "resnet56")
+TRAINED_HERE = "resnet20-trained"  # the control of the chain: an assistant that learned from nobody
 _OURS = [
     Experiment(PRETRAINED, "ours", "efficientnetv2_s", None, (), "baseline", 1.0, 1.0),
     _distilled("ours", "gn-s", 2.8, (PRETRAINED,), "kd"),
+    *(Experiment(name, "ours", name, None, (), "published", 1.0, 1.0) for name in PUBLISHED),
+    _distilled("ours", "gn-s", 1.0, ("resnet56",), "kd"),
+    _distilled("ours", "gn-s", 2.8, ("resnet56",), "kd"),
+    _distilled("ours", "gn-d", None, ("resnet56",), "kd"),
+    _distilled("ours", "gn-s", 1.0, PUBLISHED, "ensemble", "published"),
+    _distilled("ours", "resnet20", None, ("resnet56",), "assistant"),
+    _distilled("ours", "gn-s", 1.0, ("resnet20<resnet56",), "assistant"),
+    _distilled("ours", "gn-s", 1.0, ("resnet20",), "kd"),
+    Experiment(TRAINED_HERE, "ours", "resnet20", None, (), "baseline", 1.0, 1.0),
+    _distilled("ours", "gn-s", 1.0, (TRAINED_HERE,), "kd"),
 ]
 
 EXPERIMENTS: dict[str, Experiment] = {row.key: row for row in _of_the_paper()}
@@ -169,6 +182,8 @@ def in_order(keys: Iterable[str]) -> list[str]:
 def run_id(key: str, *, profile: str, recipe: str, seed: int) -> str:
     """A name for one run that is safe as a file name on every system: ``gn-d_from_vgg13.quick.paper.seed0``.
 
+    A published network is the same for all: ``resnet56.published``.
+
     Args:
         profile, recipe: names, not objects.
 
@@ -176,6 +191,8 @@ def run_id(key: str, *, profile: str, recipe: str, seed: int) -> str:
         ValueError: a part holds other characters than lower-case letters, digits, dot, hyphen and underscore,
             or the seed is not a whole number from 0 on.
     """
+    if key in PUBLISHED:
+        return f"{key}.published"
     parts = (str(key).replace("<", "_from_"), profile, recipe)
     for part in parts:
         if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", str(part)):

@@ -47,7 +47,7 @@ def wanted(
     Raises:
         ValueError: a key, table or recipe is unknown, or the recipes have no row for a key or for the table.
     """
-    chosen = None if keys is None else [find(key).key for key in keys]
+    chosen = None if keys is None else [_trained_here(key) for key in keys]
     if table is not None:
         chosen = in_scope((row.key for row in table_rows(table)), profile)
     names, count = SCOPE.get(profile.name, SCOPE["quick"])
@@ -58,6 +58,12 @@ def wanted(
             raise ValueError(f"the recipe {CONTROL} has no row for {name}, only for {', '.join(control_keys())}")
     seeds, pairs = range(count) if seeds is None else seeds, _pairs(chosen, names, profile)
     return [Run(key, profile, recipe, seed) for seed in dict.fromkeys(seeds) for key, recipe in pairs]
+
+
+def _trained_here(key: str) -> str:
+    if find(key).method == "published":
+        raise ValueError(f"{key} is published, not trained here: name a row that learns from it, gn-s-1.0x<{key}")
+    return key
 
 
 def in_scope(keys: Iterable[str], profile: Profile) -> list[str]:
@@ -91,5 +97,5 @@ def rows(keys: Iterable[str] | None, profile: Profile, recipe: str = "paper", se
         ValueError: a key or the recipe is unknown.
     """
     check_recipe(recipe)
-    chosen = in_scope(EXPERIMENTS, profile) if keys is None else [find(key).key for key in keys]
+    chosen = in_scope(EXPERIMENTS, profile) if keys is None else [_trained_here(key) for key in keys]
     return [Run(key, profile, origin(key, recipe), seed) for key in chosen]

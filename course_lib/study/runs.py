@@ -18,14 +18,14 @@ import torch
 from torch import nn
 
 from course_lib.data import Dataset, load_dataset
-from course_lib.files import CheckpointError, CourseError, repo_path
+from course_lib.files import CheckpointError, CourseError, repo_path, sha256_of
 from course_lib.models.cost import count_parameters
 from course_lib.models.ghostnet import fold
-from course_lib.models.weights import save_weights
+from course_lib.models.weights import load_published, published_path, save_weights
 from course_lib.models.zoo import create_model
 from course_lib.profiles import Profile
 from course_lib.study import store
-from course_lib.study.experiments import PRETRAINED, Experiment, find, run_id
+from course_lib.study.experiments import PRETRAINED, PUBLISHED, Experiment, find, run_id
 from course_lib.study.judge import NOT_KEPT, kept_parts
 from course_lib.study.protocols import fed_size, linear_std, origin, teacher_sees, training_recipe
 from course_lib.training.engine import choose_engine, default_device
@@ -85,21 +85,30 @@ class Run:
         return store.result_path(self.name, self.profile.name)
 
     @property
+    def is_published(self) -> bool:
+        """Whether others have trained it: there is nothing to run, only a file to fetch."""
+        return self.key in PUBLISHED
+
+    @property
     def checkpoint(self) -> Path:
         """Where its weights lie on this machine."""
+        if self.is_published:
+            return published_path(self.key)
         return repo_path("data", "cache", "checkpoints", f"{self.name}.pt")
 
     def __str__(self) -> str:
+        if self.is_published:
+            return f"{self.key} (published)"
         recipe = "" if self.recipe == "paper" else f", {self.recipe}"
         return f"{self.key}{recipe}, seed {self.seed}"
 
 
 def with_teachers(runs: Iterable[Run]) -> list[Run]:
-    """``runs`` and every run they learn from, teachers first, none twice."""
+    """``runs`` and every run they learn from, teachers first, none twice; networks that are published are no runs."""
     ordered: dict[Run, None] = {}
     for run in runs:
         ordered |= dict.fromkeys([*with_teachers(run.teachers), run])
-    return list(ordered)
+    return [run for run in ordered if not run.is_published]
 
 
 # --- what it is made of -------------------------------------------------------------------------------
@@ -172,7 +181,7 @@ def trained_parameters(run: Run) -> Callable[[nn.Module], object]:
 
 def is_trained(run: Run) -> bool:
     """Whether the run's weights lie on this machine, finished and trained with the run's own settings."""
-    return len(epoch_seconds(run)) == run.settings.epochs
+    return run.is_published or len(epoch_seconds(run)) == run.settings.epochs
 
 
 def epoch_seconds(run: Run) -> tuple[float, ...]:
@@ -195,12 +204,14 @@ def _seen(path: Path, changed: int) -> tuple[dict, tuple[float, ...]]:
 
 
 def load_teacher(run: Run, num_classes: int = 10) -> Teacher:
-    """The last-epoch weights of a finished run, as a Teacher.
+    """The last-epoch weights of a finished run, or those that are published, as a Teacher.
 
     Raises:
         CheckpointError: there are none, they are unfinished, damaged, of another architecture or of other settings
             than the run's.
     """
+    if run.is_published:
+        return Teacher(load_published(run.key))
     state, row = read_checkpoint(run.checkpoint), run.experiment
     if state["recipe"] != dataclasses.asdict(run.settings):
         raise CheckpointError(
@@ -229,9 +240,9 @@ def teacher_of(run: Run):
     if not run.teachers:
         return None
     for teacher in run.teachers:
-        if not teacher.checkpoint.exists():
+        if not teacher.checkpoint.exists() and not teacher.is_published:
             raise CheckpointError(f"there is no checkpoint {teacher.checkpoint}: run the study for {teacher.key!r}")
-    changed = tuple(teacher.checkpoint.stat().st_mtime_ns for teacher in run.teachers)
+    changed = tuple(0 if one.is_published else one.checkpoint.stat().st_mtime_ns for one in run.teachers)
     return _teacher(run.teachers, changed, teacher_sees(run.experiment, run.recipe) == "scraps")
 
 
@@ -242,13 +253,17 @@ def _teacher(runs: tuple[Run, ...], changed: tuple[int, ...], scraps: bool):
     teacher = (teachers[0] if len(teachers) == 1 else Ensemble(teachers)).to(device)
     if scraps:
         return ScrapTeacher(teacher)
-    return remembering(choose_engine(device).for_answers(teacher), dataset, device)
+    folder = None if dataset.subset == "sample" else repo_path("data", "cache", "answers")  # small sets pay nothing
+    return remembering(choose_engine(device).for_answers(teacher), dataset, device, folder)
 
 
 def told_about(run: Run) -> list[dict]:
     """Which networks a student learned from, for its result: run, epochs and last accuracy in percent of each."""
     told = []
     for teacher in run.teachers:
+        if teacher.is_published:
+            told.append({"run": teacher.name, "weights": f"published, SHA-256 {sha256_of(teacher.checkpoint)}"})
+            continue
         history = read_checkpoint(teacher.checkpoint)["history"]
         accuracy = history[-1]["test_accuracy"]
         told.append({"run": teacher.name, "epochs": len(history), "last_accuracy": accuracy})

@@ -18,6 +18,7 @@ import torch
 
 import course_lib
 from course_lib.files import CourseError, atomic_write
+from course_lib.models.weights import fetch_published
 from course_lib.study import store
 from course_lib.study.progress import Budget, LiveLine
 from course_lib.study.protocols import STUDENTS
@@ -166,7 +167,8 @@ class Cluster(Inline):
         end = None if budget.left == float("inf") else time.time() + budget.left
         for teacher in run.teachers:
             if teacher not in self.weights:
-                self.weights[teacher] = self.ray.put(teacher.checkpoint.read_bytes())
+                file = fetch_published(teacher.key) if teacher.is_published else teacher.checkpoint
+                self.weights[teacher] = self.ray.put(file.read_bytes())
         begun = run.checkpoint.read_bytes() if run.checkpoint.exists() and not again else None
         task = self.task.options(**share_of(run, self.ray.cluster_resources()))
         return task.remote(run, end, again, begun, *(self.weights[teacher] for teacher in run.teachers)).future()
