@@ -1,0 +1,100 @@
+"""The ladder of recipes for few epochs: single changes, judged by 5,000 training images that no rung trains on.
+
+    python tools/ladder.py              every rung of RUNGS that data/ladder.csv lacks, one after another
+    python tools/ladder.py NAME ...     only these
+    python tools/ladder.py --seed 1     with another seed
+
+GN-S 1.0x learns from the other 45,000 images for as many epochs as the rung says; no test image is asked. A row of the
+file is an epoch of a rung. Rungs that need what the library does not have (averaged weights, crops of 24 pixels) were
+run with a copy of the loop, and stand in the file only.
+"""
+
+import argparse
+import csv
+import dataclasses
+import io
+import sys
+
+from course_lib.data import load_dataset
+from course_lib.files import atomic_write, repo_path
+from course_lib.models import create_model
+from course_lib.study.store import environment
+from course_lib.training.loop import train
+from course_lib.training.recipe import Recipe
+
+BASE = Recipe(epochs=2, batch_size=64, lr=0.1, weight_decay=5e-4, warmup=0.25)
+LINEAR = {"decay": "linear"}
+SHIFT = LINEAR | {"shift": 2}
+BOTH = SHIFT | {"flips": "alternating"}
+RUNGS = {  # what each rung changes in BASE; `first weights` is the s.d. of the linear layers' first weights
+    "batch 128": {"batch_size": 128},
+    "batch 64": {},
+    "batch 32, rate 0.05": {"batch_size": 32, "lr": 0.05},
+    "no decay on norms and biases": {"decay_norms": False},
+    "small first weights of the classifier": {"first weights": 0.01},
+    "linear decay": LINEAR,
+    "linear decay, warm-up 10 %": LINEAR | {"warmup": 0.1},
+    "linear decay, shift 2": SHIFT,
+    "linear decay, shift 2, alternating flips": BOTH,
+    "linear decay, shift 2, alternating flips, rate 0.2": BOTH | {"lr": 0.2},
+    "linear decay, shift 2, alternating flips, smoothed labels": BOTH | {"label_smoothing": 0.1},
+}
+COLUMNS = ("rung", "seed", "epoch", "epochs", "train_accuracy", "validation_accuracy", "seconds", "device", "remark")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run what is missing, and write the file after each rung."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="rungs; default: all")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    unknown = [name for name in options.names if name not in RUNGS]
+    if unknown:
+        sys.exit(f"no rung is called {unknown[0]!r}: choose from {', '.join(RUNGS)}")
+    for name in options.names or RUNGS:
+        rows = read()
+        if not any((row["rung"], row["seed"]) == (name, str(options.seed)) for row in rows):
+            write(rows + climb(name, options.seed))
+
+
+def climb(name: str, seed: int) -> list[dict]:
+    """One rung: a row an epoch."""
+    dataset = load_dataset("cifar10", "full")
+    fit, choose = dataset.split_validation()
+    changes = dict(RUNGS[name])
+    model = create_model("gn-s", width=1.0, seed=seed, linear_std=changes.pop("first weights", None))
+    recipe = dataclasses.replace(BASE, seed=seed, **changes)
+    run = train(model, dataclasses.replace(dataset, train=fit, test=choose), recipe, name=name)
+    fixed = {"rung": name, "seed": seed, "epochs": recipe.epochs, "device": environment()["device"], "remark": ""}
+    return [
+        fixed
+        | {
+            "epoch": row["epoch"],
+            "train_accuracy": f"{row['train_accuracy']:.2f}",
+            "validation_accuracy": f"{row['test_accuracy']:.2f}",
+            "seconds": f"{row['seconds']:.0f}",
+        }
+        for row in run.history
+    ]
+
+
+def read() -> list[dict]:
+    """The rows of the file; none where there is no file yet."""
+    path = repo_path("data", "ladder.csv")
+    if not path.exists():
+        return []
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def write(rows: list[dict]) -> None:
+    """Write the file anew, in the order in which the rungs were run."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    atomic_write(repo_path("data", "ladder.csv"), text.getvalue().encode())
+
+
+if __name__ == "__main__":
+    main()
