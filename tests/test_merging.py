@@ -13,8 +13,7 @@ import torch.nn.functional as F
 
 from course_lib.models import create_model, merging
 from course_lib.models.ghostnet import BranchedConv, ConvBN
-from course_lib.models.merging import set_merging
-from course_lib.models.taps import Geometry, lags, row_classes
+from course_lib.models.merging import Geometry, lags, row_classes, set_merging
 
 LAYERS = {
     "1x1 with identity": lambda: BranchedConv(6, 6, 1),
@@ -168,12 +167,11 @@ def test_moments_equal_those_of_the_unfolded_input(kernel, height, width, stride
     geometry = Geometry(height, width, kernel, stride)
     x = torch.randn(5, 3, height, width, generator=torch.Generator().manual_seed(0))
     margins = (kernel[0] // 2, kernel[1] // 2)
-    moments = merging.moments_of(x, torch.nn.Conv2d(3, 3, kernel, stride, margins, groups=3))
+    mean, products, count = merging.moments_of(x, torch.nn.Conv2d(3, 3, kernel, stride, margins, groups=3))
     seen = F.unfold(x, kernel, padding=margins, stride=stride).view(5, 3, geometry.taps, -1)
-    assert moments.count == 5 * seen.shape[-1]
-    assert torch.allclose(moments.mean, seen.mean(dim=(0, 3)), atol=1e-5)
-    products = torch.einsum("nctp,ncsp->cts", seen, seen) / moments.count
-    assert torch.allclose(moments.products, products, atol=1e-5)
+    assert count == 5 * seen.shape[-1]
+    assert torch.allclose(mean, seen.mean(dim=(0, 3)), atol=1e-5)
+    assert torch.allclose(products, torch.einsum("nctp,ncsp->cts", seen, seen) / count, atol=1e-5)
 
 
 def test_a_3x3_kernel_has_13_lags_and_three_kinds_of_rows():

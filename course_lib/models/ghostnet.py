@@ -82,17 +82,13 @@ class ConvBN(nn.Module):
         """Kernel (out, in / groups, kh, kw) and bias (out,) of the one convolution that equals this pair."""
         return scale_by_bn(self.conv.weight, self.bn)
 
-    def fold(self) -> nn.Conv2d:
-        """This pair as one convolution with a bias."""
-        return conv_with(self.conv, *self.merged())
-
 
 class BranchedConv(nn.Module):
     """A k x k convolution as a sum of parallel branches, each with its own batch normalisation.
 
     There are ``BRANCHES`` k x k conv+BN pairs; where k > 1 also a 1 x 1 conv+BN pair, the *scale* branch; and where the
     output has the shape of the input also a batch normalisation of the input itself, the *identity* branch. All of them
-    are linear in eval mode, and so is their sum: :meth:`fold` gives it as a single convolution.
+    are linear in eval mode, and so is their sum: :meth:`merged` gives it as a single convolution.
 
     Input (N, in_channels, H, W), output (N, out_channels, ceil(H / stride), ceil(W / stride)).
     """
@@ -108,16 +104,21 @@ class BranchedConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.merge and self.training:
-            return self.merge(x, self.branches[0].conv, self.parts())
+            return self.merge(x, self.conv, self.parts())
         first, *others = (part for part in (*self.branches, self.scale, self.identity) if part is not None)
         total = first(x)
         for branch in others:
             total = total + branch(x)
         return total
 
+    @property
+    def conv(self) -> nn.Conv2d:
+        """The first k x k convolution: its geometry is that of the sum."""
+        return self.branches[0].conv
+
     def parts(self) -> list[tuple[Tensor, nn.BatchNorm2d]]:
         """Each branch as a kernel (out, in / groups, k, k) of the full size and the batch norm behind it."""
-        conv = self.branches[0].conv
+        conv = self.conv
         parts = [(branch.conv.weight, branch.bn) for branch in self.branches]
         if self.scale is not None:
             margin = conv.kernel_size[0] // 2  # a 1 x 1 kernel is the centre of a k x k kernel of zeros
@@ -132,10 +133,6 @@ class BranchedConv(nn.Module):
         """Kernel (out, in / groups, k, k) and bias (out,) of the one convolution that equals the sum."""
         scaled = [scale_by_bn(kernel, bn) for kernel, bn in self.parts()]
         return sum(kernel for kernel, _ in scaled), sum(bias for _, bias in scaled)
-
-    def fold(self) -> nn.Conv2d:
-        """All branches as one convolution with a bias."""
-        return conv_with(self.branches[0].conv, *self.merged())
 
 
 def scale_by_bn(kernel: Tensor, bn: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
@@ -302,6 +299,6 @@ def fold_inside(module: nn.Module) -> None:
     """Replace, in place, each conv+BN pair and each branched convolution in ``module`` by one convolution."""
     for name, child in module.named_children():
         if isinstance(child, ConvBN | BranchedConv):
-            setattr(module, name, child.fold())
+            setattr(module, name, conv_with(child.conv, *child.merged()))
         else:
             fold_inside(child)

@@ -11,30 +11,42 @@ gives the sum of all branches: the same function of the same parameters, with th
 rounding. ``tests/test_merging.py`` holds it to the branches one by one.
 
 For a 1 x 1 convolution the taps are the input's channels, and M is one matrix product. For a depthwise convolution each
-channel has an M of its own, made of sums over pairs of pixels (``taps.py``), which numba's loops add up
-(``lag_kernels.py``): merging is for a CPU that has numba. Elsewhere the branches are computed one by one.
+channel has an M of its own. Two taps k and l look at two input pixels that lie l - k apart: their *lag*. Summed over
+all places, their products are sums of products of pixels one lag apart, but for the borders, where some taps look
+outside of the picture, and for strides, where only some pixels are looked at. A 3 x 3 kernel has 45 pairs of taps and
+13 lags: numba's loops (``lag_kernels.py``) sum each lag once, and a table of zeros and ones makes the pairs of it.
+So merging is for a CPU that has numba; elsewhere the branches are computed one by one.
 """
 
 import functools
+import itertools
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib.models.ghostnet import BranchedConv, ConvBN
-from course_lib.models.taps import Geometry, lags, row_classes, tap_table
 
 
-class Moments(NamedTuple):
-    """Of what a convolution's taps see, over all ``count`` places of its output, batch included.
+class Geometry(NamedTuple):
+    """Of a depthwise convolution that pads by half of its kernel (odd sides): all in pixels."""
 
-    Depthwise: ``mean`` (C, taps) and ``products`` (C, taps, taps). 1 x 1: ``mean`` (C,) and ``products`` (C, C).
-    """
+    height: int
+    width: int
+    kernel: tuple[int, int]
+    stride: int
 
-    mean: Tensor
-    products: Tensor
-    count: int
+    @property
+    def taps(self) -> int:
+        """How many weights a channel has."""
+        return self.kernel[0] * self.kernel[1]
+
+    @property
+    def places(self) -> int:
+        """How many output pixels a channel of one image has."""
+        return -(-self.height // self.stride) * -(-self.width // self.stride)
 
 
 def set_merging(model: nn.Module, merging: bool) -> None:
@@ -45,8 +57,7 @@ def set_merging(model: nn.Module, merging: bool) -> None:
     """
     for module in model.modules():
         if isinstance(module, BranchedConv | ConvBN):
-            conv = module.conv if isinstance(module, ConvBN) else module.branches[0].conv
-            module.merge = merge_branches if merging and can_merge(conv) and cpu_loops() else None
+            module.merge = merge_branches if merging and can_merge(module.conv) and cpu_loops() else None
 
 
 def can_merge(conv: nn.Conv2d) -> bool:
@@ -92,10 +103,10 @@ def loops_or_reason():
     return lag_kernels, ""
 
 
-def branch_statistics(moments: Moments, kernels: Tensor, gammas: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+def branch_statistics(seen: Tensor, products: Tensor, kernels: Tensor, gammas: Tensor, eps: float):
     """Mean, variance and factor gamma / std, each (out, branches), of the branches' outputs."""
-    mean = (kernels @ moments.mean.unsqueeze(-1)).squeeze(-1)
-    square = ((kernels @ moments.products) * kernels).sum(2)
+    mean = (kernels @ seen.unsqueeze(-1)).squeeze(-1)
+    square = ((kernels @ products) * kernels).sum(2)
     variance = (square - mean * mean).clamp_min(0)  # rounding can put a constant branch a hair below zero
     return mean, variance, gammas * torch.rsqrt(variance + eps)
 
@@ -129,16 +140,76 @@ def pixels_of(x: Tensor) -> Tensor:
     return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
 
 
-def moments_of(x: Tensor, conv: nn.Conv2d) -> Moments:
-    """The moments of what ``conv``'s taps see of ``x`` (N, C, H, W)."""
+def moments_of(x: Tensor, conv: nn.Conv2d) -> tuple[Tensor, Tensor, int]:
+    """Of what ``conv``'s taps see of ``x`` (N, C, H, W): the mean, the mean products, and over how many places.
+
+    Depthwise (C, taps) and (C, taps, taps), 1 x 1 (C,) and (C, C).
+    """
     if conv.groups == 1:
         pixels = pixels_of(x)
-        return Moments(pixels.mean(0), pixels.T @ pixels / len(pixels), len(pixels))
+        return pixels.mean(0), pixels.T @ pixels / len(pixels), len(pixels)
     geometry, channels = geometry_of(x, conv), x.shape[1]
     sums, count = cpu_loops().forward(x, lags(geometry), *row_classes(geometry)), len(x) * geometry.places
     entries = (tap_table(geometry).to(x.dtype) @ sums.reshape(-1, channels)).T / count
     mean, products = entries[:, geometry.taps**2 :], entries[:, : geometry.taps**2]
-    return Moments(mean, products.view(channels, geometry.taps, geometry.taps), count)
+    return mean, products.view(channels, geometry.taps, geometry.taps), count
+
+
+@functools.cache
+def lags(geometry: Geometry) -> tuple[tuple[int, int], ...]:
+    """The lags (down, right) between two taps; of a lag and its opposite only the one that points forward."""
+    down, right = geometry.kernel[0] - 1, geometry.kernel[1] - 1
+    candidates = itertools.product(range(down + 1), range(-right, right + 1))
+    return tuple(lag for lag in candidates if lag >= (0, 0))
+
+
+@functools.cache
+def row_classes(geometry: Geometry) -> tuple[tuple[int, ...], int]:
+    """The class of each row of pixels, and how many classes there are.
+
+    Rows are of one class when the same taps reach them: all inner rows, but not those at the borders; with stride 2
+    also odd and even rows apart.
+    """
+    height, kernel = geometry.height, geometry.kernel[0]
+    reached = [_reaching_taps(row, height, kernel, geometry.stride) for row in range(height)]
+    known = sorted(set(reached))
+    return tuple(known.index(taps) for taps in reached), len(known)
+
+
+def _reaching_taps(place: int, size: int, kernel: int, stride: int) -> tuple[bool, ...]:
+    """For each tap along one axis, whether there is an output pixel whose tap lies on pixel ``place``."""
+    centres = [place - (tap - kernel // 2) for tap in range(kernel)]
+    return tuple(0 <= centre < size and centre % stride == 0 for centre in centres)
+
+
+@functools.lru_cache(maxsize=64)
+def tap_table(geometry: Geometry) -> Tensor:
+    """Which sums of ``lag_kernels.forward`` make up which sum over the taps, as zeros and ones.
+
+    Returns:
+        (taps * taps + taps, (lags + 1) * row classes * W): first the products of taps k and l, then the single taps.
+        The product belongs to the lag l - k wherever an output pixel's tap k lies on the first of the two pixels.
+    """
+    height, width, (kernel_h, kernel_w), stride = geometry
+    places = list(itertools.product(range(kernel_h), range(kernel_w)))
+    classes, class_count = row_classes(geometry)
+    reached_rows = {number: _reaching_taps(row, height, kernel_h, stride) for row, number in enumerate(classes)}
+    reached_columns = np.array([_reaching_taps(column, width, kernel_w, stride) for column in range(width)])
+    lag_number = {lag: number for number, lag in enumerate(lags(geometry))}
+    products = np.zeros((geometry.taps, geometry.taps, len(lag_number) + 1, class_count, width), dtype=np.float32)
+    singles = np.zeros((geometry.taps, len(lag_number) + 1, class_count, width), dtype=np.float32)
+    for (k, first), (row_class, reached) in itertools.product(enumerate(places), reached_rows.items()):
+        if not reached[first[0]]:
+            continue
+        singles[k, -1, row_class] = reached_columns[:, first[1]]
+        for m, second in enumerate(places):
+            lag = (second[0] - first[0], second[1] - first[1])
+            if lag in lag_number:
+                products[k, m, lag_number[lag], row_class] = reached_columns[:, first[1]]
+    for k, m in itertools.combinations(range(geometry.taps), 2):
+        products[m, k] = products[k, m]  # places are in reading order, so (k, m) with k < m has a forward lag
+    rows = np.concatenate([products.reshape(geometry.taps**2, -1), singles.reshape(geometry.taps, -1)])
+    return torch.from_numpy(rows)
 
 
 class MergedOnCPU(torch.autograd.Function):
@@ -150,12 +221,11 @@ class MergedOnCPU(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x: Tensor, kernels: Tensor, gammas: Tensor, betas: Tensor, conv: nn.Conv2d, eps: float):
-        moments = moments_of(x, conv)
-        mean, variance, factor = branch_statistics(moments, kernels, gammas, eps)
+        *seen, count = moments_of(x, conv)
+        mean, variance, factor = branch_statistics(*seen, kernels, gammas, eps)
         kernel, bias = merged(kernels, factor, betas, mean)
-        seen, inverse_std = (moments.mean, moments.products), (variance + eps).rsqrt()
-        ctx.save_for_backward(x, kernels, kernel, *seen, mean, factor, inverse_std)
-        ctx.conv, ctx.count = conv, moments.count
+        ctx.save_for_backward(x, kernels, kernel, *seen, mean, factor, (variance + eps).rsqrt())
+        ctx.conv, ctx.count = conv, count
         ctx.mark_non_differentiable(mean, variance)
         return convolve(x, kernel, bias, conv), mean, variance
 

@@ -88,12 +88,8 @@ def fetch_published(name: str) -> Path:
 def load_published(name: str) -> nn.Module:
     """A published teacher (``resnet20``, ``32``, ``44`` or ``56``), trained on CIFAR-10 by others, in eval mode.
 
-    From akamaster/pytorch_resnet_cifar10 (BSD-2-Clause): fetched once into ``data/cache/teachers``, checked by SHA-256.
-    The weights are those of the best epoch on the test set.
-
-    Raises:
-        ValueError: nobody has published a network of that name.
-        CourseError: the file cannot be fetched, or is not the published one.
+    From akamaster/pytorch_resnet_cifar10 (BSD-2-Clause), the best epoch on the test set: fetched once, and checked by
+    SHA-256. Raises ValueError where nobody has published that network, CourseError where the file cannot be had.
     """
     path, model = fetch_published(name), create_model(name)
     fill(model, torch.load(path, map_location="cpu", weights_only=True)["state_dict"], path)

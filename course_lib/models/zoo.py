@@ -52,12 +52,8 @@ def create_model(
 
 
 def input_size(name: str) -> int:
-    """Height and width in pixels of the network's images: 224 for ``efficientnetv2_s``, else 32.
-
-    Raises:
-        ValueError: unknown name.
-    """
-    _check_name(name)
+    """Height and width in pixels of the network's images: 224 for ``efficientnetv2_s``, else 32."""
+    _check(name)
     return 224 if name == "efficientnetv2_s" else 32
 
 
@@ -93,8 +89,9 @@ def initialise(model: nn.Module, seed: int | None = None, *, linear_std: float |
     return model
 
 
-def _check(name: str, width: float | None, num_classes: int) -> None:
-    _check_name(name)
+def _check(name: str, width: float | None = None, num_classes: int = 10) -> None:
+    if name not in MODEL_NAMES:
+        raise ValueError(f"unknown model {name!r}: choose one of {', '.join(MODEL_NAMES)}")
     if width is not None and name != "gn-s":
         raise ValueError(f"{name} has no width: leave it out, or choose gn-s, the only network with one")
     low, high = WIDTH_RANGE
@@ -102,11 +99,6 @@ def _check(name: str, width: float | None, num_classes: int) -> None:
         raise ValueError(f"width {width!r} is not possible: gn-s takes a number from {low:g} to {high:g}")
     if not isinstance(num_classes, Integral) or num_classes < 1:
         raise ValueError(f"num_classes {num_classes!r} is not possible: give a whole number of at least 1")
-
-
-def _check_name(name: str) -> None:
-    if name not in MODEL_NAMES:
-        raise ValueError(f"unknown model {name!r}: choose one of {', '.join(MODEL_NAMES)}")
 
 
 def _build(name: str, width: float | None, num_classes: int) -> nn.Module:

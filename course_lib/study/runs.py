@@ -28,10 +28,11 @@ from course_lib.study import store
 from course_lib.study.experiments import PRETRAINED, PUBLISHED, Experiment, find, run_id
 from course_lib.study.judge import NOT_KEPT, kept_parts
 from course_lib.study.protocols import fed_size, linear_std, origin, teacher_sees, training_recipe
+from course_lib.study.scraps import ScrapTeacher
 from course_lib.training.engine import choose_engine, default_device
 from course_lib.training.loop import read_checkpoint, remembering, train
 from course_lib.training.recipe import Recipe
-from course_lib.training.teachers import Ensemble, ScrapTeacher, Teacher
+from course_lib.training.teachers import Ensemble, Teacher
 
 if TYPE_CHECKING:
     from course_lib.study.progress import Budget, LiveLine

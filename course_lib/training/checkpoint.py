@@ -46,22 +46,15 @@ def read_checkpoint(path: Path | str) -> dict:
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
     except Exception as error:  # torn in the middle of a pickle, it can fail in any way there is
-        foreign = "is not a checkpoint of this course (it holds more than numbers): choose another name"
+        foreign = (
+            "is not a checkpoint of this course (it holds more than numbers, or a damaged part): choose another name"
+        )
         torn = "is damaged and cannot be read: delete it where it was a checkpoint, the run starts again"
-        raise CheckpointError(f"{path} {foreign if _is_whole(path) else torn}") from error
+        raise CheckpointError(f"{path} {foreign if zipfile.is_zipfile(path) else torn}") from error
     sound = isinstance(state, dict) and state.get("format") == CHECKPOINT_FORMAT
     if not (sound and all(isinstance(state.get(part), kind) for part, kind in CONTENTS.items())):
         raise CheckpointError(f"{path} is not a checkpoint of this course: choose another name")
     return state | {"recipe": dataclasses.asdict(Recipe()) | state["recipe"]}
-
-
-def _is_whole(path: Path) -> bool:
-    """Whether the file is an archive of torch's with the right sum over each part."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None
-    except (zipfile.BadZipFile, OSError):
-        return False
 
 
 def resume(

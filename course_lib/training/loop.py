@@ -84,8 +84,12 @@ def train(
     with ExitStack() as stack:
         stack.enter_context(_told_in_one_line(device, recipe, len(dataset.train)))
         state = read_checkpoint(checkpoint) if checkpoint and Path(checkpoint).exists() else None
-        if device.type == "cpu" and state:
-            stack.enter_context(_with_threads(state.get("threads"), progress))
+        before, began_with = torch.get_num_threads(), (state or {}).get("threads")  # an older checkpoint has none
+        if device.type == "cpu" and began_with not in (None, before):
+            if progress:
+                print(f"note: this run began with {began_with} threads, not {before}, and so it goes on", flush=True)
+            torch.set_num_threads(began_with)
+            stack.callback(torch.set_num_threads, before)
         made_of = _made_of(dataset, teacher) if checkpoint else {}
         network, dataset = Resized(model, input_size), dataset.to(device)
         forward = engine.for_training(network)
@@ -147,20 +151,6 @@ def _told_in_one_line(device: torch.device, recipe: Recipe, images: int) -> Iter
         raise TrainingError(said) from error
 
 
-@contextmanager
-def _with_threads(count: int | None, progress: bool) -> Iterator[None]:
-    """With ``count`` threads for a while; None (an older checkpoint) leaves them as they are."""
-    before = torch.get_num_threads()
-    if count and count != before:
-        if progress:
-            print(f"note: this run began with {count} threads, not {before}, and goes on with as many", flush=True)
-        torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def _made_of(dataset: Dataset, teacher: Answering | None) -> dict[str, str]:
     """Digests by which a checkpoint of another teacher, or of other images, is told."""
     sets = {"train": dataset.train, "test": dataset.test}
@@ -212,8 +202,7 @@ def train_epoch(
 ) -> dict:  # fmt: skip
     """One pass over ``images``; returns the history row with mean losses and training accuracy in percent.
 
-    Raises:
-        TrainingError: the loss is no longer finite.
+    Raises TrainingError where the loss is no longer finite.
     """
     device = images.images.device
     engine, teacher = engine or Engine(device), as_teacher(teacher)
@@ -290,8 +279,7 @@ def draw_epoch(count: int, recipe: Recipe, epoch: int) -> tuple[Tensor, Tensor, 
 def evaluate(model: nn.Module, images: ImageSet, batch_size: int = 500, engine: Engine | None = None) -> Evaluation:
     """Accuracy, loss and logits of ``model`` on ``images``, in eval mode; the model's mode is put back after.
 
-    Raises:
-        ValueError: there are no images.
+    Raises ValueError where there are no images.
     """
     if not len(images):
         raise ValueError("there are no images to evaluate on: take more, or another split")
