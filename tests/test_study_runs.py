@@ -175,7 +175,7 @@ def test_folded_weights_too_large_for_float16_are_not_asked_for_and_older_ones_g
     monkeypatch.setattr(material, "fold", lambda model: loud)
     assert queue.work([run]).failures == []
     assert wrong(run) is None and not older.exists()
-    assert "there are no weights" in wrong(run, {})
+    assert "are missing or damaged" in wrong(run, {})
 
 
 def test_quick_runs_and_later_seeds_leave_none(home, monkeypatch):

@@ -149,6 +149,8 @@ def expected(key: str, profile: str, recipe: str) -> tuple[float, float]:
     if recipe == origin(key, "as_run") and not math.isnan(printed):
         return printed - 1.5, printed + 1.5
     alone = printed_accuracy(baseline_of(ROWS[key]))
+    if math.isnan(alone):  # the ResNets of CIFAR-10, which the paper does not have
+        return 85.0, 97.0
     return alone - 4.0, alone + 2.0
 
 
