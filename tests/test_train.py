@@ -355,7 +355,8 @@ KILLED = """
 """
 
 
-@pytest.mark.parametrize("step", [2, pytest.param(5, marks=pytest.mark.slow), 9])  # of three epochs of three steps
+# Of three epochs of three steps each: before the first checkpoint, amid the second epoch, at the very end.
+@pytest.mark.parametrize("step", [*(pytest.param(step, marks=pytest.mark.slow) for step in (2, 5)), 9])
 def test_a_killed_run_goes_on_and_ends_in_the_same_weights_bit_for_bit(dataset, tmp_path, step):
     checkpoint = tmp_path / "run.pt"
     command = [sys.executable, "-c", textwrap.dedent(KILLED), str(checkpoint), str(step), "gn-s"]
