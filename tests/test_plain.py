@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from classroom.plain import KINDS, PlainNet, halve, load_plain
+from classroom.plain import KINDS, PlainNet, load_plain
 from course_lib.data import load_dataset, sample_test_rows
 from course_lib.data.augment import normalise
 from course_lib.files import CheckpointError, repo_path
@@ -27,11 +27,6 @@ def test_grey_sees_no_colour():
 def test_an_unknown_kind_is_refused():
     with pytest.raises(ValueError, match="unknown kind 'mlp'"):
         PlainNet("mlp")
-
-
-def test_halved_weights_are_sixteen_bit_numbers():
-    network = halve(PlainNet(seed=0))
-    assert all(torch.equal(p, p.half().float()) for p in network.parameters())
 
 
 @pytest.mark.parametrize("name", ["plain-0", "patches-0"])

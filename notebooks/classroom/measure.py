@@ -44,10 +44,7 @@ def step_by_kind(merging: bool, batch_size: int = 32, width: float = 1.0) -> dic
         F.cross_entropy(model(images), labels).backward()
     spent = dict.fromkeys([*KINDS, "everything else"], 0.0)
     for event in recorded.key_averages():
-        kind = next(
-            (kind for kind, names in KINDS.items() if _is_named(event.key, names)),
-            "everything else",
-        )
+        kind = next((kind for kind, names in KINDS.items() if _is_named(event.key, names)), "everything else")
         spent[kind] += event.self_cpu_time_total / 1e3
     return spent
 

@@ -7,7 +7,6 @@ one linear layer.
 import json
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from course_lib.files import CheckpointError
@@ -76,12 +75,3 @@ def load_plain(name: str, folder: Path | None = None) -> tuple[PlainNet, dict]:
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{path} is missing or no plain network: python data/make_members.py makes it") from error
     return network.eval(), meta
-
-
-@torch.no_grad()
-def halve(network: PlainNet) -> PlainNet:
-    """Round the weights to 16 bits, in place: what is stored is then exactly what was measured."""
-    for tensor in network.state_dict().values():
-        if tensor.is_floating_point():
-            tensor.copy_(tensor.half().float())
-    return network
