@@ -20,7 +20,7 @@ from tiny import TINY, runs, stored
 
 from course_lib.files import CourseError
 from course_lib.profiles import PROFILES
-from course_lib.study import plan, store, workers
+from course_lib.study import plan, progress, store, workers
 from course_lib.study import queue as study
 from course_lib.study.progress import Budget, LiveLine
 from course_lib.study.runs import Answer, epoch_seconds, with_teachers
@@ -68,7 +68,8 @@ def keep_the_contract(place: Inline, capsys) -> None:
 
 
 @pytest.mark.slow
-def test_here(capsys):
+def test_here(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "QUIET_SECONDS", 0)  # one live line serves all runs here; elsewhere each has its own
     keep_the_contract(Inline(), capsys)
 
 
