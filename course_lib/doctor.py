@@ -95,7 +95,7 @@ def device() -> Iterator[str]:
         found = torch.cuda.get_device_properties(0)
         yield line("OK", f"GPU {found.name}, {found.total_memory / GIB:.0f} GiB")
     else:
-        yield line("OK", f"no CUDA GPU; {os.cpu_count()} CPU cores, {torch.get_num_threads()} threads for torch")
+        yield line("OK", f"no CUDA GPU; {os.cpu_count()} CPU cores, torch uses {torch.get_num_threads()} of them")
     size = active_profile()
     slow = size.name == "full" and not has_gpu
     advice = ": weeks without a GPU; `COURSE_PROFILE=quick` fits" if slow else ""
