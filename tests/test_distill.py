@@ -331,3 +331,10 @@ def test_training_with_scraps_is_repeatable():
         finished = train(student, dataset, recipe, teacher=teacher, device="cpu", progress=False)
         losses.append(finished.history[0]["soft_loss"])
     assert losses[0] == losses[1] > 0
+
+
+@pytest.mark.parametrize("labels", [torch.zeros(4), torch.zeros(4, 1, dtype=torch.int64), torch.tensor([0, 1])])
+def test_labels_that_are_no_class_numbers_are_refused(labels):
+    logits = torch.randn(4, CLASSES)
+    with pytest.raises(ValueError, match=r"labels are class numbers \(4,\), not torch"):
+        distillation_loss(logits, logits, labels, 4.0, 0.5)

@@ -516,3 +516,13 @@ def test_progress_is_one_line_an_epoch(dataset, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 and all("demo" in line and "images/s" in line for line in lines)
     assert math.isclose(float(lines[-1].split("loss")[1].split()[0]), 2.5, abs_tol=2.5)
+
+
+def test_a_network_for_other_classes_is_told_in_one_line(dataset):
+    with pytest.raises(TrainingError, match="too few classes.*num_classes=10"):
+        train(create_model("gn-s", width=0.25, num_classes=2), dataset, Recipe(epochs=1, batch_size=10), progress=False)
+
+
+def test_a_compiled_ghostnet_trains_branch_by_branch(dataset):
+    student = torch.compile(create_model("gn-s", width=0.25, seed=0), backend="eager")
+    assert len(train(student, dataset, Recipe(epochs=1, batch_size=10), progress=False).history) == 1

@@ -53,8 +53,9 @@ def set_merging(model: nn.Module, merging: bool) -> None:
     """Let a GhostNet in training compute each sum of branches as one convolution, or branch by branch.
 
     Both are the same function, up to rounding, with the same running statistics; merged it is several times as fast.
-    Merged, it takes images on the CPU and no autocast. Without numba it stays branch by branch.
+    Merged, it takes images on the CPU and no autocast. Without numba, or compiled, it stays branch by branch.
     """
+    merging = merging and not any(hasattr(module, "_orig_mod") for module in model.modules())  # of torch.compile
     for module in model.modules():
         if isinstance(module, BranchedConv | ConvBN):
             module.merge = merge_branches if merging and can_merge(module.conv) and cpu_loops() else None

@@ -82,7 +82,7 @@ def train(
     for note in engine.notes if progress else ():
         print(f"note: {note}", flush=True)
     with ExitStack() as stack:
-        stack.enter_context(_told_in_one_line(device, recipe, len(dataset.train)))
+        stack.enter_context(_told_in_one_line(device, recipe, len(dataset.train), dataset.num_classes))
         state = read_checkpoint(checkpoint) if checkpoint and Path(checkpoint).exists() else None
         before, began_with = torch.get_num_threads(), (state or {}).get("threads")  # an older checkpoint has none
         if device.type == "cpu" and began_with not in (None, before):
@@ -134,11 +134,11 @@ def _check(model: nn.Module, dataset: Dataset) -> None:
 
 
 @contextmanager
-def _told_in_one_line(device: torch.device, recipe: Recipe, images: int) -> Iterator[None]:
-    """Turn what torch says in many words of a full memory, and of a batch too small, into a TrainingError."""
+def _told_in_one_line(device: torch.device, recipe: Recipe, images: int, classes: int) -> Iterator[None]:
+    """Turn what torch says in many words of a full memory, too small a batch or other classes into a TrainingError."""
     try:
         yield
-    except (MemoryError, RuntimeError, ValueError) as error:
+    except (MemoryError, RuntimeError, ValueError, IndexError) as error:
         size, last = recipe.batch_size, images % recipe.batch_size or recipe.batch_size
         if memory_is_full(error):
             said = (f"out of memory on {device} with batches of {size} images: choose a smaller batch_size (another "
@@ -146,6 +146,8 @@ def _told_in_one_line(device: torch.device, recipe: Recipe, images: int) -> Iter
         elif "more than 1 value per channel" in str(error):
             said = ("a batch was too small for the network's batch norms, which need two values a channel: "
                     f"{images} images in batches of {size} leave {last} in the last; take another size")  # fmt: skip
+        elif "is out of bounds" in str(error):
+            said = f"the network answers with too few classes ({error}): create it with num_classes={classes}"
         else:
             raise
         raise TrainingError(said) from error

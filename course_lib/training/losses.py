@@ -41,13 +41,14 @@ def distillation_loss(
         label_smoothing: of the hard-label term, 0 to 1; the paper has none.
 
     Raises:
-        ValueError: shapes differ, T is not above 0 or alpha lies outside 0..1.
+        ValueError: shapes differ, labels are no class numbers, T is not above 0 or alpha lies outside 0..1.
     """
     check_temperature_and_alpha(temperature, alpha)
-    if student_logits.shape != teacher_logits.shape:
-        raise ValueError(
-            f"logits differ in shape: student {tuple(student_logits.shape)}, teacher {tuple(teacher_logits.shape)}"
-        )
+    student, teacher = tuple(student_logits.shape), tuple(teacher_logits.shape)
+    if student != teacher:
+        raise ValueError(f"logits differ in shape: student {student}, teacher {teacher}")
+    if labels.shape != student[:1] or labels.is_floating_point():
+        raise ValueError(f"labels are class numbers ({student[0]},), not {labels.dtype} {tuple(labels.shape)}")
     hard = F.cross_entropy(student_logits, labels, label_smoothing=label_smoothing)
     student, teacher = (F.log_softmax(logits / temperature, dim=1) for logits in (student_logits, teacher_logits))
     ruled_out = teacher == -torch.inf  # 0 log 0 is 0: such a class adds nothing

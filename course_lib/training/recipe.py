@@ -96,6 +96,5 @@ def learning_rate(step: int, total_steps: int, recipe: Recipe) -> float:
     if step < warmup_steps:
         return LOWEST_RATE + (recipe.lr - LOWEST_RATE) * step / warmup_steps
     progress = (step - warmup_steps) / max(1, total_steps - 1 - warmup_steps)
-    if recipe.decay == "linear":
-        return LOWEST_RATE + (recipe.lr - LOWEST_RATE) * (1 - progress)
-    return LOWEST_RATE + (recipe.lr - LOWEST_RATE) * 0.5 * (1 + math.cos(math.pi * progress))
+    left = 1 - progress if recipe.decay == "linear" else 0.5 * (1 + math.cos(math.pi * progress))
+    return LOWEST_RATE + (recipe.lr - LOWEST_RATE) * left

@@ -138,13 +138,9 @@ class RememberedTeacher(Answering):
     """
 
     def __init__(
-        self,
-        teacher: nn.Module,
-        images: int,
-        classes: int,
-        device: torch.device | str = "cpu",
+        self, teacher: nn.Module, images: int, classes: int, device: torch.device | str = "cpu",
         file: Path | None = None,
-    ):
+    ):  # fmt: skip
         super().__init__()
         self.teacher, shape = as_teacher(teacher), (images, VIEWS, classes)
         if file is None:  # zeros are what nobody has answered yet
