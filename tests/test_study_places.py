@@ -51,9 +51,12 @@ def keep_the_contract(place: Inline, capsys) -> None:
     [told] = stored()["gn-s-1.0x<gn-s-2.8x"].conditions["teachers"]
     assert told["last_accuracy"] == pytest.approx(stored()["gn-s-2.8x"].last_accuracy)
     assert study.work(wanted, place=place).finished == []
-    time.sleep(1.0)  # what distant workers said is on its way
-    shown = capsys.readouterr().out
-    assert all(f"{run}: epoch 1/2, test " in shown and f"] {run} (" in shown for run in everything)
+    expected = {words for run in everything for words in (f"{run}: epoch 1/2, test ", f"] {run} (")}
+    shown, until = "", time.monotonic() + 60  # what distant workers said may still be on its way
+    while not all(words in shown for words in expected) and time.monotonic() < until:
+        time.sleep(0.2)
+        shown += capsys.readouterr().out
+    assert {words for words in expected if words not in shown} == set()
 
     torn, well = runs("gn-s-1.6x", "gn-s-1.9x", profile=FEW)
     torn.checkpoint.write_bytes(b"torn")
@@ -81,6 +84,7 @@ def test_in_processes(capfd):
 @pytest.fixture
 def cluster(tmp_path, monkeypatch):
     """A head without cores, and two machines with one core each."""
+    monkeypatch.setenv("RAY_DEDUP_LOGS", "0")  # as the study itself sets it before it imports Ray
     ray = pytest.importorskip("ray")
     from ray.cluster_utils import Cluster as Machines
 
