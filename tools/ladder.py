@@ -34,6 +34,7 @@ RUNGS = {  # what each rung changes in BASE; `first weights` is the s.d. of the 
     "small first weights of the classifier": {"first weights": 0.01},
     "linear decay": LINEAR,
     "linear decay, warm-up 10 %": LINEAR | {"warmup": 0.1},
+    "linear decay, rate 0.2": LINEAR | {"lr": 0.2},
     "linear decay, shift 2": SHIFT,
     "linear decay, shift 2, alternating flips": BOTH,
     "linear decay, shift 2, alternating flips, rate 0.2": BOTH | {"lr": 0.2},
