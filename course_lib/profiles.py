@@ -44,7 +44,7 @@ class Profile:
 
 PROFILES = {
     "quick": Profile("quick", "sample", 500, student_epochs=2, teacher_epochs=1, batch_size=10),
-    "laptop": Profile("laptop", "full", 10_000, student_epochs=12, teacher_epochs=6, batch_size=128, test_images=5_000),
+    "laptop": Profile("laptop", "full", 50_000, student_epochs=3, teacher_epochs=3, batch_size=64),
     "full": Profile("full", "full", 50_000, student_epochs=200, teacher_epochs=50, batch_size=256),
 }
 

@@ -124,7 +124,7 @@ def _parts(run: Run, device: str) -> dict[str, float]:
         passes = profile.train_images if member is not run else BACKWARD * profile.train_images + profile.asked_images
         row = member.experiment
         part = "ghost" if row.student in STUDENTS else "dense"
-        seconds = _forward_seconds(row.student, row.width, fed_size(row, profile), device)
+        seconds = _forward_seconds(row.student, row.width, fed_size(row), device)
         parts[part] = parts.get(part, 0.0) + passes * seconds
     return parts
 

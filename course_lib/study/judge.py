@@ -149,7 +149,7 @@ def _against_row(result: dict) -> Iterator[str]:
         "test images": (result["test_images"], profile.asked_images),
         # What a later engine adds is no setting of the recipe.
         **{name: (value, getattr(recipe_of_row, name, value)) for name, value in settings.items()},
-        "input_size": (conditions.get("input_size", size := fed_size(row, profile)), size),
+        "input_size": (conditions.get("input_size", size := fed_size(row)), size),
         "teacher_sees": (conditions.get("teacher_sees", sees := teacher_sees(row, recipe)), sees),
     }
     for what, (stored, expected) in compared.items():

@@ -130,7 +130,7 @@ def new_student(run: Run, num_classes: int) -> nn.Module:
         CourseError: it starts from ImageNet weights, and they cannot be fetched or are not the published ones.
     """
     row = run.experiment
-    std = linear_std(row, run.profile)
+    std = linear_std(row)
     model = create_model(row.student, width=row.width, num_classes=num_classes, seed=run.seed, linear_std=std)
     if run.key == PRETRAINED:
         weights = {name: value for name, value in imagenet_weights().items() if not name.startswith(HEAD)}
@@ -142,7 +142,7 @@ def initial_weights(run: Run) -> str:
     """In words, where the run's first weights come from."""
     if run.key == PRETRAINED:
         return IMAGENET
-    std = linear_std(run.experiment, run.profile)
+    std = linear_std(run.experiment)
     return FROM_SCRATCH + (f"; linear layers normal, s.d. {std:g}" if std else "")
 
 
@@ -227,7 +227,7 @@ def load_teacher(run: Run, num_classes: int = 10) -> Teacher:
         raise CheckpointError(
             f"{run.checkpoint} holds another architecture than {run.key}: delete it, the run starts again"
         ) from error
-    return Teacher(model, fed_size(row, run.profile))
+    return Teacher(model, fed_size(row))
 
 
 def teacher_of(run: Run):
@@ -306,7 +306,7 @@ def train_run(run: Run, budget: "Budget", live: "LiveLine", *, again: bool = Fal
         CourseError: a teacher's weights are missing, the loss diverged, or a file cannot be read or written.
     """
     dataset, row, training = study_data(run.profile), run.experiment, run.settings
-    model, size = new_student(run, dataset.num_classes), fed_size(row, run.profile)
+    model, size = new_student(run, dataset.num_classes), fed_size(row)
     parameters, written = count_parameters(model), run.checkpoint
     if again:
         written = run.checkpoint.with_name(f"{run.name}.again")

@@ -90,6 +90,13 @@ def _checked(name: str, kind: type, value):
     return value
 
 
+# For few epochs: the best rung of a ladder of single changes, judged by 5,000 images that no rung trained on
+# (tools/ladder.py, data/ladder.csv).
+SHORT = Recipe(
+    epochs=3, batch_size=64, lr=0.1, weight_decay=5e-4, warmup=0.25, decay="linear", flips="alternating", shift=2
+)
+
+
 def learning_rate(step: int, total_steps: int, recipe: Recipe) -> float:
     """Rate of step ``step`` (0-based): linear from 1e-8 to ``lr`` over the warm-up, then ``decay`` back to 1e-8."""
     warmup_steps = int(recipe.warmup * total_steps)
