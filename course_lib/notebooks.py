@@ -142,6 +142,7 @@ def _kernel_environment(profile: str | None, folder: str) -> dict[str, str]:
     """The environment of a lesson's kernel; paths in it are absolute already (``files.path_in``)."""
     environment = os.environ | {
         "IPYTHONDIR": folder,  # no start-up files or settings of the user's
+        "COURSE_PRINTED": "1",  # to be read: sliders stand still, answers to predictions are folded (classroom)
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # the debugger's remark on frozen modules concerns no reader
     }
     environment.pop("MPLBACKEND", None)  # the notebook's own backend, also when called from a script that sets one

@@ -1,46 +1,63 @@
-"""Make ``data/logits/sample/resnet18-train.npz``: what the shipped ResNet-18 says of the sample's training images.
+"""Ask the four published teachers, and keep what they say: the teachers of lessons 03 to 05, without a download.
 
-``python data/make_answers.py``, after ``python data/make_networks.py resnet18`` has left its checkpoint in
-``data/cache/networks`` (or name the checkpoint). Lesson 03 distils from these answers without running the teacher.
-Rows 0 to 2,499 are the images as they are, rows 2,500 to 4,999 the same images mirrored. Half a minute on one core.
+    python tools/make_answers.py       20 minutes on one core with AMX, two to three hours on one without
+
+``data/logits/resnet20.npz`` to ``resnet56.npz``: the logits of all 10,000 test images, computed in float32.
+``data/logits/sample/resnet56.npz`` and ``published.npz`` (the mean of the four): the logits of the sample's 2,500
+training images in each of their 162 views, (2500, 162, 10) in 8 bits with one scale. A CPU with AMX answers in
+bfloat16, which is less exact than float32 by less than the 8 bits are.
 """
-
-import sys
-from pathlib import Path
 
 import torch
 
-from course_lib.data import ImageSet, load_dataset, sample_test_rows
-from course_lib.files import repo_path
-from course_lib.models.zoo import create_model
+from classroom.teachers import write_answers
+from course_lib.data import load_dataset
+from course_lib.data.augment import VIEWS, crop_and_flip, normalise, view_number
+from course_lib.models.weights import load_published
 from course_lib.study import store
-from course_lib.training.checkpoint import read_checkpoint
+from course_lib.study.experiments import PUBLISHED
 from course_lib.training.loop import evaluate
 
-NAME = "resnet18-train"
+
+def all_views() -> torch.Tensor:
+    """The 162 views (162, 3), in the order of their numbers."""
+    views = torch.cartesian_prod(torch.arange(9), torch.arange(9), torch.arange(2))
+    assert view_number(views).equal(torch.arange(VIEWS))
+    return views
 
 
-def make(checkpoint: Path) -> Path:
-    """Ask the trained network and store its answers, after a check that it is the network that ships."""
-    state, shipped = read_checkpoint(checkpoint), store.load_logits("resnet18")
-    teacher = create_model("resnet18")
-    teacher.load_state_dict(state["model"])
-    sample = load_dataset("cifar10", "sample")
-    check = evaluate(teacher, sample.test).logits
-    if (check - shipped.logits[sample_test_rows()]).abs().max() > 0.02:  # float16 keeps them to 0.1 percent
-        sys.exit(f"{checkpoint} is not the network whose answers are in data/logits/resnet18.npz")
-    images, labels = sample.train.images, sample.train.labels
-    both = ImageSet(torch.cat([images, images.flip(3)]), torch.cat([labels, labels]))
-    answers = evaluate(teacher, both)
-    kept = ("key", "model", "width", "dataset", "train_images", "epochs", "recipe")
-    meta = {name: shipped.meta[name] for name in kept} | {
-        "rows": "the sample's training images as they are, then all of them mirrored",
-        "accuracy": answers.accuracy,
-        **store.environment("cpu"),
-    }
-    return store.save_logits(NAME, answers.logits, both.labels, meta, repo_path("data", "logits", "sample"))
+@torch.inference_mode()
+def answers_to(model: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Logits (N, 162, 10) of uint8 ``images`` (N, 3, 32, 32) in every view."""
+    model, views = model.to(memory_format=torch.channels_last), all_views()
+    fast = torch.autocast("cpu", torch.bfloat16, enabled=torch.cpu._is_amx_tile_supported())
+    answers = torch.empty(len(images), VIEWS, 10)
+    for number, image in enumerate(images):
+        batch = normalise(crop_and_flip(image.expand(VIEWS, -1, -1, -1), views))
+        with fast:
+            answers[number] = model(batch.contiguous(memory_format=torch.channels_last)).float()
+        if number % 250 == 0:
+            print(f"image {number:,} of {len(images):,}", flush=True)
+    return answers
+
+
+def main() -> None:
+    """Ask and write, teacher by teacher; then the mean."""
+    full, sample = load_dataset("cifar10", "full"), load_dataset("cifar10", "sample")
+    total = torch.zeros(len(sample.train), VIEWS, 10)
+    for name in PUBLISHED:
+        model = load_published(name)
+        asked = evaluate(model, full.test)
+        origin = {"model": name, "key": name, "weights": "published", "accuracy": asked.accuracy}
+        meta = origin | {"dataset": full.name} | store.environment("cpu")
+        print(store.save_logits(name, asked.logits, full.test.labels, meta), f"{asked.accuracy:.2f} %")
+        answers = answers_to(model, sample.train.images)
+        total += answers
+        if name == "resnet56":
+            print(write_answers(name, answers, origin))
+    mean = {"model": "the mean of the published teachers' logits", "key": "published", "teachers": list(PUBLISHED)}
+    print(write_answers("published", total / len(PUBLISHED), mean))
 
 
 if __name__ == "__main__":
-    default = repo_path("data", "cache", "networks", "resnet18.pt")
-    print(make(Path(sys.argv[1]) if len(sys.argv) > 1 else default))
+    main()

@@ -7,6 +7,8 @@ import base64
 import functools
 import html
 import io
+import json
+import os
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -27,14 +29,23 @@ from course_lib import look
 
 if TYPE_CHECKING:
     import ipywidgets
+    from IPython.display import HTML
 
 LABEL_SIZE, TITLE_SIZE = 10, 11  # points, at the size shown
 SKY, ORANGE = "#56B4E9", "#E69F00"  # of the palette, for areas
 Moving = TypeVar("Moving")
 
 
-def explore(picture: "Picture", /, **settings) -> "ipywidgets.VBox":
+def printed() -> bool:
+    """Whether this lesson runs to be read: who executes it sets ``COURSE_PRINTED``, and nobody moves its widgets."""
+    return bool(os.environ.get("COURSE_PRINTED"))
+
+
+def explore(picture: "Picture", /, **settings) -> "ipywidgets.VBox | HTML":
     """The picture's controls, the picture as an image, and a line of words; each move draws it anew.
+
+    Where the lesson is ``printed``, the picture standing still, as HTML that the web pages put a slider in
+    (docs/web/sliders.js).
 
     Args:
         picture: what to show, ``Width()`` for example; its class says which settings it has.
@@ -43,6 +54,8 @@ def explore(picture: "Picture", /, **settings) -> "ipywidgets.VBox":
     Raises:
         ValueError: the picture has no such setting, or the setting no such position.
     """
+    if printed():
+        return _printed(picture, settings)
     from ipywidgets import HTML, VBox
 
     settings = picture.settings(settings)
@@ -60,6 +73,14 @@ def explore(picture: "Picture", /, **settings) -> "ipywidgets.VBox":
         widget.add_class(f"course-{type(picture).__name__.lower()}-{name}")
     redraw()
     return VBox([*widgets.values(), image, words])
+
+
+def _printed(picture: "Picture", settings: dict) -> "HTML":
+    from IPython.display import HTML
+
+    shown = look.show(still(picture, **settings))
+    name, places = type(picture).__name__.lower(), html.escape(json.dumps(picture.settings(settings)))
+    return HTML(f'<div class="course-slider" data-slider="{name}" data-settings="{places}">{shown.data}</div>')
 
 
 def still(picture: "Picture", /, **settings) -> Figure:
