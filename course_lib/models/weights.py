@@ -53,7 +53,7 @@ def load_weights(name: str, folder: Path | None = None) -> tuple[nn.Module, dict
 
     path = weights_path(name, folder)
     if not path.exists():
-        raise CheckpointError(f"there are no weights {path}: make them with python tools/make_networks.py {name}")
+        raise CheckpointError(f"there are no weights {path}: the course ships gn-s-1.0x")
     try:
         with safe_open(path, framework="pt") as file:
             meta = json.loads((file.metadata() or {})["course"])
