@@ -6,12 +6,16 @@ import os
 import sys
 import time
 
-from course_lib.doctor import examine, problem_of_home
-from course_lib.files import CHECKOUT, CourseError, repo_path
-from course_lib.profiles import PROFILES, active_profile
+from course_lib.files import CHECKOUT, CourseError, problem_of_home
+from course_lib.profiles import active_profile, profile_option
 
 STARTED = time.monotonic()  # loading torch and the data counts against --minutes
-TOOLS = {
+TOOLS = {  # programs of tools/, which work on a checkout and are no part of the library: file and words
+    "doctor": ("doctor", "what this machine has and what to do"),
+    "course": ("course", "execute every lesson, draw Fig. 1 and Tables I-IV, and say where they are"),
+    "lessons": ("lessons", "execute lessons into build/course/"),
+    "exercises": ("exercises", "list the exercises of the lessons"),
+    "copies": ("copies", "give a student a copy of all lessons, without outputs"),
     "bench": ("benchmark", "time the training loop against the one a good student would write"),
     "stick": ("stick", "fill a folder with all that a room without a network needs"),
 }
@@ -45,39 +49,40 @@ def main(arguments: list[str] | None = None) -> int:
 def run(arguments: list[str]) -> int:
     """Run a command of the library's own."""
     options = parser().parse_args(arguments)
-    if options.profile:
-        os.environ["COURSE_PROFILE"] = options.profile  # lessons run in kernels of their own and read it there
-    if options.command is not doctor and (problem := problem_of_home()):
-        raise CourseError(problem)
+    check_home()
     return options.command(options)
 
 
 def run_tool(name: str, *arguments: str) -> int:
-    """Hand the arguments to a program of ``tools/``, which lies in the checkout and is no part of the library."""
+    """Hand the arguments to a program of ``tools/``."""
     module, _ = TOOLS[name]
     if not (CHECKOUT / "tools" / f"{module}.py").is_file():
         raise CourseError(f"{name} is in the course's checkout only: get that, and run `pip install -e .` in it")
+    if name != "doctor":  # which says so itself, among the rest
+        check_home()
     sys.path.insert(0, str(CHECKOUT))
     return importlib.import_module(f"tools.{module}").main(list(arguments))
 
 
+def check_home() -> None:
+    """Raise CourseError where the folder that the course reads and writes is not there, or not whole."""
+    if problem := problem_of_home():
+        raise CourseError(problem)
+
+
 def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--profile", choices=PROFILES, help="default: COURSE_PROFILE, else what fits the machine")
-    fresh = argparse.ArgumentParser(add_help=False)
-    fresh.add_argument("--fresh", action="store_true", help="run again what is in the store already")
     top = argparse.ArgumentParser(prog="python -m course_lib", description=__doc__)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
     def add(command, words: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
         added = commands.add_parser(command.__name__, parents=parents, help=words, description=words)
-        added.set_defaults(command=command, profile=None)
+        added.set_defaults(command=command)
         return added
 
-    add(doctor, "what this machine has and what to do", common)
     add(data, "fetch and check the full data set")
-    one = add(study, "run rows of Tables I-IV; docs/study.md is its manual", common, fresh)
+    one = add(study, "run rows of Tables I-IV; docs/study.md is its manual", profile_option())
+    one.add_argument("--fresh", action="store_true", help="run again what is in the store already")
     one.add_argument("keys", nargs="*", help="experiments, e.g. 'gn-s-1.0x<resnet50'; default: the profile's")
     one.add_argument("--only", metavar="TABLE", help="the rows of one table: table1 ... table4, or assistants")
     one.add_argument("--recipe", action="append", metavar="NAME", help="how the rows are trained; may be repeated")
@@ -89,23 +94,9 @@ def parser() -> argparse.ArgumentParser:
     one = add(verify, "compare the store with the paper and what is expected")
     one.add_argument("--accept", action="store_true", help="write down new, sound results as those to be expected")
     add(report, "draw Fig. 1 and Tables I-IV from the store into figures/")
-    add(course, "run what is missing, then every lesson", common, fresh)
-    one = add(lessons, "execute lessons into build/course/", common)
-    one.add_argument("names", nargs="*", metavar="NN", help="numbers or names; default: every lesson")
-    one.add_argument("--in-place", action="store_true", help="refresh the committed notebooks themselves")
-    add(exercises, "list the exercises of the lessons")
     for name, (_, words) in TOOLS.items():
         commands.add_parser(name, help=words, add_help=False)  # only for the list: run_tool reads their options
     return top
-
-
-def doctor(options: argparse.Namespace) -> int:
-    """Print what was found, a line each, OK, WARN or FAIL, as it is found."""
-    status = 0
-    for line in examine():
-        print(line, flush=True)
-        status |= line.startswith("FAIL")
-    return status
 
 
 def data(options: argparse.Namespace) -> int:
@@ -171,55 +162,6 @@ def report(options: argparse.Namespace) -> int:
     from course_lib.study import store
 
     print(*reports.write_report(store.load_results()), sep="\n")
-    return 0
-
-
-def course(options: argparse.Namespace) -> int:
-    """From a fresh checkout to Fig. 1 and Tables I-IV: the runs that the store lacks, every lesson, and a summary.
-
-    Only the quick profile's missing runs are trained: those of the others take hours and have a command of their own.
-    ``--fresh`` trains every run of the profile again. A failed run is told at the end; the lessons are executed all the
-    same, on the results there are.
-    """
-    from course_lib import report
-    from course_lib.notebooks import run_lessons
-    from course_lib.study import queue, store
-
-    profile, failures = active_profile(), []
-    if options.fresh or profile.name == "quick":
-        failures = queue.run(profile=profile, fresh=options.fresh)
-    times = run_lessons(profile=profile.name)
-    frame = store.load_results()
-    written = report.write_report(frame)
-    print(f"\nThe course has run. Profile: {profile.label}\nThe lessons, executed:")
-    for name, seconds in times:
-        print(f"  {'build/course/' + name + '.ipynb':<60} {seconds:4.0f} s")
-    print("Fig. 1 and Tables I-IV, drawn from the results store (the tables also as .csv):")
-    for path in written:
-        if path.suffix in (".png", ".md"):
-            print(f"  {path.relative_to(repo_path()).as_posix()}")
-    print(f"In the store: {report.summary(frame)}")
-    print("Read and change the lessons: make lab (or: python -m jupyterlab)")
-    for failure in failures:
-        print(f"FAILED {failure}", file=sys.stderr)
-    return 1 if failures else 0
-
-
-def lessons(options: argparse.Namespace) -> int:
-    """Execute lessons, each on a fresh kernel."""
-    from course_lib.notebooks import run_lessons
-
-    run_lessons(options.in_place, options.names)
-    return 0
-
-
-def exercises(options: argparse.Namespace) -> int:
-    """Print the exercises, a line each."""
-    from course_lib.notebooks import exercises as found
-
-    for each in found():
-        bug = "find the bug" if each.bug else ""
-        print(f"{each.lesson.stem[:2]}.{each.number:<3} {each.level:<8} {each.minutes:>3} min  {bug:<13} {each.title}")
     return 0
 
 

@@ -1,5 +1,6 @@
 """How much work a run does. One place reads ``COURSE_PROFILE``; every number shown names its profile."""
 
+import argparse
 import os
 from dataclasses import dataclass
 
@@ -95,3 +96,16 @@ def _fitting_profile() -> str:
     import torch
 
     return "full" if torch.cuda.is_available() else "quick"
+
+
+class _Choose(argparse.Action):
+    def __call__(self, parser, namespace, value, option=None) -> None:
+        os.environ["COURSE_PROFILE"] = value  # lessons run in kernels of their own and read it there
+
+
+def profile_option() -> argparse.ArgumentParser:
+    """A command's option ``--profile``, as a parent of its parser: it sets ``COURSE_PROFILE`` for all that follows."""
+    parent = argparse.ArgumentParser(add_help=False)
+    words = "default: COURSE_PROFILE, else what fits the machine"
+    parent.add_argument("--profile", choices=PROFILES, action=_Choose, help=words)
+    return parent

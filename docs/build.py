@@ -23,8 +23,10 @@ DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 sys.path.insert(0, str(ROOT))
 
-from course_lib.files import CourseError, replace_folder  # noqa: E402  (also where the course is not installed)
-from course_lib.notebooks import Exercise, exercises, lessons  # noqa: E402
+from course_lib.files import CourseError  # noqa: E402  (also where the course is not installed)
+from tools.exercises import Exercise, exercises  # noqa: E402
+from tools.folders import replace_folder  # noqa: E402
+from tools.lessons import lessons  # noqa: E402
 
 PAGES = (
     "docs/study.md",

@@ -9,8 +9,9 @@ import psutil
 import pytest
 from packaging.requirements import Requirement
 
-from course_lib import doctor
 from course_lib.__main__ import main
+from course_lib.files import CHECKOUT
+from tools import doctor
 
 
 @pytest.fixture(autouse=True)
@@ -64,13 +65,15 @@ def test_an_unknown_profile_is_a_line(monkeypatch):
 def test_a_course_without_its_folder_is_said_in_one_line_and_nothing_is_written(tmp_path, case):
     """As ``pip install .`` leaves it, there is neither data nor lessons."""
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
-    shutil.copytree(doctor.CHECKOUT / "course_lib", tmp_path / "course_lib", ignore=shutil.ignore_patterns("*cache*"))
+    shutil.copytree(CHECKOUT / "course_lib", tmp_path / "course_lib", ignore=shutil.ignore_patterns("*cache*"))
     if case == "COURSE_HOME misspelt":
-        environment |= {"PYTHONPATH": str(doctor.CHECKOUT), "COURSE_HOME": str(tmp_path / "gone")}
+        environment |= {"PYTHONPATH": str(CHECKOUT), "COURSE_HOME": str(tmp_path / "gone")}
     before = sorted(tmp_path.iterdir())
-    code = "import sys; from course_lib import doctor; [print(line) for line in doctor.basics()]"
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert "FAIL" in done.stdout.splitlines()[1] and done.stderr == ""
+    if case == "COURSE_HOME misspelt":
+        code = "from tools import doctor; [print(line) for line in doctor.basics()]"
+        run = [sys.executable, "-c", code]
+        done = subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert "FAIL" in done.stdout.splitlines()[1] and done.stderr == ""
     for command in ("course", "report", "data"):
         run = [sys.executable, "-m", "course_lib", command]
         done = subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, text=True)
@@ -122,7 +125,7 @@ def test_the_speed_is_measured(monkeypatch):
 
 
 def test_the_exit_status(monkeypatch, capsys):
-    monkeypatch.setattr("course_lib.__main__.examine", lambda: ["WARN  tight"])
+    monkeypatch.setattr(doctor, "examine", lambda: ["WARN  tight"])
     assert main(["doctor"]) == 0 and capsys.readouterr().out == "WARN  tight\n"
-    monkeypatch.setattr("course_lib.__main__.examine", lambda: ["FAIL  b", "OK    a"])
+    monkeypatch.setattr(doctor, "examine", lambda: ["FAIL  b", "OK    a"])
     assert main(["doctor"]) == 1 and "FAIL  b" in capsys.readouterr().out

@@ -11,7 +11,8 @@ import nbformat
 import pytest
 
 from classroom import checks
-from course_lib.notebooks import LEVELS, Exercise, execute, exercises, lessons
+from tools.exercises import LEVELS, Exercise, exercises
+from tools.lessons import execute, lessons
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "docs" / "template.ipynb"

@@ -1,7 +1,6 @@
-"""Paths; writing aside and moving into place; folders made anew; profiles; shipped weights."""
+"""Paths; writing aside and moving into place; profiles; shipped weights."""
 
 import os
-from pathlib import Path
 
 import pytest
 import torch
@@ -72,84 +71,6 @@ def test_a_path_in_a_variable_means_the_same_in_other_folders(tmp_path, monkeypa
         assert files.path_in(variable) == place and os.environ[variable] == str(place)
     monkeypatch.setenv(variable, "")
     assert files.path_in(variable) is None
-
-
-# --- folders made anew ----------------------------------------------------------------------------
-
-
-def make(place, **contents):
-    with files.replace_folder(place, "a test") as new:
-        for name, text in contents.items():
-            (new / name).write_text(text)
-
-
-def shown(folder):
-    return {path.name: path.read_text() for path in folder.iterdir() if path.name != files.MARK}
-
-
-def test_a_folder_is_made_and_made_anew(tmp_path):
-    place = tmp_path / "new" / "site"
-    make(place, one="1", two="2")
-    (place / "__pycache__").mkdir()
-    (place / "__pycache__" / "x.pyc").write_text("litter")
-    make(place, one="changed")
-    assert shown(place) == {"one": "changed"}
-    assert (place / files.MARK).read_text().startswith("made by: a test\n")
-    assert list(place.parent.iterdir()) == [place]
-
-
-def test_an_empty_folder_is_taken(tmp_path):
-    (tmp_path / ".DS_Store").write_text("litter")
-    make(tmp_path, one="1")
-    assert shown(tmp_path) == {"one": "1"}
-
-
-@pytest.mark.parametrize("deed", ["a foreign folder", "a file added", "a file changed", "a folder of folders"])
-def test_what_the_course_did_not_make_is_kept(tmp_path, deed):
-    place, kept = tmp_path / "course", tmp_path / "course" / "slides"
-    if deed == "a folder of folders":
-        kept.mkdir(parents=True)
-    else:
-        if deed == "a foreign folder":
-            place.mkdir()
-        else:
-            make(place, slides="ours")
-        (kept if deed != "a file added" else place / "more").write_text("my own lecture")
-    with pytest.raises(CourseError, match="move it away first|choose another folder") as caught:
-        make(place, slides="ours")
-    assert "\n" not in str(caught.value) and list(tmp_path.iterdir()) == [place]
-    assert kept.is_dir() or "my own lecture" in shown(place).values()
-
-
-@pytest.mark.parametrize("where", [".", "..", files.CHECKOUT, files.CHECKOUT.parent])
-def test_the_checkout_and_the_current_folder_are_never_replaced(tmp_path, monkeypatch, where):
-    make(tmp_path / "stick" / "course", one="1")  # carries the list, as a stick's course does
-    monkeypatch.chdir(tmp_path / "stick" / "course")
-    with pytest.raises(CourseError, match="is or holds"):
-        make(Path(where), one="other")
-    assert shown(tmp_path / "stick" / "course") == {"one": "1"}
-
-
-def test_a_body_that_fails_leaves_the_old_folder(tmp_path):
-    make(tmp_path / "site", one="1")
-    with pytest.raises(ZeroDivisionError), files.replace_folder(tmp_path / "site", "a test") as new:
-        (new / "half").write_text(str(1 / 0))
-    assert shown(tmp_path / "site") == {"one": "1"} and len(list(tmp_path.iterdir())) == 1
-
-
-def test_an_exchange_that_fails_puts_the_old_folder_back(tmp_path, monkeypatch):
-    make(tmp_path / "site", one="1")
-    rename = os.rename
-
-    def refuse_new(source, target):
-        if Path(source).name == "new":
-            raise PermissionError(13, "Permission denied")
-        rename(source, target)
-
-    monkeypatch.setattr(os, "rename", refuse_new)
-    with pytest.raises(CourseError, match="cannot replace .*site: Permission denied"):
-        make(tmp_path / "site", one="2")
-    assert shown(tmp_path / "site") == {"one": "1"} and len(list(tmp_path.iterdir())) == 1
 
 
 # --- profiles -------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ The expected numbers are computed here from the store's own files, not by the co
 import csv
 import io
 import json
+import os
 import re
 import shutil
 import statistics
@@ -20,12 +21,12 @@ import pytest
 from bs4 import BeautifulSoup
 from fabricated import fake_store
 
-from course_lib import notebooks, report
+from course_lib import report
 from course_lib.__main__ import main
 from course_lib.files import CourseError
-from course_lib.profiles import PROFILES
 from course_lib.study import store
 from course_lib.study.protocols import origin
+from tools import lessons as notebooks
 
 ROOT = Path(__file__).resolve().parent.parent
 NUMBERS = [f"{number:02}" for number in range(7)]
@@ -276,27 +277,35 @@ def test_an_unknown_lesson_is_answered_with_the_known_ones(tmp_path, monkeypatch
         notebooks.find_lessons(["07"])
 
 
-def test_the_course_runs_what_is_missing_then_the_lessons_and_says_where_the_tables_are(tmp_path, monkeypatch, capsys):
+def test_the_course_executes_the_lessons_and_says_where_the_tables_are(tmp_path, monkeypatch, capsys):
+    """It trains nothing; with an empty store the report is drawn all the same."""
     monkeypatch.setenv("COURSE_HOME", str(tmp_path))
     shutil.copytree(ROOT / "data" / "paper", tmp_path / "data" / "paper")
     make_notebook(tmp_path, "1")
-    asked = []
-
-    def stand_in_for_study(*, profile, fresh):
-        asked.append((profile.name, fresh))
-        fake_store(None, {"gn-s-1.0x": {0: 40.0}})
-        return ["gn-d, seed 0: the loss became nan"] if fresh else []
-
-    monkeypatch.setattr("course_lib.study.queue.run", stand_in_for_study)
     assert main(["course", "--profile", "quick"]) == 0
     said = capsys.readouterr().out
-    for path in ("build/course/00_tiny.ipynb", "figures/quick/fig1.png", "figures/quick/table4.md"):
+    for path in ("build/course/00_tiny.ipynb", "figures/laptop/fig1.png", "figures/laptop/table4.md"):
         assert path in said and (tmp_path / path).exists()
-    assert PROFILES["quick"].label in said
-    assert main(["course", "--profile", "full"]) == 0, "hours of training are not started unasked"
-    assert asked == [("quick", False)]
-    assert main(["course", "--profile", "quick", "--fresh"]) == 1
-    assert asked[1:] == [("quick", True)] and "FAILED gn-d, seed 0" in capsys.readouterr().err
+    assert "figures/quick" not in said and not (tmp_path / "figures" / "quick").exists()
+
+
+def test_two_lessons_run_side_by_side_and_the_first_that_fails_stops_the_other(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path))
+    path = make_notebook(tmp_path, "import os, time; time.sleep(1); print(os.environ['OMP_NUM_THREADS'])")
+    shutil.copy(path, path.with_name("01_tiny.ipynb"))
+    started = time.monotonic()
+    times = notebooks.run_lessons(at_once=2)
+    assert [name for name, _ in times] == ["00_tiny", "01_tiny"]
+    assert sum(seconds for _, seconds in times) > 1.3 * (time.monotonic() - started)
+    threads = nbformat.read(tmp_path / "build" / "course" / path.name, as_version=4).cells[0].outputs[0].text
+    assert int(threads) == max(1, os.cpu_count() // 2)
+    make_notebook(tmp_path, "import time; time.sleep(60)")
+    nbformat.write(
+        nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 / 0")]), path.with_name("01_tiny.ipynb")
+    )
+    with pytest.raises(CourseError, match="01_tiny stopped at code cell 1 of 1: ZeroDivisionError"):
+        notebooks.run_lessons(at_once=2)
+    assert time.monotonic() - started < 50
 
 
 def test_progress_is_rewritten_on_a_terminal_and_plain_elsewhere():
@@ -305,9 +314,11 @@ def test_progress_is_rewritten_on_a_terminal_and_plain_elsewhere():
             return True
 
     for stream, rewritten in ((Terminal(), True), (io.StringIO(), False)):
-        with notebooks.ProgressLine("00_tiny", 2, stream) as progress:
-            progress.advance()
-            progress.advance()
+        with notebooks.Progress(stream) as progress, progress.of("00_tiny", 2) as first:
+            with progress.of("01_tiny", 3):
+                first.advance()
+            first.advance()
         text = stream.getvalue()
-        assert ("\r" in text) == rewritten and text.count("\n") == (1 if rewritten else 2)
-        assert re.search(r"00_tiny +cell 2 of 2 +0 s  done\n$", text)
+        assert ("\r" in text) == rewritten and text.count("\n") == (2 if rewritten else 4)
+        assert "cell 0 of 2" in text and "; 01: 0 of 3" in text
+        assert re.search(r"00_tiny +cell 2 of 2 +0 s  done *\n$", text)

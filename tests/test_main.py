@@ -42,7 +42,7 @@ def test_a_mistake_is_one_line(arguments, words, capsys):
     assert captured.err.startswith("course: ") and words in captured.err and captured.err.count("\n") == 1
 
 
-def test_an_empty_store_is_one_line(tmp_path, monkeypatch, capsys):
+def test_a_folder_without_the_papers_numbers_is_one_line(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("COURSE_HOME", str(tmp_path))
     assert main(["report"]) == 1
     assert capsys.readouterr().err.count("\n") == 1
@@ -59,11 +59,11 @@ def test_all_lines_of_a_message_reach_the_reader(tmp_path, monkeypatch, capsys):
 
 
 def test_a_package_that_is_missing_is_named(monkeypatch, capsys):
-    def exercises(options):
+    def data(options):
         raise ModuleNotFoundError("No module named 'missing.part'", name="missing.part")
 
-    monkeypatch.setattr(command_line, "exercises", exercises)
-    assert main(["exercises"]) == 1
+    monkeypatch.setattr(command_line, "data", data)
+    assert main(["data"]) == 1
     assert "course: missing.part is not installed" in capsys.readouterr().err
 
 
@@ -87,6 +87,11 @@ def test_a_listing_into_a_closed_pipe_ends_quietly():
     assert listing.stderr.read() == ""
 
 
+def test_a_profile_that_is_named_holds_for_all_that_follows(monkeypatch, capsys):
+    assert main(["study", "--list", "--profile", "laptop", "--only", "table1"]) == 0
+    assert "laptop profile" in capsys.readouterr().out and os.environ["COURSE_PROFILE"] == "laptop"
+
+
 def test_the_exercises_are_listed(capsys):
     assert main(["exercises"]) == 0
     assert "find the bug" in capsys.readouterr().out
@@ -107,14 +112,26 @@ def test_an_unknown_command_or_profile_is_refused_and_help_is_quick():
     command[1:1] = ["-X", "importtime"]  # told on stderr; a clock would measure what else the machine does
     answer = subprocess.run([*command, "--help"], capture_output=True, text=True)
     assert answer.returncode == 0 and "argparse" in answer.stderr and "numpy" not in answer.stderr
-    for name in ("doctor", "data", "study", "verify", "bench", "report", "course", "lessons", "exercises", "stick"):
+    for name in (
+        "doctor",
+        "data",
+        "study",
+        "verify",
+        "bench",
+        "report",
+        "course",
+        "lessons",
+        "exercises",
+        "copies",
+        "stick",
+    ):
         assert re.search(rf"^    {name}\b", answer.stdout, re.MULTILINE), name
 
 
 def test_a_bare_machine_runs_the_study():
     """What trains and reports imports neither Jupyter nor torchvision; the command line itself next to nothing."""
     code = (
-        "import sys; import course_lib.__main__, course_lib.doctor; assert 'numpy' not in sys.modules; "
+        "import sys; import course_lib.__main__; assert 'numpy' not in sys.modules; "
         "from course_lib import report; from course_lib.look import show; assert 'torch' not in sys.modules; "
         "from course_lib.study import queue, store; from course_lib.training import loop; "
         "heavy = {'torchvision', 'IPython', 'ipywidgets', 'nbclient', 'nbformat', 'jupyterlab'} & set(sys.modules); "

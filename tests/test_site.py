@@ -12,7 +12,7 @@ import nbformat
 import pytest
 
 from course_lib.files import MARK, CourseError
-from course_lib.notebooks import WIDGET_NOTE, lessons
+from tools.lessons import WIDGET_NOTE, lessons
 
 ROOT = Path(__file__).resolve().parent.parent
 build = pytest.importorskip("build", reason="the site's packages are not installed: pip install -e '.[site]'")

@@ -7,8 +7,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from course_lib import notebooks
-from course_lib.notebooks import exercises
+from tools import lessons as notebooks
+from tools.exercises import exercises
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks" / "solutions"
 SOLUTIONS = sorted(FOLDER.glob("*.ipynb"))

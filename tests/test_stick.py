@@ -23,7 +23,7 @@ def checkout(tmp_path, monkeypatch):
         (root / name).write_text(name)
     (root / "pyproject.toml").write_bytes((stick.ROOT / "pyproject.toml").read_bytes())
     monkeypatch.setattr(stick, "ROOT", root)
-    monkeypatch.setattr("course_lib.files.CHECKOUT", root)
+    monkeypatch.setattr("tools.folders.CHECKOUT", root)
     return root
 
 

@@ -18,7 +18,8 @@ import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from course_lib.files import CourseError, atomic_write, replace_folder, repo_path
+from course_lib.files import CourseError, atomic_write, repo_path
+from tools.folders import replace_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 LEFT_OUT = (".git", ".venv", "build", "cache", "__pycache__", "*.egg-info", ".*_cache", ".ipynb_checkpoints", ".ci")

@@ -1,9 +1,10 @@
-"""What this machine has for the course, in lines that say OK, WARN or FAIL, and what to do.
+"""What this machine has for the course, in lines that say OK, WARN or FAIL, and what to do: ``course_lib doctor``.
 
 OK: tried, and fine. WARN: works, with a limit that one should know. FAIL: the chosen profile will not work until it is
 mended; a check that breaks is one FAIL line, and the others go on.
 """
 
+import argparse
 import importlib
 import importlib.metadata
 import os
@@ -11,11 +12,11 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from course_lib.files import CHECKOUT, CourseError, path_in, repo_path
-from course_lib.profiles import PROFILES, active_profile
+from course_lib.files import CourseError, path_in, problem_of_home, repo_path
+from course_lib.profiles import PROFILES, active_profile, profile_option
 
 GIB = 2**30
 ITSELF = "knowledge-distillation-course"
@@ -40,15 +41,6 @@ def examine() -> Iterator[str]:
 
 def _words(error: Exception) -> str:
     return str(error) if isinstance(error, CourseError | ValueError) else f"{type(error).__name__}: {error}"
-
-
-def problem_of_home() -> str:
-    """What is wrong with the folder that the course reads and writes, and what to do; empty where it is right."""
-    if not repo_path().is_dir():
-        return f"COURSE_HOME={repo_path()} is not there: correct it, or `unset COURSE_HOME`"
-    whole = path_in("COURSE_HOME") or (CHECKOUT / "data" / "paper").is_dir()
-    advice = "get the course's checkout, and run `pip install -e .` in it"
-    return "" if whole else f"{CHECKOUT} has the library only, without lessons and data: {advice}"
 
 
 def basics() -> Iterator[str]:
@@ -188,3 +180,14 @@ def images_per_second() -> float:
         finish_pending_work(engine.device)
         times.append(time.perf_counter() - started)
     return len(images) / min(times[2:])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print what was found, a line each, OK, WARN or FAIL, as it is found."""
+    options = {"prog": "python -m course_lib doctor", "description": main.__doc__, "parents": [profile_option()]}
+    argparse.ArgumentParser(**options).parse_args(arguments)
+    status = 0
+    for found in examine():
+        print(found, flush=True)
+        status |= found.startswith("FAIL")
+    return status
