@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from classroom.checks import assistants as checks
 from course_lib.training.losses import distillation_loss
@@ -58,11 +57,6 @@ def choose_chain(validation, test):
     return name, test[name]
 
 
-def dense_loss(student, teachers, labels, temperature, alpha):
-    soft = [distillation_loss(student, teacher, labels, temperature, 0.0).total for teacher in teachers]
-    return alpha * F.cross_entropy(student, labels) + (1 - alpha) * sum(soft) / len(soft)
-
-
 RIGHT = {
     checks.check_agreement: agreement,
     checks.check_equal_steps: equal_steps,
@@ -71,7 +65,6 @@ RIGHT = {
     checks.check_link_step: link_step,
     checks.check_fair_delta: fair_delta,
     checks.check_choose_chain: choose_chain,
-    checks.check_dense_loss: dense_loss,
 }
 
 
@@ -126,20 +119,6 @@ def delta_of(runs, key, column="last_accuracy", same_shuffle=True, same_student=
     elif same_shuffle:
         base = base[base["shuffle"] == row["shuffle"]]
     return sign * (own[column].mean() - base[column].mean())
-
-
-def dense_variant(student, teachers, labels, temperature, alpha, kind):
-    soft = [distillation_loss(student, teacher, labels, temperature, 0.0).total for teacher in teachers]
-    hard, mean = F.cross_entropy(student, labels), sum(soft) / len(soft)
-    if kind == "ensemble":
-        answers = torch.stack(list(teachers)).mean(dim=0)
-        return distillation_loss(student, answers, labels, temperature, alpha).total
-    if kind == "turned":
-        mean = sum(distillation_loss(t, student, labels, temperature, 0.0).total for t in teachers) / len(teachers)
-    if kind == "warm":
-        hard = F.cross_entropy(student / temperature, labels)
-    part = {"sum": sum(soft), "no T": mean / temperature**2, "classes": mean / 10, "last": soft[-1]}.get(kind, mean)
-    return (1 - alpha) * hard + alpha * part if kind == "swapped" else alpha * hard + (1 - alpha) * part
 
 
 def all_from_first(names, learn):
@@ -207,19 +186,6 @@ WRONG = [
     (checks.check_choose_chain, lambda v, t: (max(v, key=v.get), max(v.values())), "too kind"),
     (checks.check_choose_chain, lambda v, t: (max(v, key=v.get), max(t.values())), "chosen chain's own"),
     (checks.check_choose_chain, lambda v, t: (min(v, key=v.get), 0.0), "take the highest"),
-    *(
-        (checks.check_dense_loss, lambda s, t, y, T, a, kind=kind: dense_variant(s, t, y, T, a, kind), words)
-        for kind, words in (
-            ("sum", "Average them"),
-            ("ensemble", "lesson 5"),
-            ("no T", "T² is missing"),
-            ("classes", "batchmean"),
-            ("last", "plain chain"),
-            ("turned", "exchanged in the KL"),
-            ("warm", "softened as well"),
-            ("swapped", "exchanged"),
-        )
-    ),
 ]
 
 

@@ -1,6 +1,5 @@
 """The checkers of lesson 05: the right answer, the stub, and typical wrong answers with their words."""
 
-import itertools
 import math
 
 import torch
@@ -16,10 +15,6 @@ def soft_target(members, temperature):
     return F.softmax(torch.stack(members).mean(dim=0) / temperature, dim=1)
 
 
-def equal_voices(members):
-    return torch.stack([z / z.std() for z in members]).mean(dim=0)
-
-
 def jensen_gap(members, labels):
     losses = torch.stack([F.cross_entropy(z, labels) for z in members])
     p = torch.stack([F.softmax(z, dim=1) for z in members]).mean(dim=0)
@@ -33,10 +28,6 @@ def entropy_bits(p):
 def disagreement_in_bits(members):
     p = torch.stack([F.softmax(z, dim=1) for z in members])
     return entropy_bits(p.mean(dim=0)) - entropy_bits(p)
-
-
-def majority_right(p, k):
-    return sum(math.comb(k, j) * p**j * (1 - p) ** (k - j) for j in range(k // 2 + 1, k + 1))
 
 
 def q_statistic(a, b):
@@ -59,31 +50,14 @@ def one_view(student, teachers, images, generator):
     return student(batch), torch.stack([teacher(batch) for teacher in teachers]).mean(dim=0)
 
 
-def percent_right(logits, labels, chosen):
-    mean = torch.stack([logits[name] for name in chosen]).mean(dim=0)
-    return 100 * (mean.argmax(dim=1) == labels).double().mean().item()
-
-
-def subsets(names):
-    return [chosen for size in range(1, len(names) + 1) for chosen in itertools.combinations(names, size)]
-
-
-def honest_choice(validation, validation_labels, test, test_labels):
-    chosen = max(subsets(list(validation)), key=lambda c: percent_right(validation, validation_labels, c))
-    return chosen, percent_right(test, test_labels, chosen)
-
-
 RIGHT = {
     ensembles.check_soft_target: soft_target,
-    ensembles.check_equal_voices: equal_voices,
     ensembles.check_jensen_gap: jensen_gap,
     ensembles.check_disagreement_in_bits: disagreement_in_bits,
-    ensembles.check_majority_right: majority_right,
     ensembles.check_q_statistic: q_statistic,
     ensembles.check_mean_of_teachers: mean_of_teachers,
     ensembles.check_teachers_answer: teachers_answer,
     ensembles.check_one_view: one_view,
-    ensembles.check_honest_choice: honest_choice,
 }
 
 
@@ -122,16 +96,6 @@ def raw_views(student, teachers, images, generator):
     return student(batch), torch.stack([teacher(batch) for teacher in teachers]).mean(dim=0)
 
 
-def leaking_choice(validation, validation_labels, test, test_labels):
-    chosen = max(subsets(list(test)), key=lambda c: percent_right(test, test_labels, c))
-    return chosen, percent_right(test, test_labels, chosen)
-
-
-def flattering_choice(validation, validation_labels, test, test_labels):
-    chosen, _ = honest_choice(validation, validation_labels, test, test_labels)
-    return chosen, percent_right(validation, validation_labels, chosen)
-
-
 def sum_of_teachers(student, teachers, images, generator):
     z, mean = one_view(student, teachers, images, generator)
     return z, len(teachers) * mean
@@ -145,7 +109,6 @@ def mean_of_probabilities(student, teachers, images, generator):
 WRONG = [
     (ensembles.check_soft_target, lambda m, t: F.softmax(sum(m) / t, dim=1), "summed the logits"),
     (ensembles.check_soft_target, lambda m, t: F.softmax(sum(m) / 3 / t, dim=1), "you divide by 3"),
-    (ensembles.check_equal_voices, lambda m: sum(z / z.std() for z in m) / 3, "you divide by 3"),
     (
         ensembles.check_jensen_gap,
         lambda m, y: jensen_gap(m, y) + sum(F.cross_entropy(z, y) for z in m) * (1 / 3 - 1 / len(m)),
@@ -159,8 +122,6 @@ WRONG = [
     (ensembles.check_one_view, torch.no_grad()(one_view), "cannot learn"),
     (ensembles.check_one_view, sum_of_teachers, "are added up"),
     (ensembles.check_one_view, mean_of_probabilities, "mean of probabilities"),
-    (ensembles.check_honest_choice, lambda v, vy, t, ty: None if len(v) else v, "returns nothing"),
-    (ensembles.check_honest_choice, lambda v, vy, t, ty: (3, 4), "two things"),
     (ensembles.check_soft_target, lambda m, t: stacked_softmax(m, t).mean(dim=0), "the other ensemble"),
     (ensembles.check_soft_target, lambda m, t: stacked_softmax(m).mean(dim=0) / t, "divided probabilities by T"),
     (ensembles.check_soft_target, lambda m, t: F.softmax(stacked_softmax(m).mean(dim=0) / t, dim=1), "softmax twice"),
@@ -172,13 +133,6 @@ WRONG = [
         "averaged after argmax",
     ),
     (ensembles.check_soft_target, lambda m, t: F.softmax(torch.stack(m).mean(dim=1) / t, dim=1), "not over images"),
-    (ensembles.check_equal_voices, lambda m: torch.stack(m).mean(dim=0), "the plain mean"),
-    (ensembles.check_equal_voices, lambda m: torch.stack(m).mean(dim=0) / torch.stack(m).std(), "common spread"),
-    (
-        ensembles.check_equal_voices,
-        lambda m: torch.stack([z / z.std(dim=1, keepdim=True) for z in m]).mean(dim=0),
-        "image by image",
-    ),
     (ensembles.check_jensen_gap, lambda m, y: -jensen_gap(m, y), "sign is turned round"),
     (
         ensembles.check_jensen_gap,
@@ -202,24 +156,6 @@ WRONG = [
     (ensembles.check_disagreement_in_bits, lambda m: disagreement_in_bits(m) * math.log(2), "in nats"),
     (ensembles.check_disagreement_in_bits, lambda m: entropy_bits(stacked_softmax(m).mean(dim=0)), "of the mean alone"),
     (ensembles.check_disagreement_in_bits, lambda m: -disagreement_in_bits(m), "sign is turned round"),
-    (
-        ensembles.check_majority_right,
-        lambda p, k: sum(math.comb(k, j) * p**j * (1 - p) ** (k - j) for j in range(math.ceil(k / 2), k + 1)),
-        "count a tie as won",
-    ),
-    (
-        ensembles.check_majority_right,
-        lambda p, k: math.comb(k, k // 2 + 1) * p ** (k // 2 + 1) * (1 - p) ** (k - k // 2 - 1),
-        "smallest majority alone",
-    ),
-    (ensembles.check_majority_right, lambda p, k: p**k, "all are right"),
-    (ensembles.check_majority_right, lambda p, k: 1 - (1 - p) ** k, "at least one is right"),
-    (
-        ensembles.check_majority_right,
-        lambda p, k: sum(p**j * (1 - p) ** (k - j) for j in range(k // 2 + 1, k + 1)),
-        "coefficient is missing",
-    ),
-    (ensembles.check_majority_right, lambda p, k: round(majority_right(p, k), 2), "neither draw voters nor round"),
     (ensembles.check_q_statistic, lambda a, b: -q_statistic(a, b), "sign is turned round"),
     (ensembles.check_q_statistic, lambda a, b: (a != b).double().mean(), "exactly one is right"),
     (
@@ -252,14 +188,6 @@ WRONG = [
     (ensembles.check_one_view, no_views, "nobody sees an augmented picture"),
     (ensembles.check_one_view, raw_views, "keep normalise"),
     (ensembles.check_one_view, lambda s, t, x, g: one_view(s, t, x, g)[::-1], "student's logits first"),
-    (ensembles.check_honest_choice, leaking_choice, "accuracy on the test set"),
-    (ensembles.check_honest_choice, flattering_choice, "it flatters"),
-    (
-        ensembles.check_honest_choice,
-        lambda v, vy, t, ty: (list(v), percent_right(t, ty, list(v))),
-        "you keep all members",
-    ),
-    (ensembles.check_honest_choice, lambda v, vy, t, ty: "a", "two things"),
 ]
 
 

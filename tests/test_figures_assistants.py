@@ -18,6 +18,17 @@ def gap() -> pd.DataFrame:
     return pd.read_csv(repo_path("data", "toy", "gap.csv"))
 
 
+def test_the_ladder_draws_each_teacher_and_its_words_tell_both_ends():
+    rows = {"ResNet-20": (0.27, 91.5, 0.2, 80.0), "ResNet-56": (0.85, 93.25, 0.125, 81.0)}
+    teachers = pd.DataFrame(rows, index=["parameters (M)", *plots.LADDER_PANELS]).T
+    figure = plots.ladder(teachers, "GN-S 1.0x")
+    for axes, column in zip(figure.axes, plots.LADDER_PANELS, strict=True):
+        assert list(axes.lines[0].get_ydata()) == list(teachers[column])
+        assert [tick.get_text() for tick in axes.get_xticklabels()] == ["20\n0.27 M", "56\n0.85 M"]
+    assert figure.axes[2].get_title() == "agreement with\nGN-S 1.0x (%)"
+    assert "Of ResNet-20 and ResNet-56: accuracy (%) 91.50 and 93.25" in look.alt_text(figure)
+
+
 def test_polynomials_are_the_given_curves_and_the_words_tell_their_distance():
     x = np.linspace(-1, 1, 5)
     figure = plots.polynomials(x, 0 * x, x, 0 * x + 0.5, 0 * x + 0.5)

@@ -6,15 +6,10 @@ import pytest
 
 from classroom.figures import ensembles as plots
 from course_lib import look
-from course_lib.report.calibration import reliability
 
 
 def lines(axes) -> list[tuple[list, list]]:
     return [tuple(map(list, line.get_data())) for line in axes.get_lines()]
-
-
-def named(axes) -> dict[str, list]:
-    return {line.get_label(): list(line.get_ydata()) for line in axes.get_lines()}
 
 
 def test_error_of_means_draws_a_line_and_its_points_for_each_correlation():
@@ -68,42 +63,3 @@ def test_likeness_writes_each_pair_once_and_names_the_ends():
     assert "Most alike: A and B (0.90); least: A and C (0.50)." in look.alt_text(figure)
     with pytest.raises(ValueError, match="two networks"):
         plots.likeness({}, ["A"])
-
-
-def test_juries_end_in_words():
-    figure = plots.juries([1, 3], {"p = 0.7": [70.0, 78.4], "p = 0.4": [40.0, 35.2]})
-    assert named(figure.axes[0]) == {"p = 0.7": [70.0, 78.4], "p = 0.4": [40.0, 35.2]}
-    assert "With 3 voters, p = 0.7: 78 %; p = 0.4: 35 %." in look.alt_text(figure)
-
-
-def test_loudness_shows_the_members_alone():
-    same = {"weak": [50.0, 90.0], "strong": [95.0, 60.0]}
-    figure = plots.loudness([0.5, 2], same, [66.0, 58.0], [50.3, 67.2])
-    left, right = figure.axes
-    assert named(left) == {"as weak": same["weak"], "as strong": same["strong"]}
-    assert named(right) == {"mean of logits": [66.0, 58.0], "weak alone": [50.3] * 2, "strong alone": [67.2] * 2}
-    assert left.get_xlabel() == "factor on the logits of weak"
-    assert "66.0 % at 0.5, 58.0 % at 2; alone, weak is right in 50.3 %" in look.alt_text(figure)
-
-
-def test_softness_and_honesty_say_how_far_off_each_answer_is():
-    sure = reliability(np.array([[0.9, 0.1]] * 4), [0, 0, 1, 1])
-    modest = reliability(np.array([[0.5, 0.5]] * 4), [0, 0, 0, 0])
-    softer = {"mean of logits": [0.0, 0.1], "mean of probabilities": [0.4, 0.2]}
-    figure = plots.softness_and_honesty([1, 2], softer, {"one": sure, "z": modest, "p": modest})
-    left, right = figure.axes
-    assert named(left) == softer
-    assert named(right)["one"] == [0.5] and named(right)["z"] == [1.0]
-    words = look.alt_text(figure)
-    assert "one: 40.0 points off; z: 50.0 points off" in words
-    assert "mean of probabilities at most 0.40 bits (T = 1)" in words
-
-
-def test_scraps_stand_below_their_pictures():
-    pictures, pieces = np.full((2, 8, 8, 3), 0.2), np.full((2, 4, 4, 3), 1.3)
-    figure = plots.scraps(pictures, pieces, ["cat", "dog"])
-    shown = [axes.images[0].get_array() for axes in figure.axes]
-    assert [image.shape[0] for image in shown] == [8, 8, 4, 4]
-    assert [axes.get_title() for axes in figure.axes] == ["cat", "dog", "", ""]
-    assert shown[2].max() == 1, "clipped to what can be shown"
-    assert "2 test pictures (cat, dog)" in look.alt_text(figure)

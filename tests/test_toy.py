@@ -63,26 +63,6 @@ def test_teaching_lowers_the_loss_and_leaves_the_teacher_alone():
     assert toy.scores(teacher, points).accuracy.min() > 50
 
 
-def test_many_at_once_is_each_alone():
-    points = toy.training_points(30, seeds=3)
-    first, second = toy.teach(16, points, steps=20), toy.teach(4, points, steps=20)
-    together = toy.teach_many(6, points, [first, second, toy.true_logits], steps=20, temperature=2.0, alpha=0.5)
-    for teacher, student in zip((first, second, toy.true_logits), together, strict=True):
-        alone = toy.teach(6, points, teacher, steps=20, temperature=2.0, alpha=0.5)
-        for one, other in zip(alone.weights, student.weights, strict=True):
-            assert torch.allclose(one, other, atol=1e-4)
-    with pytest.raises(ValueError, match="apart"):
-        toy.teach_many(6, points, [None, first], steps=1)
-
-
-def test_a_chain_learns_link_by_link():
-    points = toy.training_points(30, seeds=2)
-    chain = toy.teach_chain([12, 6, 4], points, steps=15)
-    by_hand = toy.teach(6, points, toy.teach(12, points, steps=15), steps=15)
-    assert [network.hidden for network in chain] == [12, 6, 4]
-    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(chain[1].weights, by_hand.weights, strict=True))
-
-
 def test_scores_by_hand():
     points = toy.draw_points(50, seed=1)
     network, other = toy.Stack(4, seeds=2), toy.Stack(9, seeds=2)

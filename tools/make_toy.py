@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 
 from classroom.sliders.chains import ASSISTANTS, GRID, POINTS, STUDENT, TEACHER, chain_name, grid_points
-from classroom.toy import STEPS, Points, draw_points, scores, teach, teach_many, training_points, true_logits
+from classroom.toy import STEPS, Points, draw_points, scores, teach, training_points, true_logits
 from course_lib.files import atomic_write, repo_path
 
 SEEDS = 20
@@ -51,12 +51,10 @@ def make_chains() -> None:
         trained = {(TEACHER,): teacher}
         keep(n, (TEACHER,), teacher, teacher, None)
         keep(n, (STUDENT,), teach(STUDENT, points), teacher, None, "alone")
-        for size in (*ASSISTANTS, STUDENT):  # all networks of a size at once: their teachers are larger, so done
-            before = list(trained)
-            learned = teach_many(size, points, [trained[chain] for chain in before])
-            for chain, network in zip(before, learned, strict=True):
-                trained[(*chain, size)] = network
-                keep(n, (*chain, size), network, teacher, trained[chain])
+        for size in (*ASSISTANTS, STUDENT):  # in this order every teacher is there before its student
+            for chain, own_teacher in list(trained.items()):
+                trained[(*chain, size)] = network = teach(size, points, own_teacher)
+                keep(n, (*chain, size), network, teacher, own_teacher)
         print(f"chains with {n} points are trained", flush=True)
     write_csv("chains", pd.concat(rows))
     buffer = io.BytesIO()
@@ -73,8 +71,8 @@ def make_gap(n: int = 300) -> None:
         rows.append(rows_of({"points": n, "teacher": hidden, "student": 0}, teacher, true_logits))
     for student in (3, 6, 12):
         rows.append(rows_of({"points": n, "teacher": 0, "student": student}, teach(student, points), true_logits))
-        taught = teach_many(student, points, list(teachers.values()))
-        for (hidden, teacher), network in zip(teachers.items(), taught, strict=True):
+        for hidden, teacher in teachers.items():
+            network = teach(student, points, teacher)
             rows.append(rows_of({"points": n, "teacher": hidden, "student": student}, network, teacher, teacher))
     write_csv("gap", pd.concat(rows))
 

@@ -6,7 +6,7 @@ The networks are MLPs with one hidden layer. ``seeds`` of them, each with its ow
 weights, are trained side by side as one :class:`Stack`: a mean and its spread cost little more than one network.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -72,20 +72,6 @@ class Stack(nn.Module):
         features = torch.baddbmm(b1, x.expand(self.seeds, -1, -1), w1).relu()
         return torch.baddbmm(b2, features, w2)
 
-    def widen(self, copies: int) -> None:
-        """Lay ``copies`` of all networks side by side."""
-        self.seeds *= copies
-        self.weights = nn.ParameterList(weight.detach().repeat(copies, 1, 1) for weight in self.weights)
-
-    def split(self, seeds: int) -> "list[Stack]":
-        """Stacks of ``seeds`` networks each."""
-        parts = []
-        for start in range(0, self.seeds, seeds):
-            part = Stack(self.hidden, seeds)
-            part.weights = nn.ParameterList(weight.detach()[start : start + seeds].clone() for weight in self.weights)
-            parts.append(part)
-        return parts
-
 
 def _first_weights(hidden: int, seed: int) -> list[Tensor]:
     """Weights and biases of both layers, drawn as nn.Linear draws them, from a generator of their own."""
@@ -116,54 +102,24 @@ def teach(
         temperature, alpha: of Eq. 1. The default listens to the teacher alone.
         steps: of Adam over all points at once.
     """
-    (student,) = teach_many(hidden, points, [teacher], temperature=temperature, alpha=alpha, steps=steps)
-    return student
-
-
-def teach_many(
-    hidden: int,
-    points: Points,
-    teachers: Sequence[Answerer | None],
-    *,
-    temperature: float = 1.0,
-    alpha: float = 0.0,
-    steps: int = STEPS,
-) -> list[Stack]:
-    """What :func:`teach` gives for each of ``teachers``, trained side by side, which takes hardly longer than one.
-
-    Raises:
-        ValueError: there are teachers and None among ``teachers``: labels and answers are not learned side by side.
-    """
-    if None in teachers and any(teacher is not None for teacher in teachers):
-        raise ValueError("teach those without a teacher apart from those with one")
-    seeds, copies = len(points.x), len(teachers)
-    stack = Stack(hidden, seeds)
-    stack.widen(copies)
-    optimizer = torch.optim.Adam(stack.parameters(), lr=RATE)
+    student = Stack(hidden, len(points.x))
+    optimizer = torch.optim.Adam(student.parameters(), lr=RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    x, labels = points.x.repeat(copies, 1, 1), points.labels.repeat(copies, 1).flatten()
-    with torch.no_grad():  # the teachers do not change: one answer serves all steps
-        answers = [teacher(points.x) for teacher in teachers if teacher is not None]
-    answers = torch.cat(answers).flatten(0, 1) if answers else None
+    labels = points.labels.flatten()
+    with torch.no_grad():  # the teacher does not change: one answer serves all steps
+        answers = None if teacher is None else teacher(points.x).flatten(0, 1)
     for _ in range(steps):
-        logits = stack(x).flatten(0, 1)
+        logits = student(points.x).flatten(0, 1)
         if answers is None:
             loss = nn.functional.cross_entropy(logits, labels)
         else:
             loss = distillation_loss(logits, answers, labels, temperature, alpha).total
         optimizer.zero_grad()
-        (loss * stack.seeds).backward()  # the sum over the networks, which share no weight
+        (loss * student.seeds).backward()  # the sum over the networks, which share no weight
         optimizer.step()
         schedule.step()
-    return stack.split(seeds)
-
-
-def teach_chain(sizes: list[int], points: Points, **options) -> list[Stack]:
-    """A chain: the first network learns from the labels, each other one from the network before it."""
-    networks: list[Stack] = []
-    for hidden in sizes:
-        networks.append(teach(hidden, points, networks[-1] if networks else None, **options))
-    return networks
+    optimizer.zero_grad()
+    return student.requires_grad_(False)
 
 
 class Scores(NamedTuple):

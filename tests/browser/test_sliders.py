@@ -84,7 +84,7 @@ def test_a_new_picture_comes_fast(page):
 
 
 def test_check_boxes_have_accessible_names_and_every_picture_is_tried(page):
-    assert page.get_by_role("checkbox", name="ResNet-18").count() == 1
+    assert page.get_by_role("checkbox", name="ResNet-20").count() == 1
     assert page.get_by_role("checkbox", name="assistant with 32 hidden units").count() == 1
     assert set(CONTROLS) == {picture.__name__ for picture in vars(sliders).values() if is_picture(picture)}
 

@@ -5,7 +5,6 @@ import math
 
 import pandas as pd
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from classroom.checks.declared import compare, declared
@@ -244,38 +243,3 @@ def check_choose_chain(answer) -> str:
     }
     compare(accuracy, 71.5, mistakes, "its accuracy", "the test accuracy of the chosen chain")
     return "the test set was asked once, about one chain."
-
-
-_NOISE = torch.Generator().manual_seed(1)
-STUDENT, *TEACHERS = [scale * torch.randn(12, 10, generator=_NOISE) for scale in (1.0, 1.0, 2.0, 4.0)]
-CLASSES = torch.arange(12) % 10
-
-
-@declared(
-    [(STUDENT, TEACHERS, CLASSES, 4.0, 0.3), (STUDENT, TEACHERS[:1], CLASSES, 4.0, 0.3)],
-    "with one teacher it is Eq. 1; with several, every one of them pulls, however long the chain.",
-    hint="alpha * CE + (1 - alpha) * mean of T² KL; with one teacher it is Eq. 1 itself",
-)
-def check_dense_loss(student_logits, teachers_logits, labels, temperature, alpha):
-    """``answer(student_logits, teachers_logits, labels, temperature, alpha)``: densely guided loss."""
-    student, teachers, rest = student_logits, teachers_logits, 1 - alpha
-
-    def soft(one: Tensor, other: Tensor) -> Tensor:
-        return distillation_loss(one, other, labels, temperature, 0.0).total
-
-    hard, warm = F.cross_entropy(student, labels), F.cross_entropy(student / temperature, labels)
-    terms = [soft(student, teacher) for teacher in teachers]
-    mean, swapped = sum(terms) / len(terms), sum(soft(teacher, student) for teacher in teachers) / len(terms)
-    own = alpha * hard
-    return own + rest * mean, {
-        "you add the teachers' terms: three of them weigh three times. Average them": own + rest * sum(terms),
-        "you average the logits first: that is the ensemble of lesson 5. Average the KLs": (
-            own + rest * soft(student, torch.stack(teachers).mean(0))
-        ),
-        "the factor T² is missing": own + rest * mean / temperature**2,
-        "your KL is averaged over classes as well: divide by the batch only (batchmean)": own + rest * mean / 10,
-        "student and teacher are exchanged in the KL: the teachers' probabilities weigh": own + rest * swapped,
-        "the hard term is softened as well: the labels get the logits as they are": alpha * warm + rest * mean,
-        "only the last teacher counts: that is the plain chain": own + rest * terms[-1],
-        "alpha is the weight of the labels here, as in Eq. 1: you have exchanged the two": rest * hard + alpha * mean,
-    }

@@ -1,4 +1,4 @@
-"""Checkers for the exercises of lesson 05: means of teachers, votes, diversity, and four mistakes to find."""
+"""Checkers for the exercises of lesson 05: means of teachers, diversity, and three mistakes to find."""
 
 import itertools
 import math
@@ -56,30 +56,6 @@ def check_soft_target(members, temperature):
 
 
 @declared(
-    [_members(3, count) for count in (3, 1, 4)],
-    "each member's logits have a spread of 1 now, so none is louder than another.",
-    hint="not the mean of z / z.std(): multiply one member by 7, and the mean must not change",
-    shape=MEMBERS_ONLY,
-    tolerance=5e-3,
-)
-def check_equal_voices(members):
-    """``answer(members)``: the (N, C) mean logits after each member was divided by its own spread."""
-    stacked, own = torch.stack(members), torch.stack([z / z.std() for z in members])
-    return own.mean(0), {
-        "that is the plain mean: the loudest member still leads": stacked.mean(0),
-        "you divided all members by one common spread: give each its own, z / z.std()": stacked.mean(0) / stacked.std(),
-        "you multiplied by the spread, so the loud ones got louder still: divide": sum(m * m.std() for m in members)
-        / len(members),
-        "you averaged probabilities, and the caller takes a softmax: it must get logits": own.softmax(2).mean(0),
-        "you summed: take the mean over the members": own.sum(0),
-        BY_THREE: own.sum(0) / 3,
-        "you divided image by image, and lost who is sure of which: one number for each member": (
-            torch.stack([m / m.std(1, keepdim=True) for m in members]).mean(0)
-        ),
-    }
-
-
-@declared(
     [(_members(seed, count), _labels(seed)) for seed, count in ((4, 3), (5, 4), (6, 1))],
     "the gap is what averaging saves, and it is never negative.",
     hint="the members' mean loss minus that of their mean of probabilities",
@@ -124,28 +100,6 @@ def check_disagreement_in_bits(members):
         "that is the entropy of the mean alone: subtract the mean of the members' entropies": together,
         BY_THREE: _entropy(p.sum(0) / 3) - own * count / 3,
         "you used the mean of logits: take the mean of probabilities": _entropy(stacked.mean(0).softmax(1)) - own,
-    }
-
-
-@declared(
-    [(0.6, 4), (0.6, 3), (0.7, 5), (0.3, 7), (0.6, 1), (0.9, 11)],
-    "Condorcet's jury: above p = 1/2 more voters help, below they harm.",
-    tolerance=1e-5,
-    hint="sum the binomial",
-)
-def check_majority_right(p, k):
-    """``answer(p, k)``: the chance that more than half of ``k`` independent voters are right, each with p."""
-    chances = [math.comb(k, j) * p**j * (1 - p) ** (k - j) for j in range(k + 1)]
-    most = k // 2 + 1  # the smallest majority
-    right, uncounted = sum(chances[most:]), sum(p**j * (1 - p) ** (k - j) for j in range(most, k + 1))
-    return right, {
-        f"for k = {k} you count a tie as won: more than half means at least {most}": sum(chances[(k + 1) // 2 :]),
-        f"that is the chance of the smallest majority alone: sum over {most} to {k} right voters": chances[most],
-        "that is the chance that all are right: a majority is enough": p**k,
-        "that is the chance that at least one is right: more than half must be": 1 - (1 - p) ** k,
-        "the binomial coefficient is missing: math.comb(k, j) ways to choose the right ones": uncounted,
-        "you computed the chance that the majority is wrong": 1 - right,
-        f"nearly {right:.4f}: neither draw voters nor round, sum the binomial": lambda found: abs(found - right) < 0.02,
     }
 
 
@@ -301,60 +255,3 @@ def _one_draw(seen: list[Tensor]) -> None:
     }
     hint = "all see the same picture, but not the generator's first draw, draw_views(len(images), generator), once"
     compare(seen[0], normalise(shown), mistakes, "the views", hint)
-
-
-@checker
-def check_honest_choice(answer) -> str:
-    """``answer(validation, validation_labels, test, test_labels)``: (members chosen, accuracy to report in percent).
-
-    ``validation`` and ``test`` are dicts from name to logits. The broken one chooses on the test set.
-    """
-    validation, test, labels = _lucky_members()
-    names = tuple(validation)
-
-    def accuracy(logits: dict, y: Tensor, chosen) -> float:
-        mean = torch.stack([logits[name] for name in chosen]).mean(0)
-        return 100 * (mean.argmax(1) == y).double().mean().item()
-
-    subsets = [choice for size in range(1, 5) for choice in itertools.combinations(names, size)]
-    honest = max(subsets, key=lambda choice: accuracy(validation, labels[0], choice))
-    leaking = max(subsets, key=lambda choice: accuracy(test, labels[1], choice))
-
-    def ask(y_test: Tensor) -> tuple[tuple[str, ...], float]:
-        given = [{name: z.clone() for name, z in logits.items()} for logits in (validation, test)]
-        words = "return two things: the names chosen, and the accuracy to report in percent"
-        chosen, reported = pair(answer(given[0], labels[0].clone(), given[1], y_test.clone()), words)
-        chosen = tuple(sorted(str(name) for name in items(chosen, words)))
-        require(bool(chosen) and set(chosen) <= set(names), f"{chosen} are not names of members")
-        return chosen, number(reported, "the accuracy")
-
-    chosen, reported = ask(labels[1])
-    require(chosen != leaking, "the members are still chosen by their accuracy on the test set")
-    blind = ask(labels[1].roll(3))[0] == chosen
-    require(blind, "other test labels change your choice: the choice must not look at them at all")
-    require(chosen != names, "you keep all members: choose the set with the best validation accuracy")
-    words = f"the best set on the validation images is {', '.join(honest)}, not {', '.join(chosen)}"
-    require(chosen == honest, words)
-    flatters = "you report the validation accuracy, which the choice was made by: it flatters. Report the test's, once"
-    hint, mistakes = (
-        "the test accuracy of the chosen members in percent",
-        {flatters: accuracy(validation, labels[0], chosen)},
-    )
-    compare(reported, accuracy(test, labels[1], chosen), mistakes, "the accuracy", hint, tolerance=1e-5)
-    return "chosen on one set, judged once on the other."
-
-
-def _lucky_members() -> tuple[dict[str, Tensor], dict[str, Tensor], list[Tensor]]:
-    """Logits of four members for 400 validation and 500 test images, and the two sets' labels.
-
-    What is best for validation is not what is best for the test: "d" shines there by luck.
-    """
-    generator = torch.Generator().manual_seed(9)
-    labels = [torch.randint(CLASSES, (n,), generator=generator) for n in (400, 500)]
-    strength = {"a": (2.5, 1.5), "b": (2.2, 1.2), "c": (1.2, 1.0), "d": (0.4, 3.0)}
-    validation, test = {}, {}
-    for name, strengths in strength.items():
-        for store, y, strong in zip((validation, test), labels, strengths, strict=True):
-            noise = torch.randn(len(y), CLASSES, generator=generator)
-            store[name] = noise + strong * F.one_hot(y, CLASSES)
-    return validation, test, labels

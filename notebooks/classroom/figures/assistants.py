@@ -1,4 +1,4 @@
-"""Figures of lesson 4: three polynomials, maps of what networks answer in the disc, and the capacity gap."""
+"""Figures of lesson 4: a ladder of teachers, three polynomials, maps of the disc, and the capacity gap."""
 
 from collections.abc import Mapping
 
@@ -13,6 +13,7 @@ from course_lib import look
 from course_lib.look import BLACK, BLUE, CURVE_COLOURS, CURVE_MARKERS, VERMILION
 
 LIGHT, GREY = "#f0b48a", "#777777"
+LADDER_PANELS = {"accuracy (%)": (BLUE, "o"), "entropy (bits)": (VERMILION, "s"), "agreement (%)": (BLACK, "D")}
 GAP_PANELS = {
     "kl": "KL from the teacher (nats)",
     "agreement": "agreement with it (%)",
@@ -21,11 +22,34 @@ GAP_PANELS = {
 
 
 @look.styled()
+def ladder(teachers: pd.DataFrame, student: str) -> Figure:
+    """Accuracy, entropy and likeness to a student of teachers of growing size, a panel each.
+
+    Args:
+        teachers: a row a teacher, the smallest first: ``parameters (M)`` and the columns of ``LADDER_PANELS``.
+        student: the name of the network that ``agreement (%)`` is with.
+    """
+    figure = look.figure(8.4, 2.8)
+    ticks = [f"{name.split('-')[-1]}\n{size:.2f} M" for name, size in teachers["parameters (M)"].items()]
+    for axes, (column, (colour, marker)) in zip(figure.subplots(1, 3), LADDER_PANELS.items(), strict=True):
+        axes.plot(range(len(teachers)), teachers[column], marker=marker, color=colour)
+        axes.set_xticks(range(len(teachers)), ticks)
+        axes.set_title(column.replace("agreement", f"agreement with\n{student}"))
+        axes.margins(0.12, 0.15)
+        look.dress(axes, "y")
+    figure.supxlabel("ResNet with so many layers, parameters")
+    first, last = teachers.iloc[0], teachers.iloc[-1]
+    words = "; ".join(f"{name} {first[name]:.2f} and {last[name]:.2f}" for name in LADDER_PANELS)
+    figure.set_label(f"Teachers of growing size. Of {teachers.index[0]} and {teachers.index[-1]}: {words}.")
+    return figure
+
+
+@look.styled()
 def polynomials(
     x: np.ndarray, teacher: np.ndarray, assistant: np.ndarray, direct: np.ndarray, chain: np.ndarray
 ) -> Figure:
     """A teacher, an assistant and two students as curves over ``x``; all arrays (N,)."""
-    figure = look.figure(7, 3.4)
+    figure = look.figure(7, 3.2)
     axes = figure.subplots()
     axes.plot(x, teacher, color=BLACK, label="teacher, degree 15")
     axes.plot(x, assistant, color=BLUE, linestyle="--", label="assistant, degree 7")
@@ -107,7 +131,7 @@ def gap_figure(gap: pd.DataFrame, named: int = 6) -> Figure:
     order = [f"student of {units} units" for units in sorted(taught["student"].unique())]
     style = {"palette": CURVE_COLOURS[: len(order)], "markers": list(CURVE_MARKERS[: len(order)])}
     style |= {"errorbar": ("se", 2), "capsize": 0.1, "linewidth": 1.5, "markersize": 6}
-    figure = look.figure(9.6, 3.8)
+    figure = look.figure(8.6, 3.6)
     panels = figure.subplots(1, len(GAP_PANELS))
     for axes, (column, title) in zip(panels, GAP_PANELS.items(), strict=True):
         seaborn.pointplot(lines, x="teacher", y=column, hue="student", hue_order=order, ax=axes, **style, legend=False)

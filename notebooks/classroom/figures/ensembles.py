@@ -1,4 +1,4 @@
-"""Figures of lesson 5: averages and their theory, soft targets, likeness of networks, loudness, calibration, scraps."""
+"""Figures of lesson 5: averages and their theory, soft targets, accuracies, and how alike networks are."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,13 +8,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from classroom.figures.common import gallery, intervals, powers_of_two
+from classroom.figures.common import intervals
 from course_lib import look
-from course_lib.look import BLACK, BLUE, CURVE_COLOURS, GREEN, VERMILION
+from course_lib.look import BLACK, BLUE, CURVE_COLOURS, VERMILION
 
-GREY = "#999999"
 MARKERS = "os^D"
-OF_TWO_MEANS = ((BLUE, "s-"), (VERMILION, "^--"))
 
 
 @look.styled()
@@ -126,102 +124,6 @@ def likeness(pairs: Mapping[tuple[str, str], float], names: Sequence[str]) -> Fi
     ends = [f"{first} and {second} ({pairs[first, second]:.2f})" for first, second in (most, least)]
     figure.set_label(
         f"Yule's Q of all pairs; 0 would mean independent errors. Most alike: {ends[0]}; least: {ends[1]}."
-    )
-    return figure
-
-
-@look.styled()
-def juries(sizes: Sequence[int], curves: Mapping[str, Sequence[float]]) -> Figure:
-    """How often a majority is right, in percent, against the size of the jury; up to four named curves (M,)."""
-    figure, axes = _panels(7, 2.8)
-    looks = ((BLUE, "o-"), (GREEN, "s-"), (VERMILION, "^-"), (BLACK, "D-"))
-    for (name, right), (colour, marks) in zip(curves.items(), looks, strict=False):
-        axes.plot(sizes, right, marks, color=colour, label=name, markersize=5)
-    axes.set(xlabel="size of the jury", ylabel="majority right (%)")
-    axes.legend(frameon=False, loc="center right", bbox_to_anchor=(1, 0.45))
-    words = "; ".join(f"{name}: {right[-1]:.0f} %" for name, right in curves.items())
-    figure.set_label(f"How often the majority of a jury is right. With {sizes[-1]} voters, {words}.")
-    return figure
-
-
-@look.styled()
-def loudness(
-    factors: Sequence[float], same: Mapping[str, Sequence[float]], accuracy: Sequence[float], alone: Sequence[float]
-) -> Figure:
-    """What a factor on one member's logits does to the mean of the logits of two.
-
-    Args:
-        factors: (M,) rising.
-        same: for the member that is multiplied and then the other one, how often the mean answers as it does (%, M).
-        accuracy: (M,) of the mean, in percent.
-        alone: the accuracy of the two members, in the order of ``same``, in percent.
-    """
-    weak, strong = same
-    figure, left, right = _panels(8.6, 3, 2)
-    right.plot(factors, accuracy, "D-", color=GREEN, label="mean of logits")
-    looks = ((BLUE, "o", "-"), (VERMILION, "s", "--"))
-    for (name, shares), value, (colour, marker, dash) in zip(same.items(), alone, looks, strict=True):
-        left.plot(factors, shares, marker=marker, linestyle=dash, color=colour, label=f"as {name}")
-        right.axhline(value, color=colour, linestyle=dash, label=f"{name} alone")
-    left.set(ylabel="same answer (%)")
-    left.legend(frameon=False, loc="center left")
-    right.set(ylabel="accuracy (%)")
-    right.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 0.08))
-    for axes in (left, right):
-        powers_of_two(axes, factors, f"factor on the logits of {weak}")
-    words = ", ".join(f"{value:.1f} % at {factor:g}" for factor, value in zip(factors, accuracy, strict=True))
-    figure.set_label(
-        f"Left: how often the mean of logits answers as each member does. Right: its accuracy, {words}; "
-        f"alone, {weak} is right in {alone[0]:.1f} %, {strong} in {alone[1]:.1f} %."
-    )
-    return figure
-
-
-@look.styled()
-def softness_and_honesty(
-    temperatures: Sequence[float],
-    softer: Mapping[str, Sequence[float]],
-    reliabilities: Mapping[str, Sequence[tuple[float, float, float]]],
-) -> Figure:
-    """Left how soft the two kinds of mean are, right whether they mean what they say.
-
-    Args:
-        temperatures: (M,) rising.
-        softer: for each kind of mean, its entropy less the mean entropy of its members (bits, M).
-        reliabilities: one network and its two means: ``calibration.reliability`` of each.
-    """
-    figure, left, right = _panels(9, 3.2, 2)
-    for (name, bits), (colour, marks) in zip(softer.items(), OF_TWO_MEANS, strict=True):
-        left.plot(temperatures, bits, marks, color=colour, label=name)
-    powers_of_two(left, temperatures, "temperature T")
-    left.set(ylabel="entropy above the\nmembers' mean (bits)")
-    off = []
-    for (name, bins), (colour, marks) in zip(reliabilities.items(), ((BLACK, "o:"), *OF_TWO_MEANS), strict=True):
-        claimed, found, share = np.array(bins).T
-        right.plot(claimed, found, marks, color=colour, label=name, markersize=5)
-        off.append(f"{name}: {100 * (share * np.abs(claimed - found)).sum():.1f} points off")
-    right.plot([0, 1], [0, 1], color=GREY, linewidth=0.8)
-    right.set(xlabel="share claimed", ylabel="share right")
-    for axes in (left, right):
-        axes.legend(frameon=False)
-    most = "; ".join(
-        f"{name} at most {max(bits):.2f} bits (T = {temperatures[int(np.argmax(bits))]:g})"
-        for name, bits in softer.items()
-    )
-    figure.set_label(
-        f"Left: by how much the means are softer than their members: {most}. Right: share right against share "
-        f"claimed; above the grey line an answer is too modest. {'; '.join(off)}."
-    )
-    return figure
-
-
-def scraps(pictures: np.ndarray, pieces: np.ndarray, names: Sequence[str]) -> Figure:
-    """Pictures (M, H, W, 3), 0 to 1, with the names of their classes, and below each the piece (M, h, w, 3) of it."""
-    above, below = (np.clip(images, 0, 1) for images in (pictures, pieces))
-    figure = gallery([list(zip(above, names, strict=True)), [(piece, "") for piece in below]], size=1.15)
-    figure.set_label(
-        f"{len(names)} test pictures ({', '.join(names)}), and below each a 32 x 32 scrap of its 224 x 224 "
-        "enlargement: blurred patches of a few colours."
     )
     return figure
 
