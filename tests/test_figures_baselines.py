@@ -27,14 +27,6 @@ def test_a_gallery_names_its_columns_and_rows():
     assert list(plots.gallery(images, "no names").axes[0].get_xticks()) == []
 
 
-def test_the_valley_says_where_each_descent_ends():
-    paths = {"plain": torch.tensor([[-4.0, 1.5], [-2.0, 0.0]]), "fast": torch.tensor([[-4.0, 1.5], [0.0, 0.2]])}
-    figure = plots.valley(paths, torch.tensor([1.0, 25.0]))
-    assert "after 1 steps: plain 2.000, fast 0.500" in look.alt_text(figure)
-    assert [list(line.get_xdata()) for line in figure.axes[0].lines] == [[-4, -2], [-4, 0]]
-    assert look.alt_text(plots.valley({}, torch.tensor([1.0, 25.0]))).endswith("none")
-
-
 def test_live_curves_stand_beside_guessing():
     history = [
         {"train_loss": 2.2, "test_loss": 2.1, "train_accuracy": 15.0, "test_accuracy": 20.0},
@@ -49,21 +41,35 @@ def test_live_curves_stand_beside_guessing():
     assert "no epoch yet" in look.alt_text(plots.live_curves([], epochs=5))
 
 
-def test_small_runs_have_a_panel_each():
-    run = pd.DataFrame({"fit": [40.0, 99.0], "validation": [30.0, 35.0], "test": [31.0, 34.0]})
-    figure = plots.small_runs({"0": run, "0.03": run / 2})
-    assert [axes.get_title() for axes in figure.axes] == ["weight decay 0", "weight decay 0.03"]
-    assert list(figure.axes[1].lines[0].get_ydata()) == [20.0, 49.5]
-    assert "weight decay 0: fit 99 %, validation 35 %, test 34 %" in look.alt_text(figure)
-    assert len(plots.small_runs({"0": run}).axes) == 1
+def test_the_ladder_stands_in_order_with_the_last_epoch_of_each_rung():
+    rows = pd.DataFrame(
+        [("batch 64", 0, 1, 2, 55.0), ("batch 64", 0, 2, 2, 69.0), ("crops of 24 pixels for one", 1, 3, 3, 74.0)],
+        columns=["rung", "seed", "epoch", "epochs", "validation_accuracy"],
+    )
+    figure = plots.ladder(rows)
+    (axes,) = figure.axes
+    assert [line.get_xdata()[0] for line in axes.lines] == [69.0, 74.0]
+    names = ["batch 64", "24 pixels in one, seed 1"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == names
+    assert [text.get_text() for text in axes.texts] == ["69.0", "74.0 (3 epochs)"]
+    assert look.alt_text(figure).endswith("24 pixels in one, seed 1 74.0; batch 64 69.0.")
 
 
-def test_chosen_epochs_marks_the_best_and_counts_the_flattery():
-    measured = np.array([[80.0, 92.0, 91.0], [81.0, 90.0, 90.5]])
-    figure = plots.chosen_epochs(measured, np.array([80.0, 90.0, 91.0]))
-    (place,), (height,) = figure.axes[0].lines[2].get_data()
-    assert (place, height) == (2, 92.0)
-    assert "2 of them report: the best epoch lies 0.50 points above the last" in look.alt_text(figure)
-    assert figure.axes[1].get_title() == "2 simulated runs"
-    single = plots.chosen_epochs(measured[:, -1:], np.array([91.0]))
-    assert "0.00 points above" in look.alt_text(single)
+def fronts(best: list[str]):
+    costs = pd.DataFrame({"size (M)": [1.0, 2.0, 2.2, 50.0]}, index=["gn-s-1.0x", "gn-s-1.3x", "gn-s-2.8x", "vgg13"])
+    accuracy = pd.Series([80.0, 85.0, 85.1, 84.0], index=costs.index)
+    return plots.fronts(costs, accuracy, {"size (M)": best})
+
+
+def test_a_front_is_a_staircase_and_its_names_are_apart():
+    figure = fronts(["gn-s-1.0x", "gn-s-1.3x", "gn-s-2.8x"])
+    (axes,) = figure.axes
+    stairs, own, others = axes.lines
+    assert list(stairs.get_ydata()) == [80.0, 85.0, 85.1]
+    assert list(own.get_xdata()) == [1.0, 2.0, 2.2] and list(others.get_xdata()) == [50.0]
+    assert [text.get_text() for text in axes.texts] == ["1.0x", "2.8x"]
+    figure.draw_without_rendering()
+    one, other = (text.get_window_extent() for text in axes.texts)
+    assert not one.overlaps(other)
+    assert "size (M): gn-s-1.0x, gn-s-1.3x, gn-s-2.8x" in look.alt_text(figure)
+    assert len(fronts([]).axes[0].lines[0].get_xdata()) == 0, "an empty front draws the networks alone"

@@ -12,7 +12,6 @@ from course_lib.files import DataError
 from course_lib.models import PAPER_WIDTHS, create_model, fold
 from course_lib.models.cost import count_activations, count_macs, count_parameters
 from course_lib.models.ghostnet import GhostModule
-from course_lib.training.recipe import Recipe, learning_rate
 from tools.make_width_costs import make_width_costs
 
 # --- widths -------------------------------------------------------------------------------------------------------
@@ -120,16 +119,6 @@ def test_without_noise_it_is_torchs_nesterov(monkeypatch):
 def test_several_schedules_at_once_are_each_alone():
     both = np.stack([np.full(10, 0.01), np.linspace(0, 0.02, 10)])
     np.testing.assert_allclose(expected_losses(both)[1], expected_losses(both[1]))
-
-
-def test_shrinking_is_about_what_decay_alone_leaves():
-    recipe, steps = Recipe(lr=0.02, warmup=0.3), 5_000
-    w, v = 1.0, 0.0
-    for step in range(steps):
-        rate, g = learning_rate(step, steps, recipe), 0.01 * w
-        v = 0.9 * v + g
-        w -= rate * (g + 0.9 * v)
-    assert w == pytest.approx(sliders.shrinking(0.02, steps=steps), rel=0.1)
 
 
 # --- detectable differences ---------------------------------------------------------------------------------------

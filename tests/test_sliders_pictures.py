@@ -38,6 +38,7 @@ MOVES = {
     "Width": [{"width": width} for width in (0.5, 1.2, 4.0)],
     "Ghosts": [{"channels": 320}, {"parts": 6}, {"kernel": 7}, {"channels": 4}],
     "Schedule": [{"warmup": 0.0}, {"peak": 0.05}, {"warmup": 0.9}, {"peak": 0.001}],
+    "StopAt": [{"epoch": 1}, {"epoch": 30}, {"epoch": 200}, {"network": "gn-d"}],
     "Temperature": [{"temperature": 0.5}, {"temperature": 20.0}, {"alpha": 0.0}, {"alpha": 1.0}, {"picture": 39}],
     "Surface": [{"temperature": 0.5}, {"temperature": 20.0}, {"alpha": 0.0}, {"alpha": 1.0}, {"picture": 0}],
     "Chains": [{"assistants": ()}, {"assistants": chains.ASSISTANTS}, {"points": 30}, {"points": 300}],
@@ -162,6 +163,7 @@ def test_slider_and_still_figure_are_one_drawing(name, make, panels):
         ("Width", {"width": 9}, "width=9 is no position of the slider: choose a number from 0.5 to 4.0"),
         ("Schedule", {"warmup": -0.1}, "warmup=-0.1 is no position"),
         ("Schedule", {"peak": 0}, "peak=0 is no position"),
+        ("StopAt", {"epoch": 201}, "epoch=201 is no position of the slider: choose a whole number from 1 to 200"),
         ("Temperature", {"temperature": 30}, "temperature=30 is no position"),
         ("Temperature", {"temperature": "4"}, "temperature='4' is no position"),
         ("Surface", {"alpha": float("nan")}, "alpha=nan is no position"),
@@ -223,6 +225,16 @@ def test_ghosts_and_schedule_tell_their_numbers(make):
         said = words(picture, warmup=warmup, peak=peak)
         assert f"{100 * warmup:.0f} % of 400 steps" in said and f"{peak:.4f}" in said
         assert ("diverges" in said) == (peak == 0.05)
+
+
+def test_stop_at_tells_what_the_authors_log_says(make):
+    log = report.authors_histories()["test_accuracy"]
+    for network, epoch in (("gn-s-1.0x", 30), ("gn-s-1.0x", 200), ("gn-d", 140)):
+        said = words(make("StopAt"), epoch=epoch, network=network)
+        assert said.startswith(f"{network}, stopped after epoch {epoch} of 200: {log[network, epoch]:.2f} %")
+    assert "the rate at 0.01000;" in words(make("StopAt"), epoch=60), "the end of the warm-up"
+    first = words(make("StopAt"), epoch=1)
+    assert first.endswith("the rate at 0.00017.") and f"{log['gn-s-1.0x', 200]:.2f}" not in first, "no look ahead"
 
 
 def test_temperature_and_surface_give_the_numbers_of_eq_1(make, parts):

@@ -32,6 +32,7 @@ CONTROLS = {
     "Width": {"width": RIGHT},
     "Ghosts": {"channels": RIGHT, "parts": RIGHT, "kernel": RIGHT},
     "Schedule": {"warmup": RIGHT, "peak": RIGHT},
+    "StopAt": {"epoch": RIGHT, "network": MENU},
     "Temperature": {"temperature": RIGHT, "alpha": RIGHT, "picture": RIGHT},
     "Surface": {"temperature": RIGHT, "alpha": RIGHT, "picture": RIGHT},
     "Chains": {"assistants": SPACE, "points": RIGHT},

@@ -1,4 +1,4 @@
-"""The figures of lesson 06: all rows side by side, Pareto fronts, and differences with their intervals.
+"""The figures of lesson 06: differences with their intervals, and what the authors' logs tell of their runs.
 
 Each function returns a figure with its words in ``look.alt_text``. Importing this module does not import torch.
 """
@@ -7,62 +7,10 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from classroom.figures.common import fronts_figure, intervals
-from course_lib import look, report
-from course_lib.profiles import Profile
-
-__all__ = ["differences_figure", "fronts_figure", "intervals_figure", "rows_figure"]
-# Marker, face, place above or below the network's line, and name of the rows of Tables I to IV.
-MARKS = {
-    1: ("o", look.BLUE, 0.0, "alone"),
-    2: ("s", "none", 0.22, "one teacher"),
-    3: ("^", "none", -0.22, "assistants"),
-    4: ("D", "none", -0.4, "ensemble"),
-}
-
-
-@look.styled()
-def rows_figure(results: pd.DataFrame, profile: str | Profile, recipe: str = "paper") -> Figure:
-    """All rows of Tables I to IV, a line for each network: the paper's accuracies (percent) on the left, ours beside.
-
-    The accuracy axis is shared only with the full profile: a smaller one is another experiment. ``results``:
-    ``store.load_results()``; ``profile`` and ``recipe``: whose runs to show.
-    """
-    tables = {n: report.table(n, results, profile, recipe) for n in MARKS}
-    name = profile.name if isinstance(profile, Profile) else profile
-    order = tables[1][report.PAPER_ACCURACY].sort_values().index
-    figure = look.figure(9, 5.2)
-    left, right = figure.subplots(1, 2, sharey=True, sharex=name == "full")
-    _draw_rows(left, tables, report.PAPER_ACCURACY, order, "Paper: best of 200 epochs, one seed")
-    title = f"Ours: last epoch, {name} profile, recipe {recipe!r}"
-    _draw_rows(right, tables, report.OUR_ACCURACY, order, title)
-    left.set_yticks(range(len(order)), order)
-    left.legend(loc="lower right")
-    taught = pd.concat([tables[n] for n in (2, 3, 4)])
-    figure.set_label(
-        f"All {sum(map(len, tables.values()))} rows, a line for each network. Left of their own baseline: in the paper "
-        f"{_left(taught[report.PAPER_DELTA])}; ours, {report.words_for(results, profile, recipe)}: "
-        f"{_left(taught[report.OUR_DELTA])}."
-    )
-    return figure
-
-
-def _draw_rows(axes: Axes, tables: Mapping[int, pd.DataFrame], column: str, order: pd.Index, title: str) -> None:
-    """Every row at its accuracy, on the line of the network that was trained."""
-    for n, (marker, face, shift, label) in MARKS.items():
-        lines = [order.get_loc(key.split("<")[0]) + shift for key in tables[n].index]
-        axes.plot(tables[n][column], lines, marker, mec=look.BLUE, mfc=face, ms=5, label=label)
-    axes.set_title(title)
-    axes.set_xlabel("test accuracy (%)")
-    look.dress(axes, "x")
-
-
-def _left(deltas: pd.Series) -> str:
-    known = deltas.dropna()
-    return f"{(known < 0).sum()} of {len(known)} taught students" if len(known) else "no taught student has been run"
+from classroom.figures.common import intervals
+from course_lib import look
 
 
 @look.styled()
@@ -87,16 +35,56 @@ def differences_figure(pairs: Mapping[int, np.ndarray], line: float) -> Figure:
 
 
 def intervals_figure(
-    deltas: pd.Series, halves: pd.Series, *, interval: str, words: str, open_rows: Iterable[str] = ()
+    deltas: pd.Series, halves: pd.Series | None = None, *, words: str, open_rows: Iterable[str] = ()
 ) -> Figure:
-    """Differences and half of their intervals, in points, one below the other by the names in their common index.
+    """Differences in points, one below the other by the names in their index, with half of their intervals if given.
 
-    ``interval`` says what kind it is, ``words`` whose differences these are; ``open_rows`` are drawn as squares.
+    ``words`` say whose differences these are; ``open_rows`` are drawn as squares.
     """
-    x = f"delta (points), {interval}"
-    figure = intervals(deltas, deltas - halves, deltas + halves, open_rows, x)
+    ends = (deltas, deltas) if halves is None else (deltas - halves, deltas + halves)
+    figure = intervals(deltas, *ends, open_rows, "student minus its baseline (points)")
     figure.axes[0].axvline(0, color=look.BLACK, linewidth=1)
-    clear = deltas.index[deltas.abs() > halves]
-    named = f" ({', '.join(clear)})." if len(clear) else "."
-    figure.set_label(f"{words}: {len(deltas)} deltas, {interval}. {len(clear)} leave zero out{named}")
+    said = f"{words}: {(deltas < 0).sum()} of {len(deltas)} below zero."
+    if halves is not None:
+        clear = deltas.index[deltas.abs() > halves]
+        said += f" {len(clear)} leave zero out of their interval{': ' if len(clear) else ''}{', '.join(clear)}."
+    figure.set_label(said)
+    return figure
+
+
+@look.styled()
+def leads_figure(runs: pd.DataFrame) -> Figure:
+    """By how many points the first batch of an epoch was better than the mean, of each run, in the order of the days.
+
+    ``runs``: rows of ``report.authors_runs()``; the day stands in the name of the log.
+    """
+    days = pd.to_datetime(runs["log"].str.extract(r"_(2025\d{4})")[0], format="%Y%m%d")
+    leads = runs["first_batch_lead"]
+    figure = look.figure(8.4, 3)
+    axes = figure.subplots()
+    axes.axhline(0, color=look.BLACK, linewidth=1)
+    axes.errorbar(days, leads, 2 * runs["first_batch_lead_se"], fmt="o", color=look.BLUE, mfc="white", capsize=2)
+    axes.set_ylabel("lead of the first batch (points)")
+    axes.set_xticks(sorted(set(days)), [f"{day.day} {day:%b}" for day in sorted(set(days))], rotation=60)
+    look.dress(axes, "y")
+    low = leads < leads.mean()
+    figure.set_label(
+        f"Lead of the first batch in {len(runs)} runs, in points: {low.sum()} runs from {leads[low].min():+.2f} to "
+        f"{leads[low].max():+.2f}, {(~low).sum()} from {leads[~low].min():+.2f} to {leads[~low].max():+.2f}."
+    )
+    return figure
+
+
+@look.styled()
+def settling_figure(shares: pd.Series, asked: int) -> Figure:
+    """Share (percent) of pairs that stand in their final order, by epoch; the epoch that was asked for has a mark."""
+    figure = look.figure(8.4, 2.6)
+    axes = figure.subplots()
+    axes.plot(shares.index, shares, color=look.BLUE)
+    axes.plot(asked, shares[asked], "o", color=look.VERMILION)
+    drawn = {"ha": "center", "arrowprops": {"arrowstyle": "-", "color": look.VERMILION}}
+    axes.annotate(f"epoch {asked}: {shares[asked]:.0f} %", (asked, shares[asked]), (asked, 10), **drawn)
+    axes.set(xlabel="epoch", ylabel="pairs in final order (%)", ylim=(0, 104), xlim=(0, shares.index[-1] + 1))
+    look.dress(axes)
+    figure.set_label(f"Pairs in their final order, in percent: {shares[asked]:.0f} at epoch {asked}, 100 at the end.")
     return figure

@@ -1,4 +1,4 @@
-"""Figures of lesson 02: photographs side by side, descents, learning curves, and accuracy against its price.
+"""Figures of lesson 02: photographs side by side, a live run, the ladder of recipes, and accuracy against its price.
 
 Each function returns a figure with its words in the label, where ``look.show`` finds them.
 """
@@ -13,14 +13,11 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from classroom.figures.common import fronts_figure
 from course_lib import look
-from course_lib.look import BLACK, BLUE, GREEN, VERMILION
+from course_lib.look import BLACK, BLUE, VERMILION
 
-__all__ = ["PRICES", "chosen_epochs", "fronts_figure", "gallery", "live_curves", "mosaic", "small_runs", "valley"]
 TILE = 34  # pixels from one photograph to the next: 32 and a white gap
 GUESSING = {"loss": math.log(10), "accuracy": 10.0}  # of ten classes alike
-PRICES = {"used_parameters": "parameters", "used_macs": "MACs", "used_ms": "milliseconds"}
 
 
 def mosaic(rows: Sequence[Sequence[Tensor]]) -> Tensor:
@@ -53,27 +50,6 @@ def gallery(
 
 
 @look.styled()
-def valley(paths: Mapping[str, Tensor], curvature: Tensor) -> Figure:
-    """Descents into the parabola ``sum(curvature * w**2) / 2``: each a path (steps + 1, 2) that starts at w_0."""
-    figure = look.figure(8.4, 3.4)
-    axes = figure.subplots()
-    flat, steep = curvature.tolist()
-    x, y = np.meshgrid(np.linspace(-4.5, 1.8, 90), np.linspace(-1.7, 1.7, 60))
-    axes.contour(x, y, (flat * x**2 + steep * y**2) / 2, levels=[0.2, 1, 3, 8, 16, 28], colors="0.8")
-    ends = {kind: (curvature * path[-1] ** 2).sum().item() / 2 for kind, path in paths.items()}
-    for number, (kind, path) in enumerate(paths.items()):
-        style = {"color": (BLACK, VERMILION, BLUE)[number % 3], "marker": "^so"[number % 3], "markersize": 4}
-        axes.plot(*path.T.numpy(), **style, label=f"{kind}: {ends[kind]:.3f}")
-    steps = max((len(path) - 1 for path in paths.values()), default=0)
-    axes.set(xlabel="x (flat direction)", ylabel="y (steep direction)")
-    if paths:
-        axes.legend(title=f"loss after {steps} steps", loc="lower right")
-    ending = ", ".join(f"{kind} {loss:.3f}" for kind, loss in ends.items())
-    figure.set_label(f"Descents into a narrow valley, loss after {steps} steps: {ending or 'none'}")
-    return figure
-
-
-@look.styled()
 def live_curves(history: Sequence[dict], epochs: int) -> Figure:
     """Loss and accuracy (percent) after every epoch so far, on training and test images, beside guessing.
 
@@ -81,7 +57,7 @@ def live_curves(history: Sequence[dict], epochs: int) -> Figure:
         history: a row an epoch with train_loss, train_accuracy, test_loss and test_accuracy; may be empty.
         epochs: how many there will be.
     """
-    figure = look.figure(8.4, 3)
+    figure = look.figure(8.4, 3, label="The live run begins: no epoch yet")
     for axes, (what, guess) in zip(figure.subplots(1, 2), GUESSING.items(), strict=True):
         for name, marker, colour in (("train", "o", BLUE), ("test", "s", VERMILION)):
             values = [row[f"{name}_{what}"] for row in history]
@@ -97,54 +73,73 @@ def live_curves(history: Sequence[dict], epochs: int) -> Figure:
             f"Live run, epoch {len(history)} of {epochs}: training loss {last['train_loss']:.2f}, accuracy "
             f"{last['train_accuracy']:.1f} %; test loss {last['test_loss']:.2f}, accuracy {last['test_accuracy']:.1f} %"
         )
-    else:
-        figure.set_label("The live run begins: no epoch yet")
     return figure
 
 
 @look.styled()
-def small_runs(runs: Mapping[str, pd.DataFrame]) -> Figure:
-    """Accuracy (percent) of the fitted, validation and test images after every epoch, a panel for each run."""
-    figure = look.figure(8.4, 3.2)
-    looks = {"fit": (BLUE, "-"), "validation": (GREEN, "--"), "test": (VERMILION, "-.")}
-    words = []
-    panels = figure.subplots(1, len(runs), sharey=True, squeeze=False)[0]
-    for axes, (name, run) in zip(panels, runs.items(), strict=True):
-        for part, (colour, dash) in looks.items():
-            axes.plot(range(1, len(run) + 1), run[part], color=colour, linestyle=dash, label=part)
-        axes.set(xlabel="epoch", ylabel="accuracy (%)", title=f"weight decay {name}")
-        axes.label_outer()
-        look.dress(axes)
-        last = run.iloc[-1]
-        words.append(f"weight decay {name}: " + ", ".join(f"{part} {last[part]:.0f} %" for part in looks))
-    axes.legend()
-    figure.set_label(f"Right answers after {len(run)} epochs. " + "; ".join(words))
-    return figure
+def ladder(rows: pd.DataFrame) -> Figure:
+    """The last epoch of each rung, best above: a dot at its accuracy, and the number beside it.
 
-
-@look.styled()
-def chosen_epochs(measured: np.ndarray, truth: np.ndarray) -> Figure:
-    """One simulated run beside its truth, and what all of them report at the last and at their best epoch.
-
-    ``measured``: accuracies in percent, (runs, epochs); ``truth``: of each epoch, the same for all runs.
+    ``rows``: those of ``data/ladder.csv``, an epoch of a rung and seed each.
     """
-    last, best = measured[:, -1], measured.max(axis=1)
-    figure = look.figure(8.4, 3.2)
-    left, right = figure.subplots(1, 2)
-    epochs = range(1, len(truth) + 1)
-    left.plot(epochs, measured[0], color=BLUE, linewidth=0.8, label="measured")
-    left.plot(epochs, truth, color=BLACK, linestyle="--", label="truth (mean of seeds)")
-    left.plot(measured[0].argmax() + 1, best[0], "o", color=VERMILION, label="best epoch")
-    left.set(xlabel="epoch", ylabel="accuracy (%)", title="one simulated run", ylim=(80, 93))
-    left.legend(loc="lower right")
-    right.hist(last - truth[-1], bins=60, color=BLUE, alpha=0.6, label="last epoch")
-    right.hist(best - truth[-1], bins=60, color=VERMILION, alpha=0.6, label=f"best of {len(truth)}")
-    right.axvline(0, color=BLACK, linestyle="--")
-    right.set(xlabel="reported accuracy minus the truth (points)", ylabel="runs")
-    right.set_title(f"{len(measured):,} simulated runs")
-    right.legend()
-    figure.set_label(
-        f"A simulated run, and what {len(measured):,} of them report: the best epoch lies "
-        f"{(best - last).mean():.2f} points above the last, though nothing was learned in between"
+    ends = rows[rows["epoch"] == rows["epochs"]].sort_values("validation_accuracy")
+    figure = look.figure(8.4, 0.8 + 0.3 * len(ends))
+    axes = figure.subplots()
+    few = ends["epochs"].min()
+    for place, rung in enumerate(ends.itertuples()):
+        longer = rung.epochs > few
+        axes.plot(rung.validation_accuracy, place, "s" if longer else "o", mfc="white" if longer else BLUE, mec=BLUE)
+        words = f"{rung.validation_accuracy:.1f}" + (f" ({rung.epochs} epochs)" if longer else "")
+        axes.annotate(words, (rung.validation_accuracy, place), (8, 0), textcoords="offset points", va="center")
+    axes.set_yticks(range(len(ends)), [_rung_name(rung) for rung in ends.itertuples()])
+    axes.set(
+        xlabel=f"accuracy on 5,000 training images kept apart, after {few} epochs (%)", ylim=(-0.7, len(ends) - 0.3)
     )
+    axes.margins(x=0.15)
+    look.dress(axes, "x")
+    said = "; ".join(f"{_rung_name(rung)} {rung.validation_accuracy:.1f}" for rung in ends[::-1].itertuples())
+    figure.set_label(f"The ladder, accuracy in percent after {few} epochs where nothing else is said: {said}.")
+    return figure
+
+
+def _rung_name(rung: tuple) -> str:
+    name = rung.rung + (f", seed {rung.seed}" if rung.seed else "")
+    shorter = {"alternating": "alt.", "crops of 24 pixels for": "24 pixels in", " of the classifier": ""}
+    for long, short in shorter.items():
+        name = name.replace(long, short)
+    return name
+
+
+@look.styled()
+def fronts(costs: pd.DataFrame, accuracy: pd.Series, best: Mapping[str, Sequence[str]]) -> Figure:
+    """Accuracy (percent) against each cost, with its front as a staircase; two GN-S and GN-D have names.
+
+    ``costs``: a row a network, a column a kind of cost; ``best``: of each column the keys on its front, cheap to dear.
+    """
+    figure = look.figure(8.4, 3.8)
+    own = costs.index.str.startswith("gn-")
+    kinds = (
+        (own, "o", BLUE, BLUE, "the paper's recipe"),
+        (~own, "s", "white", VERMILION, "other recipes (model zoo, fine-tuned)"),
+    )
+    panels = np.atleast_1d(figure.subplots(1, len(best), sharey=True))
+    for axes, (name, keys) in zip(panels, best.items(), strict=True):
+        axes.step(costs[name][list(keys)], accuracy[list(keys)], where="post", color=BLACK, linewidth=0.8, zorder=1)
+        for rows, marker, face, edge, label in kinds:
+            axes.plot(costs[name][rows], accuracy[rows], marker, mfc=face, mec=edge, label=label)
+        for key, words, offset, side in (
+            ("gn-s-1.0x", "1.0x", (-5, 5), "right"),
+            ("gn-s-2.8x", "2.8x", (-5, 5), "right"),
+            ("gn-d", "GN-D", (0, -15), "center"),
+        ):
+            if key in costs.index:
+                place = (costs[name][key], accuracy[key])
+                axes.annotate(words, place, offset, textcoords="offset points", ha=side)
+        axes.set_xscale("log")
+        axes.set_xlabel(name)
+        axes.margins(x=0.25, y=0.12)
+    panels[0].set_ylabel("test accuracy (%)")
+    figure.legend(*panels[0].get_legend_handles_labels(), ncols=2, loc="outside lower center")
+    words = "; ".join(f"{name}: {', '.join(front)}" for name, front in best.items())
+    figure.set_label(f"Accuracy against three costs. Nobody beats, by {words}.")
     return figure

@@ -13,7 +13,7 @@ from classroom.sliders.drawing import Picture, explore, still
 from classroom.sliders.ensemble import Ensemble, Pool, stored_members
 from classroom.sliders.gallery import PICTURES
 from classroom.sliders.ghosts import Ghosts, ghost_cost, gn_s_channels
-from classroom.sliders.schedule import Schedule, expected_losses, shrinking
+from classroom.sliders.schedule import Schedule, expected_losses
 from classroom.sliders.softening import entropy_bits, gradient_terms, kl_divergence, loss_terms, softened
 from classroom.sliders.stop_at import StopAt
 from classroom.sliders.surface import Surface, loss_surface
@@ -24,4 +24,4 @@ __all__ = ["Picture", "explore", "still", "PICTURES", "SLIDER_WIDTHS"]
 __all__ += ["Chains", "Detectable", "Ensemble", "Ghosts", "Schedule", "StopAt", "Surface", "Temperature", "Width"]
 __all__ += ["chain_results", "detectable_difference", "difference_variance", "expected_losses", "ghost_cost"]
 __all__ += ["entropy_bits", "gradient_terms", "kl_divergence", "loss_surface", "loss_terms", "softened"]
-__all__ += ["Pool", "gn_s_channels", "measure_costs", "shrinking", "stored_members", "width_costs"]
+__all__ += ["Pool", "gn_s_channels", "measure_costs", "stored_members", "width_costs"]

@@ -90,11 +90,11 @@ class Detectable(Picture):
 
     @look.styled()
     def __init__(self) -> None:
-        super().__init__(10, 4.6)
+        super().__init__(8.4, 4.4)
         self.deltas = np.abs(np.concatenate([paper_table(n)["delta"] for n in (2, 3, 4)]))
         y = "found with 80 % power (points)"
-        self._add_curve(self.panel((0.075, 0.12, 0.52, 0.73), x="seeds of each method", y=y))
-        self._add_parts(self.panel((0.77, 0.42, 0.215, 0.28)))
+        self._add_curve(self.panel((0.085, 0.12, 0.5, 0.74), x="seeds of each method", y=y))
+        self._add_parts(self.panel((0.77, 0.42, 0.22, 0.28)))
 
     def _add_curve(self, axes: Axes) -> None:
         axes.set_yscale("log")
