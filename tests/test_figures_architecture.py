@@ -45,14 +45,6 @@ def test_the_most_alike_come_first_and_no_map_comes_twice():
     assert "r = -0.95, 0.50" in look.alt_text(figure)
 
 
-def test_directions_stand_beside_the_channels():
-    figure = plots.directions(["1.1", "2.1"], [16, 32], {"trained": [5, 9], "fresh": [6, 4]})
-    (axes,) = figure.axes
-    assert [bar.get_height() for bar in axes.patches] == [16, 32]
-    assert [list(line.get_ydata()) for line in axes.get_lines()] == [[5, 9], [6, 4]]
-    assert "32 channels, 9 directions (trained), 4 directions (fresh)" in look.alt_text(figure)
-
-
 def test_kernels_share_their_colours_and_show_their_numbers():
     one, middle = np.full((3, 3), -0.5), np.zeros((3, 3))
     middle[1, 1] = 2

@@ -1,4 +1,4 @@
-"""What the lessons measure: how long a network takes to answer, and what a training step spends its time on."""
+"""What the lessons measure: time of an answer, time of a training step by kind, and what folding changes in GN-S."""
 
 import contextlib
 import os
@@ -7,15 +7,19 @@ import sys
 import time
 from collections.abc import Sequence
 
+import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_lib.models.cost import eval_mode, finish_pending_work
+from course_lib.models.cost import count_macs, count_parameters, eval_mode, finish_pending_work
+from course_lib.models.ghostnet import fold
 from course_lib.models.merging import set_merging
 from course_lib.models.zoo import create_model
 
 WARM_UP_RUNS = 3  # untimed: the first runs choose algorithms and allocate memory
+ROUNDS = 5  # of timing in the table of folding
+TOLERANCE = 1e-4  # largest difference of a logit, as a part of the largest logit (of 1 where that is smaller)
 KINDS = {  # what the profiler calls an operation, by the kind a reader knows
     "batch norm": ("batch_norm",),
     "convolution": ("convolution",),
@@ -51,7 +55,7 @@ def step_by_kind(merging: bool, batch_size: int = 32, width: float = 1.0) -> dic
 
 @contextlib.contextmanager
 def _silent_stderr():
-    """Nothing reaches stderr inside: the profiler's C++ part writes when it starts and stops, asked or not."""
+    """Nothing reaches stderr inside: the profiler's C++ part writes to it, asked or not."""
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
@@ -102,3 +106,54 @@ def _timed(model: nn.Module, images: Tensor) -> float:
     model(images)
     finish_pending_work(images.device)
     return time.perf_counter() - start
+
+
+@torch.no_grad()
+def lived_in(width: float, images: Tensor) -> nn.Module:
+    """A fresh GN-S in eval mode whose batch norms are not idle: random gamma and beta, statistics of ``images``.
+
+    Args:
+        width: factor on the channels.
+        images: normalised, (N, 3, H, W) with N of at least 2.
+    """
+    model = create_model("gn-s", width=width, seed=0)
+    generator = torch.Generator().manual_seed(0)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.weight.copy_(0.5 + torch.rand(len(module.weight), generator=generator))
+            module.bias.copy_(0.1 * torch.randn(len(module.bias), generator=generator))
+            module.momentum = 1.0  # take this batch's statistics as they are
+    model.train()(images)
+    return model.eval()
+
+
+@torch.no_grad()
+def fold_costs(widths: Sequence[float], images: Tensor, repeats: int = 3) -> pd.DataFrame:
+    """Fold GN-S at each of ``widths`` and compare: logits, parameters, MACs, and milliseconds for one image.
+
+    Args:
+        widths: factors on the channels.
+        images: normalised, (N, 3, H, W); half of them give the batch norms their statistics, half are tested.
+        repeats: timed passes in each of ``ROUNDS`` rounds, of which the fastest counts.
+
+    Returns:
+        A row a width: ``width``, ``difference`` (the largest of a logit), and of the training form and the folded one
+        ``parameters`` and ``folded``, ``MACs (M)`` and ``folded (M)``, ``ms`` and ``folded (ms)``.
+
+    Raises:
+        ArithmeticError: folding changed a logit by more than :data:`TOLERANCE`.
+    """
+    half, rows, networks = len(images) // 2, [], []
+    for width in widths:
+        model = lived_in(width, images[:half])
+        folded = fold(model)
+        logits = model(images[half:])
+        difference, largest = (folded(images[half:]) - logits).abs().max().item(), logits.abs().max().item()
+        if difference > TOLERANCE * max(1, largest):
+            raise ArithmeticError(f"folding changed a logit by {difference:.1e}; the largest logit is {largest:.1e}")
+        counts = {"parameters": count_parameters(model), "folded": count_parameters(folded)}
+        macs = {"MACs (M)": count_macs(model) / 1e6, "folded (M)": count_macs(folded) / 1e6}
+        rows.append({"width": width, "difference": difference} | counts | macs)
+        networks += [model, folded]
+    times = fastest_ms(networks, repeats=repeats, rounds=ROUNDS)
+    return pd.DataFrame(rows).assign(**{"ms": times[::2], "folded (ms)": times[1::2]})

@@ -26,10 +26,7 @@ def check_ghost_weights(c, d, k):
         "the cheap convolution is depthwise, not dense: each filter sees one channel only.": primary + ghosts * half,
         "the primary convolution makes only half of the channels: c·d/2 weights, not c·d.": c * d + ghosts,
         "only d/2 channels are ghosts: k·k·d/2 weights, not k·k·d.": primary + k * k * d,
-        "you count the biases too. Without them, please: weights only.": primary + ghosts + d,
         "the ghosts' kernel is k × k, and k is not always 3.": primary + 9 * half,
-        "the primary convolution is 1 × 1, only the ghosts' kernel is k × k.": k * k * primary + ghosts,
-        "that is the primary half alone: the ghosts have k·k weights each.": primary,
     }
 
 
@@ -46,7 +43,6 @@ def check_break_even(parts, k):
     return k * k + 1, {
         "at c = k·k both cost the same; the first whole number that *saves* is one more.": k * k,
         "(parts − 1) stands on both sides: the 1 × 1 that is saved has (parts − 1)·c weights.": k * k * (parts - 1) + 1,
-        "write down both sides for one primary channel: parts − 1 ghosts, parts − 1 channels saved.": k * k * parts + 1,
         "10 holds for 3 × 3 ghosts: how does it depend on k?": 10,
     }
 
@@ -78,8 +74,6 @@ def check_conv_macs(conv, height, width):
             height * width * out * each
         ),
         "two things: count *output* pixels, and in_channels / groups a filter.": height * width * out * each * groups,
-        "every output channel has a filter of its own: multiply by out_channels.": rows * columns * each,
-        "a kernel need not be square: kh·kw.": right // kw * kh,
         "these are operations: a multiply-accumulate counts once.": right * 2,
         "33 pixels with stride 2 make 17: (size + 2·padding − kernel) // stride + 1.": (
             (height // down) * (width // across) * out * each
@@ -111,18 +105,16 @@ def check_receptive_field(layers):
             1 + sum(kernel - 1 for kernel, _ in layers)
         ),
         "a layer's own stride spreads what comes *after* it: add (kernel − 1) · step first": _field(layers, early=True),
-        "you use the stride of the layer before. Strides multiply: after two it is 4.": _field(layers, last_only=True),
         "kernels overlap: a 3 × 3 after a 3 × 3 adds 2 pixels, kernel − 1.": sum(kernel for kernel, _ in layers),
     }
 
 
-def _field(layers: list[tuple[int, int]], early: bool = False, last_only: bool = False) -> int:
-    """The receptive field; with ``early`` or ``last_only`` as the usual mistakes have it."""
+def _field(layers: list[tuple[int, int]], early: bool = False) -> int:
+    """The receptive field; with ``early`` a layer's own stride counts before its kernel, a usual mistake."""
     size, step = 1, 1
     for kernel, stride in layers:
-        after = stride if last_only else step * stride
-        size += (kernel - 1) * (after if early else step)
-        step = after
+        size += (kernel - 1) * step * (stride if early else 1)
+        step *= stride
     return size
 
 
@@ -136,12 +128,8 @@ def check_fold_bn(answer) -> str:
         factor = gamma / torch.sqrt(var + bn.eps)
         factors = {
             "gamma / var: batch norm divides by the standard deviation, the *root* of var + eps.": gamma / var,
-            "gamma / (var + eps): batch norm divides by the *root* of that.": gamma / (var + bn.eps),
             "eps is missing: the standard deviation is the root of var + eps.": gamma / torch.sqrt(var),
-            "eps stands outside the root: add it to the variance first.": gamma / (torch.sqrt(var) + bn.eps),
             "gamma is missing: after dividing by the standard deviation batch norm multiplies by it.": factor / gamma,
-            "the standard deviation is missing: the factor is gamma / std.": gamma,
-            "you multiply by std / gamma: the factor is gamma / std.": 1 / factor,
             "it is unchanged, and must be multiplied by gamma / std.": torch.ones(6),
         }
         kernels = {f"Your kernel: {words}": _scaled(weight, wrong) for words, wrong in factors.items()}
@@ -155,8 +143,6 @@ def check_fold_bn(answer) -> str:
             "the running mean is forgotten. It is subtracted before the scaling, so beta − factor · mean stays.": beta,
             "the mean is not scaled: it is subtracted *before* the division, beta − factor · mean.": beta - mean,
             "the sign of the mean is wrong: batch norm *subtracts* it.": beta + factor * mean,
-            "beta is missing.": -factor * mean,
-            "the mean is scaled by gamma alone: it is beta − (gamma / std) · mean.": beta - gamma * mean,
         }
         biases = {f"Your kernel is right, your bias is not: {words}": wrong for words, wrong in biases.items()}
         compare(bias, beta - factor * mean, biases, "the bias", "your bias is not beta − factor · mean.")
@@ -275,13 +261,12 @@ def check_fold_batch(answer) -> str:
     def with_variance(other: Tensor) -> Tensor:
         return _scaled(weight, bn.weight / torch.sqrt(other.abs() + bn.eps))
 
-    alone, once = with_variance((rows**2) @ covariance.diagonal()), with_variance((rows @ covariance).sum(1))
     mistakes = {
         "that is the *running* std, of eval mode: take the batch's, diag(W · cov · Wᵀ).": with_variance(bn.running_var),
-        "the covariances belong to it, not the variances alone: diag(W · covariance · Wᵀ).": alone,
-        "the variance takes the weights *twice*, W · covariance · Wᵀ: you have them once.": once,
+        "the covariances belong to it, not the variances alone: diag(W · covariance · Wᵀ).": (
+            with_variance((rows**2) @ covariance.diagonal())
+        ),
         "you divide by the variance: take the root.": _scaled(weight, bn.weight / (variance + bn.eps)),
-        "eps is missing under the root.": _scaled(weight, bn.weight / torch.sqrt(variance)),
     }
     hint = "your kernel is not weight · gamma / std with the batch's variance diag(W · covariance · Wᵀ)."
     compare(kernel, with_variance(variance), mistakes, "the kernel", hint)

@@ -10,8 +10,7 @@ from classroom.figures.common import Panel, gallery
 from course_lib import look
 from course_lib.look import BLUE, VERMILION
 
-__all__ = ["correlations", "directions", "gallery", "kernels", "look_alikes", "where_parameters_work"]
-GREY = "#D9D9D9"
+__all__ = ["correlations", "gallery", "kernels", "look_alikes", "where_parameters_work"]
 
 
 @look.styled()
@@ -24,7 +23,6 @@ def correlations(r: np.ndarray, names: Sequence) -> Figure:
     scale = {"cmap": "RdBu_r", "vmin": -1, "vmax": 1, "cbar_kws": {"label": "r"}}
     seaborn.heatmap(r, ax=axes, **scale, square=True, xticklabels=names, yticklabels=names)
     axes.tick_params(axis="y", labelrotation=0)
-    axes.set_title("Correlation of the stem's feature maps")
     alike = int((_likeness(r).max(axis=1) > 0.9).sum())
     figure.set_label(f"Correlation of the stem's maps: {alike} of {len(r)} maps have a partner with |r| > 0.9")
     return figure
@@ -58,22 +56,6 @@ def _likeness(r: np.ndarray) -> np.ndarray:
 
 
 @look.styled()
-def directions(blocks: Sequence[str], channels: Sequence[int], inside: Mapping[str, Sequence[int]]) -> Figure:
-    """Bars: channels of each block's hidden layer; a line a network: directions with 95 % of the variance."""
-    figure = look.figure(8, 3.2)
-    axes = figure.subplots()
-    axes.bar(blocks, channels, color=GREY, label="channels")
-    for (name, counts), style, colour in zip(inside.items(), ("o-", "s--"), (BLUE, VERMILION), strict=False):
-        axes.plot(blocks, counts, style, color=colour, label=f"directions, {name}")
-    axes.set(xlabel="block (stage.block)", ylabel="number")
-    axes.set_title("Directions that hold 95 % of the variance, hidden layer of each block")
-    axes.legend()
-    found = ", ".join(f"{counts[-1]} directions ({name})" for name, counts in inside.items())
-    figure.set_label(f"Directions in the hidden layers. Last block: {channels[-1]} channels, {found}")
-    return figure
-
-
-@look.styled()
 def kernels(parts: Mapping[str, np.ndarray]) -> Figure:
     """Small kernels (k, k) side by side in one range of colours, with their numbers; the last is their sum."""
     import seaborn
@@ -97,9 +79,12 @@ def where_parameters_work(shares: Mapping[str, pd.Series]) -> Figure:
     figure = look.figure(7, 3)
     axes = figure.subplots()
     words = []
-    for (name, share), colour, aside in zip(shares.items(), (BLUE, VERMILION), (-0.19, 0.19), strict=True):
+    for (name, share), colour, hatch, aside in zip(
+        shares.items(), (BLUE, VERMILION), ("", "//"), (-0.19, 0.19), strict=True
+    ):
         heights = share.reindex(sides, fill_value=0)
-        bars = axes.bar(np.arange(6) + aside, heights, width=0.36, color=colour, label=name)
+        style = {"color": colour, "hatch": hatch, "edgecolor": "white", "label": name}
+        bars = axes.bar(np.arange(6) + aside, heights, width=0.36, **style)
         axes.bar_label(bars, [f"{height:.0f}" if height else "" for height in heights])
         last = min(side for side in share.index if side > 1)
         words.append(f"{share[last]:.0f} % of {name}'s at {last} x {last}")

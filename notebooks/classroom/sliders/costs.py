@@ -19,8 +19,8 @@ COST_COLUMNS = (
 def width_costs(width: float) -> pd.DataFrame:
     """What each block of GN-S costs at ``width``, for one 32 x 32 image.
 
-    Counted by ``models.cost.block_costs``: its columns for the training form, and again with ``folded_`` in front for
-    the folded form. Counting takes seconds, so the counts of the slider's widths are kept in ``data/costs``.
+    Columns of ``models.cost.block_costs`` for the training form, and again with ``folded_`` in front for the folded
+    one. Counting takes seconds, so the counts of the slider's widths are kept in ``data/costs``.
 
     Raises:
         ValueError: GN-S cannot have this width.

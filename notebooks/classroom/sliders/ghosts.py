@@ -30,15 +30,8 @@ class GhostCost(NamedTuple):
 def ghost_cost(channels: int, out: int = OUT_CHANNELS, parts: int = 2, kernel: int = 3) -> GhostCost:
     """Count the weights (no biases) of a folded ghost module and of an ordinary 1 x 1 convolution in its place.
 
-    Args:
-        channels: input channels.
-        out: output channels. One of ``parts`` is made by a 1 x 1 convolution, the others are ghosts of it
-            (GhostNet, arXiv:1911.11907, section 3.2). GN-S has two parts.
-        parts: 2 or more.
-        kernel: side of the ghosts' depthwise kernel.
-
-    Raises:
-        ValueError: a number is not possible.
+    One of ``parts`` of the ``out`` channels is made by a 1 x 1 convolution, the others are its ``kernel`` x ``kernel``
+    ghosts (GhostNet, arXiv:1911.11907, section 3.2). GN-S has two parts. Raises ValueError where that is impossible.
     """
     if min(channels, out, kernel) < 1 or parts < 2:
         raise ValueError(f"no ghost module has channels={channels}, out={out}, parts={parts}, kernel={kernel}")
@@ -61,10 +54,7 @@ class Ghosts(Picture):
     Settings: ``channels`` in; ``parts``, one primary and the others ghosts; the side of the ghosts' ``kernel``.
     """
 
-    shows = (
-        "Bars: weights of an ordinary 1 × 1 convolution and of a ghost module; curve: their ratio against the channels "
-        "in."
-    )
+    shows = "Bars: weights of an ordinary 1 × 1 convolution and of a ghost module; curve: their ratio."
     controls = {
         "channels": Slider(16, 4, MOST_CHANNELS, 4, "channels in"),
         "parts": Slider(2, 2, 6, 1, "parts"),
@@ -78,7 +68,7 @@ class Ghosts(Picture):
         self._add_curve()
 
     def _add_bars(self) -> None:
-        title = f"blue: primary, orange: ghosts; {OUT_CHANNELS} channels out"
+        title = f"left, blue: primary; right, orange: ghosts; {OUT_CHANNELS} out"
         axes = self.panel((0.155, 0.16, 0.27, 0.6), x="weights, ordinary = 1")
         axes.set_title(title, fontsize=10, loc="left", x=-0.5)
         thick = {"linewidth": 28}

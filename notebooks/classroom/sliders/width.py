@@ -1,7 +1,6 @@
 """The width slider: what each block of GN-S costs, and the accuracy where somebody measured it."""
 
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import NamedTuple
 
 import numpy as np
@@ -13,18 +12,10 @@ from classroom.sliders.costs import SLIDER_WIDTHS, width_costs
 from classroom.sliders.drawing import SKY, Labels, Picture, moves, room, stretch
 from course_lib import look
 from course_lib.look import BLACK, BLUE, GREEN, VERMILION
-from course_lib.profiles import Profile
-from course_lib.report import OUR_ACCURACY, available_profiles, paper_table, table
+from course_lib.profiles import PROFILES
+from course_lib.report import AUTHORS_ACCURACY, OUR_ACCURACY, PAPER_ACCURACY, table
 from course_lib.study.experiments import find
 from course_lib.study.store import load_results
-
-LOOKS = {
-    "paper": (BLUE, "o", ":"),
-    "our full profile": (VERMILION, "s", ":"),
-    "our laptop profile": (GREEN, "^", ":"),
-    "our quick profile": (BLACK, "D", "none"),  # near guessing: a line would make a curve of chance
-}
-GUESSING = 10.0  # percent, of ten classes
 
 
 class Width(Picture):
@@ -39,32 +30,31 @@ class Width(Picture):
     @look.styled()
     def __init__(self, results: pd.DataFrame | None = None) -> None:
         """``results``: ``store.load_results()``; by default what is in the store."""
-        super().__init__(
-            10, 6.2, "pale bar and number: training form; dark bar: folded, one convolution for its branches"
-        )
-        self.series = [_paper_series(), *_our_series(load_results() if results is None else results)]
+        note = "pale bar and number: training form; dark bar: folded, one convolution for its branches"
+        super().__init__(10, 6.2, note)
+        self.series = _measured(load_results() if results is None else results)
         most = width_costs(SLIDER_WIDTHS[-1])
         left = self.panel((0.24, 0.09, 0.19, 0.72), "parameters", "square-root scale")
         right = self.panel((0.45, 0.09, 0.19, 0.72), "MACs", "square-root scale")
         self.bars = [_CostBars(left, "parameters", most), _CostBars(right, "macs", most)]
         self.channels = _name_blocks(left, most)
-        full_size = [one for one in self.series if one.full_size]
-        reduced = [one for one in self.series if not one.full_size]
+        reduced = [one for one in self.series if one.reduced]
         above = self.panel((0.69, 0.58, 0.295, 0.24), x="width")
         below = self.panel((0.69, 0.09, 0.295, 0.29), x="width")
+        full = [one for one in self.series if not one.reduced]
         self.panels = [
-            _AccuracyPanel(above, "Accuracy (%): 50,000 images,\n200 epochs", full_size),
-            _AccuracyPanel(below, "Accuracy (%), reduced runs:\nnot a reproduction", reduced),
+            _AccuracyPanel(above, "Accuracy (%): 50,000 images,\n200 epochs", full),
+            _AccuracyPanel(below, f"Accuracy (%): 50,000 images,\n{PROFILES['laptop'].student_epochs} epochs", reduced),
         ]
 
     def draw(self, width: float) -> str:
         """Show ``width``; returns the key numbers in words."""
         costs = width_costs(width)
         self.channels.write([str(channels) for channels in costs["channels"]])
-        for bars in self.bars:
-            bars.draw(costs)
-        for panel in self.panels:
-            panel.draw(width)
+        for part in self.bars:
+            part.draw(costs)
+        for part in self.panels:
+            part.draw(width)
         parameters, macs = costs["parameters"].sum(), costs["macs"].sum()
         self.title.write([f"GN-S at width {width:g}: {parameters:,} parameters, {_short(macs)} MACs"])
         return f"{_cost_words(width, costs)} {_accuracy_words(width, self.series)}"
@@ -107,16 +97,15 @@ class _CostBars:
 
 
 class _Series(NamedTuple):
-    """Accuracies (percent) of GN-S from one source, with the number of seeds, by width.
-
-    ``full_size`` where they may stand beside the paper's.
-    """
+    """Accuracies (percent) of GN-S from one source, with the number of seeds, by width; its look in a plot."""
 
     name: str
     origin: str
-    full_size: bool
+    marks: str
+    colour: str
     accuracy: dict[float, float]
     seeds: dict[float, int]
+    reduced: bool = False
 
 
 class _AccuracyPanel:
@@ -125,50 +114,43 @@ class _AccuracyPanel:
     def __init__(self, axes: Axes, title: str, series: Sequence[_Series]) -> None:
         self.series = series
         for one in series:
-            colour, marker, line = LOOKS.get(one.name, (BLACK, "x", ":"))
-            style = {"color": colour, "marker": marker, "linestyle": line, "label": one.name}
-            axes.plot(one.accuracy.keys(), one.accuracy.values(), **style)
-        lowest = [] if all(one.full_size for one in series) else [GUESSING]
-        for height in lowest:
-            axes.axhline(height, color="0.5", linewidth=1, linestyle="--", label="guessing")
+            axes.plot(one.accuracy.keys(), one.accuracy.values(), one.marks, color=one.colour, label=one.name)
         self.line = moves(axes.axvline(1.0, color=BLACK, linewidth=1))
         (self.rings,) = moves(axes.plot([], [], "o", color=BLACK, markersize=13, fillstyle="none"))
         self.words = Labels(axes, [(0, 1.08)], axes.transAxes, gap=0)
         axes.text(0, 1.17, title, transform=axes.transAxes)
-        values = [*lowest, *(value for one in series for value in one.accuracy.values())] or [0.0, 100.0]
+        values = [value for one in series for value in one.accuracy.values()] or [0.0, 100.0]
         axes.set(xlim=(SLIDER_WIDTHS[0] - 0.1, SLIDER_WIDTHS[-1] + 0.1), ylim=room(values, 0.2, 0.2))
         look.dress(axes)
         if series:
-            axes.legend(loc="center right" if lowest else "lower right", framealpha=1)
+            axes.legend(loc="lower right", framealpha=1)
+        else:
+            look.say_not_run(axes, "y")
 
     def draw(self, width: float) -> None:
         self.line.set_xdata([width, width])
         here = [one for one in self.series if width in one.accuracy]
         self.rings.set_data([width] * len(here), [one.accuracy[width] for one in here])
-        found = [f"{one.name.removeprefix('our ').removesuffix(' profile')} {one.accuracy[width]:.2f}" for one in here]
-        self.words.write(["; ".join(found) or ("not measured at this width" if self.series else "none yet")])
+        found = [f"{one.name} {one.accuracy[width]:.2f}" for one in here]
+        self.words.write(["; ".join(found) or ("not measured at this width" if self.series else "")])
 
 
-def _paper_series() -> _Series:
-    rows = paper_table(1).query("model == 'GN-S'")
-    accuracy = {find(key).width: float(value) for key, value in rows["accuracy"].items()}
-    return _Series("paper", "paper, best of 200 epochs", True, accuracy, dict.fromkeys(accuracy, 1))
-
-
-def _our_series(results: pd.DataFrame) -> list[_Series]:
-    """One for each profile that has runs of GN-S without a teacher: means of the last epochs."""
-    found = []
-    for profile in available_profiles(results):
-        rows = table(1, results, profile).query("model == 'GN-S' and n > 0")
-        if len(rows):
-            spec = results[(results["profile"] == profile) & results["key"].isin(rows.index)].iloc[-1]["profile_spec"]
-            known = {field.name: spec[field.name] for field in fields(Profile) if field.name in spec}
-            label = Profile(**known).label  # what an older result does not know is left at its default
-            accuracy = {find(key).width: float(value) for key, value in rows[OUR_ACCURACY].items()}
-            seeds = {find(key).width: int(n) for key, n in rows["n"].items()}
-            origin = f"ours, last epoch, {label}"
-            found.append(_Series(f"our {profile} profile", origin, profile == "full", accuracy, seeds))
-    return found
+def _measured(results: pd.DataFrame) -> list[_Series]:
+    """The paper's, the authors' and ours of the laptop and full profiles, as far as there are any."""
+    laptop, full = (table(1, results, name).query("model == 'GN-S'") for name in ("laptop", "full"))
+    once = laptop.assign(n=1)
+    sources = (
+        ("printed", "paper, best of 200 epochs", "o:", BLUE, once, PAPER_ACCURACY),
+        ("logged", "authors' log, last epoch", "s--", VERMILION, once, AUTHORS_ACCURACY),
+        ("ours", f"ours, last epoch, {PROFILES['full'].label}", "^-", GREEN, full, OUR_ACCURACY),
+        ("ours", f"ours, last epoch, {PROFILES['laptop'].label}", "^-", GREEN, laptop, OUR_ACCURACY),
+    )
+    series = []
+    for name, origin, marks, colour, rows, column in sources:
+        rows = rows[rows[column].notna()].rename(lambda key: find(key).width)
+        found = _Series(name, origin, marks, colour, rows[column].to_dict(), rows["n"].to_dict(), "laptop" in origin)
+        series += [found] if len(rows) else []
+    return series
 
 
 def _root(values: np.ndarray) -> np.ndarray:
