@@ -1,8 +1,9 @@
 """Builds the course as a static site, offline, from the committed notebooks: ``make site``.
 
 What the site shows is copied aside, with links and headings made fit for it; Sphinx makes pages of it, which any static
-host serves, and which open from a folder or a stick as well. The folder is replaced at the end, and only where this
-program made all of it.
+host serves, and which open from a folder or a stick as well. Sliders and questions of the lessons move in them
+(``moving``), and each lesson has slides (``decks``). The folder is replaced at the end, and only where this program
+made all of it.
 
 python docs/build.py [FOLDER]         default: build/site
 """
@@ -21,9 +22,12 @@ from sphinx.cmd.build import main as sphinx
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "notebooks"), str(DOCS)]
 
-from course_lib.files import CourseError  # noqa: E402  (also where the course is not installed)
+import decks  # noqa: E402  (also where the course is not installed)
+import moving  # noqa: E402
+
+from course_lib.files import CourseError  # noqa: E402
 from tools.exercises import Exercise, exercises  # noqa: E402
 from tools.folders import replace_folder  # noqa: E402
 from tools.lessons import lessons  # noqa: E402
@@ -44,8 +48,9 @@ FENCE = re.compile(r"^(```.*?^```)", re.MULTILINE | re.DOTALL)
 PICTURES = ("notebooks/pictures", "figures")
 READ_ONLY = """
 :::{{note}}
-You are reading the lesson as it ran. Sliders stand still here: a picture near each shows one of its positions.
-To move them, get the course and run the lesson. {{download}}`Download this notebook <{name}>`
+You are reading the lesson as it ran. Questions wait for your answer here, and some sliders move; run the lesson in
+Jupyter to change everything. {{download}}`Download this notebook <{name}>`, or look at its
+<a href="../slides/{stem}.html">slides</a>.
 :::
 """
 SPOILER = """
@@ -75,13 +80,14 @@ class Stage:
         self.write(place or name, self.linked(text, ROOT / name) + end)
 
     def notebook(self, path: Path, opening: str) -> None:
-        """Copy a notebook, with ``opening`` below its title."""
+        """Copy a notebook, with ``opening`` below its title and its page's scripts at the end."""
         notebook = nbformat.read(path, as_version=4)
         for cell in notebook.cells:
             if cell.cell_type == "markdown":
                 cell.source = self.linked(cell.source, path)
         title, _, rest = notebook.cells[0].source.partition("\n")
         notebook.cells[0].source = f"{title}\n{opening}\n{rest}"
+        notebook.cells += moving.end_of(notebook, "../" * len(path.relative_to(ROOT).parent.parts))
         self.write(str(path.relative_to(ROOT)), nbformat.writes(notebook))
 
     def linked(self, text: str, source: Path) -> str:
@@ -131,13 +137,16 @@ def stage(folder: Path) -> None:
     for name in PAGES:
         stage.page(name)
     for path in lessons():
-        stage.notebook(path, READ_ONLY.format(name=path.name))
+        stage.notebook(path, READ_ONLY.format(name=path.name, stem=path.stem))
     solutions = sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
     for path in solutions:
         lesson = next(lesson.name for lesson in lessons() if lesson.name[:2] == path.name[:2])
         stage.notebook(path, SPOILER.format(lesson=f"../{lesson}"))
     stage.write("notebooks/solutions/index.md", solutions_page(solutions))
     stage.write("exercises.md", exercises_page(exercises()))
+    stage.write("slides.md", decks.page(lessons()))
+    for place, text in moving.pages():
+        stage.write(place, text)
     for place, text in library_pages():
         stage.write(place, text)
     stage.copy_files()
@@ -209,6 +218,8 @@ def build(out: Path, sphinx: Callable[[list[str]], int] = sphinx) -> None:
         stage(source)
         if sphinx(["-q", "-W", "--keep-going", "-E", "-c", str(DOCS), "-d", str(trees), str(source), str(new)]):
             raise CourseError("Sphinx warned, in the lines above; the pages are left as they were")
+        moving.write(new / "web")
+        decks.write(new / "slides", lessons())
         (new / ".nojekyll").touch()  # hosts that would leave out folders with an underscore show them
 
 

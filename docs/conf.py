@@ -26,8 +26,9 @@ nb_ipywidgets_js = {}  # the sliders' views are not committed; their scripts wou
 html_theme = "furo"
 html_title = project
 html_short_title = "Distillation course"
-html_static_path = [str(HERE / "style.css"), str(files("ziamath") / "fonts" / "STIXTwoMath-Regular.ttf")]
-html_css_files = ["style.css"]
+html_static_path = [str(HERE / "style.css"), str(HERE / "web" / "web.css")]
+html_static_path += [str(files("ziamath") / "fonts" / "STIXTwoMath-Regular.ttf")]
+html_css_files = ["style.css", "web.css"]
 html_copy_source = html_show_sourcelink = False
 html_show_sphinx = False
 html_theme_options = {

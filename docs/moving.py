@@ -1,0 +1,151 @@
+"""Pages that move, without Jupyter, from a folder: their scripts, and tables in their place where JavaScript is off.
+
+A page that is opened from a folder may neither fetch nor import, so each file of numbers is a classic script that sets
+one entry of ``course.data``. The scripts that read them are in ``docs/web``.
+"""
+
+import html
+import itertools
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import numpy as np
+import pandas as pd
+import slider_data
+from slider_data import MAKERS
+
+from classroom import sliders
+from course_lib.data import CLASSES
+
+WEB = Path(__file__).resolve().parent / "web"
+SLIDER = re.compile(r'data-slider="(\w+)"')
+OWN = 'class="course-own"'  # the reader's own picture
+MINE = '<div class="course-mine"></div>'  # the reader's predictions
+SLIDER_PLACE = """```{{raw}} html
+<div class="course-slider" data-slider="{name}"><noscript>{table}</noscript></div>
+```
+"""
+
+
+def write(folder: Path) -> None:
+    """Put the scripts of ``docs/web`` and the numbers they show into ``folder``, which is made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in sorted(WEB.iterdir()):
+        if path.suffix == ".js" or path.name == "slides.css":  # web.css is in every page of the site
+            shutil.copy(path, folder)
+    for name, make in MAKERS.items():
+        folder.joinpath(f"data-{name}.js").write_text(script(name, make()), encoding="utf-8")
+
+
+def end_of(notebook: nbformat.NotebookNode, up: str) -> list[nbformat.NotebookNode]:
+    """The cell below a notebook that makes its page move; none where there is nothing to move."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    page = "".join(output.get("data", {}).get("text/html", "") for output in outputs)
+    mine = MINE if "course-predict" in page else ""
+    needed = scripts(page + mine, up)
+    return [nbformat.v4.new_markdown_cell(f"```{{raw}} html\n{mine}\n{needed}\n```")] if needed else []
+
+
+def pages() -> Iterator[tuple[str, str]]:
+    """(place, text) of the pages that move and are no lesson."""
+    places = {name: SLIDER_PLACE.format(name=name, table=table(name)) for name in TABLES}
+    for path in sorted(WEB.glob("*.md")):
+        text = path.read_text(encoding="utf-8")
+        for name, place in places.items():
+            text = text.replace(f"{{{name}}}\n", place)
+        yield path.name, f"{text}\n```{{raw}} html\n{scripts(text, '')}\n```\n"
+
+
+def scripts(page: str, up: str) -> str:
+    """The script elements that ``page`` needs (HTML) for its sliders and questions; ``up`` leads to the site's top."""
+    on_page = dict.fromkeys(SLIDER.findall(page))
+    names = [name for name in on_page if name in MAKERS]
+    files = [f"{part}{name}" for name in names for part in ("data-", "")]
+    if OWN in page:
+        files += ["data-picture", "network", "picture"]
+    files = (["course"] if files else []) + files
+    if "course-predict" in page or "course-mine" in page:
+        files.append("predict")
+    return "\n".join(f'<script src="{up}web/{file}.js"></script>' for file in files)
+
+
+def script(name: str, data: dict) -> str:
+    """A classic script that sets ``course.data[name]``."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain)
+    return f'(window.course = window.course || {{ data: {{}} }}).data["{name}"] = {text};\n'
+
+
+def _plain(value: Any) -> Any:
+    """Of numpy and pandas; raises TypeError for what JSON lacks."""
+    if isinstance(value, (np.ndarray, np.generic, pd.Series)):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} is no JSON")
+
+
+# --- the same without JavaScript ------------------------------------------------------------------
+
+
+def table(name: str) -> str:
+    """A slider's numbers at a few settings as an HTML table."""
+    head, rows = TABLES[name]()
+    cells = [f"<tr>{''.join(f'<td>{html.escape(str(cell))}</td>' for cell in row)}</tr>" for row in rows]
+    return f"<table><tr>{''.join(f'<th>{word}</th>' for word in head)}</tr>{''.join(cells)}</table>"
+
+
+def _temperature() -> tuple[tuple, list[tuple]]:
+    picture, rows = slider_data.temperature_picture(), []
+    start = picture.controls["picture"].start
+    teacher, student, label = picture.logits(start)
+    place, name = picture.name(start)
+    for t in (0.5, 1.0, 2.0, 4.0, 8.0, 20.0):
+        soft, terms = sliders.softened(teacher, t), sliders.loss_terms(teacher, student, label, t, 0.5)
+        top = ", ".join(f"{CLASSES[c]} {soft[c]:.2f}" for c in np.argsort(-soft, kind="stable")[:3])
+        rows.append((f"{t:g}", top, f"{sliders.entropy_bits(soft):.2f}", f"{terms.soft:.3f}", f"{terms.total:.3f}"))
+    return ("T", f"teacher on test image {place} ({name})", "entropy (bits)", "T²·KL", "Eq. 1, alpha 0.5"), rows
+
+
+def _width() -> tuple[tuple, list[tuple]]:
+    data, rows = slider_data.width(), []
+    for at, found in data["measured"].items():
+        sums = dict(zip(data["counted"], data["costs"][at].sum(axis=0), strict=True))
+        measured = ["none" if found[key] is None else f"{found[key]:.2f}" for key in ("printed", "last", "ms")]
+        rows.append((at, f"{sums['parameters']:,}", f"{sums['macs']:,}", *measured))
+    return ("width", "parameters", "MACs", "accuracy printed (%)", "authors' last epoch (%)", "ms an image"), rows
+
+
+def _ensemble() -> tuple[tuple, list[tuple]]:
+    data, rows = slider_data.ensemble(), []
+    for ticks in itertools.product("01", repeat=len(data["names"])):
+        if found := data["measures"].get(f"0 {''.join(ticks)}"):
+            chosen = ", ".join(name for name, tick in zip(data["names"], ticks, strict=True) if tick == "1")
+            rows.append((chosen, f"{found['accuracy']:.2f}", found["right"]))
+    return ("mean of logits of", "accuracy (%)", f"right, of {data['images']:,}"), rows
+
+
+def _stopat() -> tuple[tuple, list[tuple]]:
+    data = slider_data.stopat()
+    epochs = (10, 30, 60, 100, 140, 170, 200)
+    rows = [(name, *(f"{values[epoch - 1]:.2f}" for epoch in epochs)) for name, values in data["accuracies"].items()]
+    return ("test accuracy (%) after epoch", *epochs), rows
+
+
+def _chains() -> tuple[tuple, list[tuple]]:
+    data, rows = slider_data.chains(), []
+    for middle in data["chains"]:
+        name = "-".join(str(size) for size in (data["teacher"], *middle, data["student"]))
+        rows.append((name, *(f"{found['accuracy'][name]:.1f}" for found in data["numbers"].values())))
+    return ("student's accuracy (%) of chain", *(f"{points} points" for points in data["numbers"])), rows
+
+
+TABLES = {
+    "temperature": _temperature,
+    "width": _width,
+    "ensemble": _ensemble,
+    "stopat": _stopat,
+    "chains": _chains,
+}
