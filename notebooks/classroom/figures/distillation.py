@@ -1,35 +1,52 @@
-"""The figures of lesson 03: what a teacher says, what the temperature does to it, and how honest it is.
+"""The figures of lesson 03: what a teacher says, where a gradient points, how a race goes, and how honest doubt is.
 
-Probabilities are shares of 1; images are bytes (height, width, 3).
+Probabilities are shares of 1; images are bytes (height, width, 3). The first of several curves or bars is blue, the
+second vermilion and hatched or dashed.
 """
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
-from classroom.figures.common import gallery, powers_of_two
+from classroom.figures.common import powers_of_two
 from course_lib import look
 from course_lib.look import BLACK, BLUE, CURVE_COLOURS, VERMILION
 
-LOOKS = ("o-", "s--", "^:")
+KINDS = (  # of bars: filled, then hatched
+    {"color": BLUE},
+    {"facecolor": "none", "edgecolor": VERMILION, "hatch": "/////"},
+)
+DASHES = ("-", "--", "-.", ":")
 
 
 @look.styled()
-def answers(images: np.ndarray, truths: Sequence[str], probabilities: np.ndarray, classes: Sequence[str]) -> Figure:
-    """N images with their true class, and below each a bar for every class: ``probabilities`` (N, classes)."""
+def answers(
+    images: np.ndarray, truths: Sequence[str], said: Mapping[str, np.ndarray], classes: Sequence[str]
+) -> Figure:
+    """N images with their true class, and below each the probabilities (N, classes) of one or two answers by name."""
     figure = look.figure(9, 4.6)
-    panels = figure.subplots(2, len(images), height_ratios=(1, 1.5), squeeze=False)
+    panels, thick = figure.subplots(2, len(images), height_ratios=(1, 1.5), squeeze=False), 0.8 / len(said)
+    rows = np.arange(len(classes))
     for number, (above, below) in enumerate(panels.T):
         above.imshow(images[number])
         above.set_title(truths[number])
         above.axis("off")
-        below.barh(classes, probabilities[number], color=BLUE)
+        for place, ((name, shares), kind) in enumerate(zip(said.items(), KINDS, strict=False)):
+            offset = (place - (len(said) - 1) / 2) * thick
+            below.barh(rows + offset, shares[number], thick, label=name, **kind)
+        below.set_yticks(rows, classes)
         below.set(xlim=(0, 1), xlabel="probability", xticks=[0, 0.5, 1])
         below.tick_params(labelleft=number == 0)
         below.invert_yaxis()
-    highest = ", ".join(f"{p.max():.2f} for {classes[p.argmax()]}" for p in probabilities)
-    figure.set_label(f"{len(images)} test images and the teacher's probabilities; its highest: {highest}")
+    if len(said) > 1:
+        figure.legend(*panels[1, 0].get_legend_handles_labels(), ncols=len(said), loc="outside lower center")
+    highest = "; ".join(
+        f"{name}: " + ", ".join(f"{p.max():.2f} for {classes[p.argmax()]}" for p in shares)
+        for name, shares in said.items()
+    )
+    figure.set_label(f"{len(images)} images and the teacher's probabilities; its highest, {highest}")
     return figure
 
 
@@ -51,35 +68,21 @@ def resemblance_map(means: np.ndarray, classes: Sequence[str]) -> Figure:
     return figure
 
 
-def second_choices(images: np.ndarray, truth: str, first: Sequence[float], second: Mapping[str, float]) -> Figure:
-    """N images of the class ``truth``, each with its probability and with its second choice and that one's."""
-    chosen = zip(images, first, second.items(), strict=True)
-    panels = [(image, f"{truth} {p:.2f}\n{name} {q:.2f}") for image, p, (name, q) in chosen]
-    figure = gallery([panels or [(np.ones((1, 1)), "")]], size=1.5)
-    named = ", ".join(second) or "none"
-    figure.set_label(f"Images that the teacher rightly calls {truth}, each with another second choice: {named}")
-    return figure
-
-
 @look.styled()
-def softening_curves(
-    temperatures: np.ndarray, probabilities: np.ndarray, classes: Sequence[str], foremost: int = 3
-) -> Figure:
-    """One image's probabilities (N, C) against N rising temperatures; the ``foremost`` in colour, the rest grey."""
+def entropies(temperatures: Sequence[float], bits: Mapping[str, Sequence[float]], highest: float) -> Figure:
+    """The mean entropy of soft targets against T, a curve for each name; ``highest``: that of saying nothing."""
     figure = look.figure(7, 3.2)
     axes = figure.subplots()
-    order = probabilities.mean(axis=0).argsort()[::-1]
-    axes.plot(temperatures, probabilities[:, order[foremost:]], color="0.75", lw=1)
-    for place, (k, dash) in enumerate(zip(order[:foremost], ("-", "--", "-."), strict=False)):
-        axes.plot(temperatures, probabilities[:, k], dash, color=CURVE_COLOURS[place + 1], label=classes[k])
-    axes.set_xscale("log", base=2)
-    axes.set(xlabel="temperature T", ylabel="probability")
-    axes.legend(title=f"grey: the {len(order[foremost:])} others")
-    best = probabilities[:, order[0]]
-    figure.set_label(
-        f"One image's {len(order)} probabilities against T; the first choice falls from {best[0]:.2f} at "
-        f"T = {temperatures[0]:g} to {best[-1]:.2f} at T = {temperatures[-1]:g}"
-    )
+    for (name, values), dash, mark, colour in zip(bits.items(), DASHES, "os^", CURVE_COLOURS, strict=False):
+        axes.plot(temperatures, values, dash + mark, color=colour, label=name)
+    axes.axhline(highest, color=BLACK, lw=0.8)
+    axes.text(temperatures[0], highest + 0.07, "all classes alike: says nothing")
+    powers_of_two(axes, temperatures, "temperature T")
+    axes.set(ylabel="entropy (bits)", ylim=(-0.1, highest + 0.5))
+    axes.legend(loc="lower right")
+    ends = f"from T = {temperatures[0]:g} to {temperatures[-1]:g}"
+    words = "; ".join(f"{name} {values[0]:.3f} to {values[-1]:.2f} bits" for name, values in bits.items())
+    figure.set_label(f"Mean entropy of the teacher's answers, {ends}: {words}")
     return figure
 
 
@@ -103,70 +106,79 @@ def gradient_sizes(temperatures: np.ndarray, plain: np.ndarray, limit: float) ->
 
 
 @look.styled()
+def arrows(panels: Mapping[str, Mapping[str, tuple[float, float]]]) -> Figure:
+    """Gradients as arrows, a panel for each student: (length, cosine) by name, both against the label's gradient.
+
+    The label's own gradient is the thick grey arrow of length 1 to the right.
+    """
+    figure = look.figure(9, 2.9)
+    longest = max(length for each in panels.values() for length, _ in each.values())
+    rows = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
+    for axes, (student, gradients) in zip(rows, panels.items(), strict=True):
+        axes.annotate("", (1, 0), (0, 0), arrowprops={"color": "0.75", "width": 7, "headwidth": 14})
+        for (name, (length, cosine)), colour, dash in zip(gradients.items(), (BLUE, VERMILION), DASHES, strict=False):
+            end = length * cosine, length * (1 - cosine**2) ** 0.5
+            axes.annotate("", end, (0, 0), arrowprops={"color": colour, "arrowstyle": "->", "lw": 2, "ls": dash})
+            axes.text(end[0] + 0.1, end[1], f"{name}: {length:.2f} times", color=colour, va="bottom")
+        axes.set(xlim=(0, longest + 2.4), ylim=(-0.35, 0.5 * longest), yticks=[], title=student)
+        axes.spines["left"].set_visible(False)
+    axes.set_xlabel("length along the label's gradient (grey), which is 1")
+    words = "; ".join(
+        f"{student}: " + ", ".join(f"{name} {length:.2f} times as long, cosine {cosine:.2f}"
+                                   for name, (length, cosine) in gradients.items())
+        for student, gradients in panels.items()
+    )  # fmt: skip
+    figure.set_label(f"Gradients of Eq. 1 beside the label's. {words}")
+    return figure
+
+
+@look.styled()
+def race(logged: pd.Series, rows: pd.DataFrame, last: int = 40) -> Figure:
+    """Test accuracy by epoch, a column for each student: the whole run above, the ``last`` epochs below.
+
+    ``logged``: accuracies in percent by experiment key and epoch; ``rows``: ``student`` and ``teacher`` by key.
+    """
+    curves = {}
+    for key, row in rows.iterrows():
+        runs = curves.setdefault(row["student"], {"alone": logged[key.split("<")[0]]})
+        runs[row["teacher"]] = logged[key]
+    figure = look.figure(9, 6)
+    columns = figure.subplots(2, len(curves), squeeze=False).T
+    for (whole, end), (student, runs) in zip(columns, curves.items(), strict=True):
+        for number, (name, accuracy) in enumerate(runs.items()):
+            kind = {"color": CURVE_COLOURS[number - 1], "ls": DASHES[number - 1], "lw": 1.3}
+            for axes, shown in ((whole, accuracy), (end, accuracy.iloc[-last:])):
+                axes.plot(shown, label=name, **(kind if number else {"color": BLACK, "lw": 2}))
+        whole.set_title(student)
+        whole.set(ylim=(30, 100))
+        end.set(xlabel="epoch")
+        end.legend(loc="lower right")
+        low, high = end.get_ylim()
+        end.set_ylim(low - 0.22 * len(runs) * (high - low), high)  # room for the legend
+    for axes in columns[0]:
+        axes.set_ylabel("test accuracy (%)")
+    words = "; ".join(
+        f"{student}: " + ", ".join(f"{name} {accuracy.iloc[-1]:.2f}" for name, accuracy in runs.items())
+        for student, runs in curves.items()
+    )
+    figure.set_label(f"The authors' test accuracy over {len(accuracy)} epochs; after the last, {words}")
+    return figure
+
+
+@look.styled()
 def reliability_bars(bins: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray, float]]) -> Figure:
     """The accuracy in each bin of confidence, a panel for each network; honest bars end on the dotted line.
 
     ``bins``: for each name the images, the accuracy and the mean confidence of every bin, (bins,) each, and the ECE.
     """
     figure = look.figure(9, 3.2)
-    panels = figure.subplots(1, max(len(bins), 1), sharey=True, squeeze=False)[0]
-    for axes, (name, (n, accuracy, confidence, ece)) in zip(panels, bins.items(), strict=False):
+    panels = figure.subplots(1, len(bins), sharey=True, squeeze=False)[0]
+    for axes, (name, (n, accuracy, confidence, ece)) in zip(panels, bins.items(), strict=True):
         full = n > 0
         axes.bar(confidence[full], accuracy[full], width=0.06, color=BLUE)
         axes.plot([0, 1], [0, 1], ":", color=BLACK)
         axes.set(title=f"{name}\nECE {ece:.3f}", xlabel="confidence", xlim=(0, 1), ylim=(0, 1))
     panels[0].set_ylabel("accuracy")
     words = ", ".join(f"{name} {ece:.3f}" for name, (*_, ece) in bins.items())
-    figure.set_label(f"Reliability of the teacher on the test images; ECE: {words or 'nothing to judge'}")
-    return figure
-
-
-@look.styled()
-def doubt_against_sureness(factors: Sequence[float], bits: Mapping[float, Sequence[float]], highest: float) -> Figure:
-    """The entropy of soft targets against N factors on the teacher's logits, N bits for each temperature.
-
-    ``highest``: the entropy of an answer that says nothing, in bits.
-    """
-    figure = look.figure(7, 3.2)
-    axes = figure.subplots()
-    for (T, values), marks, colour in zip(bits.items(), LOOKS, CURVE_COLOURS, strict=False):
-        axes.plot(factors, values, marks, color=colour, label=f"T = {T}")
-    axes.axhline(highest, color=BLACK, lw=0.8)
-    axes.text(factors[-1], highest + 0.05, "all classes alike: says nothing", ha="right")
-    powers_of_two(axes, factors, "teacher's logits multiplied by")
-    axes.set(ylabel="entropy (bits)", ylim=(-0.1, highest + 0.4))
-    axes.legend()
-    words = "; ".join(f"at T = {T} from {values[0]:.2f} to {values[-1]:.2f} bits" for T, values in bits.items())
-    figure.set_label(f"Entropy of soft targets as a teacher that is right becomes surer: {words}")
-    return figure
-
-
-@look.styled()
-def missed_bits(standins: Mapping[str, float]) -> Figure:
-    """Bits of the teacher's answer that each stand-in misses, as bars."""
-    figure = look.figure(7, 2.4)
-    axes = figure.subplots()
-    axes.bar_label(axes.barh(list(standins), list(standins.values()), color=BLUE), fmt="%.2f", padding=3)
-    axes.set_xlabel("bits of the teacher's answer that are missed (mean)")
-    axes.set_xlim(0, 1.15 * max(standins.values(), default=1))
-    axes.invert_yaxis()
-    words = ", ".join(f"{name} {value:.2f}" for name, value in standins.items())
-    figure.set_label(f"What stand-ins miss of the teacher's answers, in bits at T = 1: {words or 'none'}")
-    return figure
-
-
-def scraps(image: np.ndarray, large: np.ndarray, corners: Sequence[tuple[int, int]]) -> Figure:
-    """What the student sees, the enlarged image with the places of some crops, and these crops, as large as the image.
-
-    ``corners``: the row and column of the upper left pixel of each crop.
-    """
-    side = image.shape[0]
-    panels = [(image, "\nthe student's"), (large, f"enlarged to {large.shape[0]},\nwith {len(corners)} crops")]
-    panels += [(large[row : row + side, column : column + side], "the teacher's") for row, column in corners]
-    figure = gallery([panels], size=1.5)
-    frame = side * np.array([[0, 1, 1, 0, 0], [0, 0, 1, 1, 0]])
-    for row, column in corners:
-        figure.axes[1].plot(column + frame[0], row + frame[1], "w")
-    share = 100 * side**2 / (large.shape[0] * large.shape[1])
-    figure.set_label(f"A test image, and {len(corners)} crops that show {share:.1f} % of it each")
+    figure.set_label(f"Reliability of the teacher on the test images; ECE: {words}")
     return figure
