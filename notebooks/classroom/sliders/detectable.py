@@ -25,6 +25,7 @@ SEEDS = range(1, 31)
 IMAGES = (500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
 WIDEST_SPREAD = 0.5  # points
 DISAGREEMENT = 0.08  # of the images: two networks of 91 %, by the simulation of lesson 06
+Z = NormalDist().inv_cdf(0.975) + NormalDist().inv_cdf(0.8)
 LOWEST, HIGHEST = 0.05, 5.0  # points, on the picture's axis
 
 
@@ -49,27 +50,13 @@ def difference_variance(
     return 2 * spread**2 / seeds, 100**2 * disagreement / images / seeds
 
 
-def detectable_difference(
-    seeds: int,
-    images: int,
-    spread: float,
-    disagreement: float = DISAGREEMENT,
-    *,
-    power: float = 0.8,
-    level: float = 0.05,
-) -> float:
-    """The true difference, in points, that a two-sided test at ``level`` finds with probability ``power``.
+def detectable_difference(seeds: int, images: int, spread: float, disagreement: float = DISAGREEMENT) -> float:
+    """The true difference, in points, that a two-sided test at 5 % finds with a probability of 80 %.
 
     The test takes the variance as known. With few seeds it must be estimated, and somewhat more are needed.
-
-    Raises:
-        ValueError: as ``difference_variance``; or power and level do not lie between 0 and 1.
+    Raises ValueError as ``difference_variance``.
     """
-    if not 0 < power < 1 or not 0 < level < 1:
-        raise ValueError(f"power {power} and level {level} lie between 0 and 1")
-    normal = NormalDist()
-    z = normal.inv_cdf(1 - level / 2) + normal.inv_cdf(power)
-    return z * math.sqrt(sum(difference_variance(seeds, images, spread, disagreement)))
+    return Z * math.sqrt(sum(difference_variance(seeds, images, spread, disagreement)))
 
 
 class Detectable(Picture):
