@@ -57,9 +57,10 @@ def test_points_are_drawn_in_the_colours_of_their_labels_beside_a_map():
     points = toy.Points(torch.tensor([[0.5, 0.0], [0.0, 0.5]]), torch.tensor([1, 0]))
     truth = toy.true_logits(grid_points()).softmax(dim=1)
     figure = plots.disc_maps({"the truth": truth, "two points": points})
-    (dots,) = figure.axes[1].collections
-    np.testing.assert_array_equal(dots.get_offsets(), [[0.5, 0.0], [0.0, 0.5]])
-    np.testing.assert_allclose(dots.get_facecolors(), [to_rgba(CLASS_COLOURS[k]) for k in (1, 0)])
+    for dots, place, colour in zip(figure.axes[1].collections, ([0.0, 0.5], [0.5, 0.0]), CLASS_COLOURS, strict=False):
+        np.testing.assert_array_equal(dots.get_offsets(), [place])
+        np.testing.assert_allclose(dots.get_facecolors(), [to_rgba(colour)])
+    assert [text.get_text() for text in figure.axes[0].texts] == ["A", "B", "C"], "a second cue beside the colour"
     assert [axes.get_title() for axes in figure.axes] == ["the truth", "two points"]
     assert "two points: 50%, 50%, 0%." in look.alt_text(figure)
 

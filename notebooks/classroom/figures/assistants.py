@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from classroom.sliders.chains import CLASS_COLOURS, GRID, colours_of
+from classroom.sliders.drawing import room
 from classroom.toy import Points
 from course_lib import look
 from course_lib.look import BLACK, BLUE, CURVE_COLOURS, CURVE_MARKERS, VERMILION
@@ -35,7 +36,9 @@ def ladder(teachers: pd.DataFrame, student: str) -> Figure:
         axes.plot(range(len(teachers)), teachers[column], marker=marker, color=colour)
         axes.set_xticks(range(len(teachers)), ticks)
         axes.set_title(column.replace("agreement", f"agreement with\n{student}"))
-        axes.margins(0.12, 0.15)
+        axes.margins(x=0.12)
+        if "%" in column:  # small differences look small
+            axes.set_ylim(room(teachers[column]))
         look.dress(axes, "y")
     figure.supxlabel("ResNet with so many layers, parameters")
     first, last = teachers.iloc[0], teachers.iloc[-1]
@@ -78,14 +81,12 @@ def disc_maps(maps: Mapping[str, np.ndarray | Points]) -> Figure:
     """
     if not maps:
         raise ValueError("disc_maps needs at least one map or set of points")
-    figure = look.figure(2.1 * len(maps), 2.4)
+    side = min(2.1, 8.4 / len(maps))
+    figure = look.figure(side * len(maps), side + 0.3)
     panels = figure.subplots(1, len(maps), squeeze=False)[0]
     words = [_disc_panel(axes, title, answer) for axes, (title, answer) in zip(panels, maps.items(), strict=True)]
-    figure.set_label(
-        "A disc in three colours, one a class (blue, orange, green), with the share that each class takes. "
-        + "; ".join(words)
-        + "."
-    )
+    classes = "one a class (A blue, B orange, C green), with the share that each class takes"
+    figure.set_label(f"A disc in three colours, {classes}. {'; '.join(words)}.")
     return figure
 
 
@@ -95,7 +96,8 @@ def _disc_panel(axes: Axes, title: str, answer: np.ndarray | Points) -> str:
     axes.axis("off")
     if isinstance(answer, Points):
         classes = np.asarray(answer.labels)
-        axes.scatter(*np.asarray(answer.x).T, s=9, color=CLASS_COLOURS[classes])
+        for number, marker in enumerate("os^"):
+            axes.scatter(*np.asarray(answer.x)[classes == number].T, s=14, c=[CLASS_COLOURS[number]], marker=marker)
         axes.set(xlim=(-1, 1), ylim=(-1, 1), aspect="equal")
     else:
         probabilities = np.asarray(answer).reshape(GRID, GRID, 3)
@@ -103,6 +105,9 @@ def _disc_panel(axes: Axes, title: str, answer: np.ndarray | Points) -> str:
         along = (np.arange(GRID) + 0.5) / GRID * 2 - 1
         inside = along[:, None] ** 2 + along[None, :] ** 2 <= 1
         classes = probabilities.argmax(axis=-1)[inside]
+        for number, letter in enumerate("ABC"):  # where each class is surest
+            row, column = np.unravel_index((probabilities[..., number] * inside).argmax(), inside.shape)
+            axes.text(along[column], -along[row], letter, color="white", weight="bold", ha="center", va="center")
     shares = np.bincount(classes, minlength=3) / len(classes)
     return f"{title}: " + ", ".join(f"{share:.0%}" for share in shares)
 

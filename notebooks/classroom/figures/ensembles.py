@@ -26,7 +26,7 @@ def error_of_means(
         theory: by correlation, the squared errors (M,) of the formula.
         drawn: by correlation, squared errors found by drawing estimates, by K.
     """
-    figure, axes = _panels(7, 2.8)
+    figure, axes = _panel(7, 2.8)
     for (correlation, errors), colour, marker in zip(theory.items(), CURVE_COLOURS, MARKERS, strict=False):
         axes.plot(counts, errors, color=colour)
         axes.plot(*zip(*drawn[correlation].items(), strict=True), marker, color=colour, label=correlation)
@@ -46,7 +46,7 @@ def soft_targets(image: np.ndarray, label: str, targets: Mapping[str, np.ndarray
 
     Names with "mean" in them stand out.
     """
-    figure = look.figure(9, 3)
+    figure = look.figure(8.6, 3)
     ratios = [1.3] + [1] * len(targets)
     picture, *row = figure.subplots(1, len(ratios), width_ratios=ratios, squeeze=False)[0]
     picture.imshow(image)
@@ -67,7 +67,7 @@ def jensen(sure: float, unsure: float) -> Figure:
     """The curve -log p, what two members lose who give the right class ``sure`` and ``unsure``, and what their mean."""
     middle, chord = (sure + unsure) / 2, -(math.log(sure) + math.log(unsure)) / 2
     loss, curve = -math.log(middle), np.linspace(0.04, 1, 100)
-    figure, axes = _panels(6, 2.7)
+    figure, axes = _panel(6, 2.7)
     axes.plot(curve, -np.log(curve), color=BLACK)
     axes.plot([unsure, sure], [-math.log(unsure), -math.log(sure)], "o--", color=BLUE)
     axes.plot(middle, chord, "s", color=BLUE, markersize=8)
@@ -90,8 +90,7 @@ def accuracies(frame: pd.DataFrame, images: int) -> Figure:
         images: how many test images they were counted on.
     """
     squares = [name for name in frame.index if ":" in name]
-    columns = (frame[column] for column in ("accuracy", "from", "to"))
-    figure = intervals(*columns, squares, "test accuracy (%), 95 % interval")
+    figure = intervals(frame["accuracy"], frame["from"], frame["to"], squares, "test accuracy (%), 95 % interval")
     words = "; ".join(f"{name} {accuracy:.2f}" for name, accuracy in frame["accuracy"].items())
     figure.set_label(
         f"Accuracy in percent on {images:,} test images, each network once (n = 1), 95 % Wilson intervals. "
@@ -128,10 +127,9 @@ def likeness(pairs: Mapping[tuple[str, str], float], names: Sequence[str]) -> Fi
     return figure
 
 
-def _panels(width: float, height: float, count: int = 1) -> tuple[Figure, *tuple[Axes, ...]]:
-    """An empty figure, size in inches, with ``count`` pairs of axes side by side."""
+def _panel(width: float, height: float) -> tuple[Figure, Axes]:
+    """An empty figure, size in inches, with one pair of axes."""
     figure = look.figure(width, height)
-    row = figure.subplots(1, count, squeeze=False)[0]
-    for axes in row:
-        look.dress(axes)
-    return figure, *row
+    axes = figure.subplots()
+    look.dress(axes)
+    return figure, axes

@@ -147,7 +147,7 @@ class Chains(Picture):
         self.kl_errors = moves(axes.vlines([], 0, 0, color=BLACK, linewidth=1))
         (self.kl_line,) = moves(axes.plot([], [], "o-", color=BLUE))
         self.kl_words = Labels(axes, [(0, 0)], axes.transData, right=True)
-        axes.set(xlim=(-1.1, len(ASSISTANTS) + 1.4), xticks=[], xlabel="the teacher, then each network of the chain")
+        axes.set(xlim=(-1.5, len(ASSISTANTS) + 1.4), xticks=[], xlabel="the teacher, then each network of the chain")
         axes.set_ylim(0, 1.3 * max(mean for n in POINTS for mean, _ in _summary(n).kl.values() if mean == mean))
 
     def _add_students(self, axes: Axes) -> None:
@@ -168,7 +168,7 @@ class Chains(Picture):
         self._draw_maps(chain, points, summary)
         self._draw_distances(chain, summary)
         delta = self._draw_students(chain, summary)
-        named = " → ".join(str(size) for size in chain)
+        named = " → ".join(map(str, chain))
         self.title.write([f"Chain {named} hidden units, {points} training points: student {delta}"])
         return _words(chain, points, summary, delta)
 
@@ -188,7 +188,7 @@ class Chains(Picture):
         self.kl_line.set_data(range(len(chain)), [mean for mean, _ in values])
         ends = [(place, mean, 2 * error) for place, (mean, error) in enumerate(values)]
         self.kl_errors.set_segments([[(place, mean - reach), (place, mean + reach)] for place, mean, reach in ends])
-        places = [(place + 0.15, mean + reach + 0.03) for place, mean, reach in ends]
+        places = [(place - 0.05, mean + reach + 0.03) for place, mean, reach in ends]
         self.kl_words.write([f"{size}: {mean:.2f}" for size, (mean, _) in zip(chain, values, strict=True)], places)
 
     def _draw_students(self, chain: tuple[int, ...], summary: _Summary) -> str:
@@ -202,10 +202,8 @@ class Chains(Picture):
 
 
 def _words(chain: tuple[int, ...], points: int, summary: _Summary, delta: str) -> str:
-    name = chain_name(chain)
-    steps = ", ".join(
-        f"{size} units {summary.kl[chain_name(chain[: place + 1])][0]:.3f}" for place, size in enumerate(chain) if place
-    )
+    name, ends = chain_name(chain), range(1, len(chain))
+    steps = ", ".join(f"{chain[end]} units {summary.kl[chain_name(chain[: end + 1])][0]:.3f}" for end in ends)
     return (
         f"Chain {name}, {points} training points, 20 seeds. KL from the teacher: {steps}. The student agrees with "
         f"the teacher at {summary.agreement[name]:.1f} % of the test points and is right at "

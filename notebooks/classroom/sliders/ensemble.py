@@ -127,9 +127,8 @@ class Ensemble(Picture):
             "picture": Slider(len(order) - 1, 0, len(order) - 1, 1, "picture"),
         }
         self.image, self.caption = self.photo((0.012, 0.46, 0.21, 0.38), self.images[0])
-        self.numbers = Labels(
-            self.image.axes, [(0, -0.1 - 0.14 * line) for line in range(4)], self.image.axes.transAxes, gap=0
-        )
+        places = [(0, -0.1 - 0.14 * line) for line in range(4)]
+        self.numbers = Labels(self.image.axes, places, self.image.axes.transAxes, gap=0)
         self._add_answer(self.panel((0.33, 0.09, 0.175, 0.7), x="probability of its classes"))
         self._add_cloud(self.panel((0.725, 0.57, 0.26, 0.27), "Accuracy (%); ring: your choice", "members"))
         self._add_members(self.panel((0.725, 0.09, 0.26, 0.3), x="accuracy (%); full: chosen"))
@@ -209,13 +208,12 @@ class Ensemble(Picture):
         self.line_label.set_text("ensemble")
 
     def _words(self, names: str, how: str, place: int, measures: Measures, p: np.ndarray) -> str:
-        best, second = np.argsort(-p, kind="stable")[:2]
-        pairs = (
-            f" Two of them answer differently on {measures.differ:.1f} % of the images, and are both wrong "
-            f"{measures.together:.2f} times as often as independent ones."
-            if math.isfinite(measures.together)
-            else ""
-        )
+        (best, second), pairs = np.argsort(-p, kind="stable")[:2], ""
+        if math.isfinite(measures.together):
+            pairs = (
+                f" Two of them answer differently on {measures.differ:.1f} % of the images, and are both wrong "
+                f"{measures.together:.2f} times as often as independent ones."
+            )
         return (
             f"{names}; {how}: accuracy {measures.accuracy:.2f} % of {len(self.pool.labels):,} test images, "
             f"loss {measures.loss:.3f}, entropy {measures.entropy:.2f} bits.{pairs} Test image {place} "
