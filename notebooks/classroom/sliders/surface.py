@@ -105,11 +105,13 @@ class Surface(Eq1Picture):
         up, down = int(total.argmax()), int(total.argmin())
         hard, soft = np.linalg.norm(pulls, axis=1)
         losses, sizes = (surface.span for surface in self.surfaces)
+        both = min(hard, soft) > 1e-6  # where one does not pull there is no direction
+        agreement = f", the cosine between the two {pulls[0] @ pulls[1] / (hard * soft):+.2f}" if both else ""
         return (
             f"T = {temperature:g}, alpha = {alpha:.2f}, test image {place} ({name}): "
             f"Eq. 1 gives {terms.total:.2f} ({losses} on the surface); "
             f"its gradient has size {np.linalg.norm(total):.2f} ({sizes}), the label's part {hard:.2f}, the teacher's "
-            f"part {soft:.2f}{_agreement(pulls)}. Pulled up most: {classes[up]} {total[up]:+.2f}; "
+            f"part {soft:.2f}{agreement}. Pulled up most: {classes[up]} {total[up]:+.2f}; "
             f"down most: {classes[down]} {total[down]:+.2f}."
         )
 
@@ -150,18 +152,7 @@ class _Surface:
         self.value.write([f"{self.name}: {value:.2f}"])
 
 
-def _agreement(pulls: np.ndarray) -> str:
-    """``, cosine between the two 0.93``, where both parts pull at all."""
-    hard, soft = np.linalg.norm(pulls, axis=1)
-    if min(hard, soft) < 1e-6:
-        return ""
-    cosine = float(np.clip(pulls[0] @ pulls[1] / (hard * soft), -1, 1))
-    return f", the cosine between the two {cosine:+.2f}"
-
-
 def _round_above(size: float) -> float:
     """The next of 0.01, 0.02, 0.05, 0.1, ... that is not below ``size``: an axis that changes seldom."""
-    for end in (digit * 10.0**power for power in range(-2, 4) for digit in (1, 2, 5)):
-        if size <= end:
-            return round(end, 2)
-    return size
+    ends = (digit * 10.0**power for power in range(-2, 4) for digit in (1, 2, 5))
+    return next((round(end, 2) for end in ends if size <= end), size)

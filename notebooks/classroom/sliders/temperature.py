@@ -50,8 +50,7 @@ class Temperature(Eq1Picture):
         super().__init__(4.8, choose(teacher, student, images, classes, rows))
         self.image, self.caption = self.photo((0.012, 0.1, 0.24, 0.6), self.gallery.images[0])
         self._add_probabilities(self.panel((0.36, 0.1, 0.205, 0.6), x="probability"))
-        self._add_entropy(self.panel((0.83, 0.62, 0.16, 0.08)))
-        self._add_loss(self.panel((0.83, 0.1, 0.16, 0.31), x="(each picture has its own scale)"))
+        self._add_loss(self.panel((0.83, 0.1, 0.16, 0.4), x="(each picture has its own scale)"))
 
     def _add_probabilities(self, axes: Axes) -> None:
         rows = range(len(self.gallery.classes))
@@ -71,18 +70,10 @@ class Temperature(Eq1Picture):
         handles = [self.soft_bars, self.plain_bars, self.markers]
         axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(-0.4, 1.09), **style)
 
-    def _add_entropy(self, axes: Axes) -> None:
-        most = np.log2(len(self.gallery.classes))
-        (self.entropy,) = moves(axes.barh([0], [0], color=SKY))
-        (self.plain_entropy,) = moves(axes.barh([0], [0], facecolor="none", edgecolor=BLACK))
-        self.entropy_title = Labels(axes, [(-0.52, 1.35)], axes.transAxes, gap=0)
-        axes.set_xlim(0, most)
-        axes.set_xticks([0, 1, 2, 3] if most > 3 else [0, most])
-        axes.set_yticks([0], ["bits"])
-
     def _add_loss(self, axes: Axes) -> None:
         self.loss_bars = moves(axes.barh([0, 1, 2, 2], [0, 0, 0, 0], color=[ORANGE, BLUE, ORANGE, BLUE]))
         self.loss_numbers = Labels(axes, [(0, row) for row in range(3)], axes.transData)
+        self.entropy = Labels(axes, [(-0.52, 1.45), (-0.52, 1.32)], axes.transAxes, gap=0)
         axes.text(-0.52, 1.05, "Student's loss (nats)", transform=axes.transAxes)
         axes.xaxis.label.set(x=0.98, ha="right")
         axes.set(xlim=(0, 1.4), xticks=[], ylim=(2.5, -0.5))  # in units of the largest part that the picture can have
@@ -99,9 +90,7 @@ class Temperature(Eq1Picture):
         self._draw_probabilities(plain, soft, softened(student, temperature))
         self._draw_loss(terms, alpha, _highest_term(*parts, temperature))
         bits, most = entropy_bits(soft), np.log2(len(soft))
-        self.entropy.set_width(bits)
-        self.plain_entropy.set_width(entropy_bits(plain))
-        self.entropy_title.write([f"Teacher's entropy: {bits:.2f} of {most:.2f}"])
+        self.entropy.write(["Teacher's entropy:", f"{bits:.2f} of {most:.2f} bits"])
         self.title.write([f"T = {temperature:g}, alpha = {alpha:.2f}: Eq. 1 gives {terms.total:.2f}"])
         return (
             f"T = {temperature:g}, alpha = {alpha:.2f}, test image {place} ({name}): the teacher gives "
