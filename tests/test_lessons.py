@@ -29,7 +29,7 @@ from course_lib.study.protocols import origin
 from tools import lessons as notebooks
 
 ROOT = Path(__file__).resolve().parent.parent
-NUMBERS = [f"{number:02}" for number in range(7)]
+NUMBERS = [*(f"{number:02}" for number in range(7)), "90"]  # 90_minutes: one class, alone
 TABLES_OF = {"02": {1}, "03": {2}, "04": {3}, "05": {4}}  # what a lesson must show; any table shown is checked
 ROMAN = {"I": 1, "II": 2, "III": 3, "IV": 4}
 NOMINAL_S = 120  # the promise for two cores; a busy machine gets twice as long

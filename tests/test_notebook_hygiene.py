@@ -16,9 +16,9 @@ SHORT_CELL = 30  # lines
 WIDGET_TYPE = "application/vnd.jupyter.widget-view+json"
 
 
-def test_there_are_seven_lessons_numbered_00_to_06():
+def test_there_are_seven_lessons_and_one_for_90_minutes():
     numbers = sorted(path.name[:2] for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
-    assert numbers == [f"{number:02}" for number in range(7)], "there must be 7 lessons, 00_... to 06_..."
+    assert numbers == [*(f"{number:02}" for number in range(7)), "90"]
 
 
 class Images(HTMLParser):

@@ -64,8 +64,8 @@ def seats(parts):
 @pytest.fixture(scope="module")
 def some_runs(tmp_path_factory):
     store = tmp_path_factory.mktemp("store")
-    fake_store(store, {"gn-s-1.0x": {0: 31.0, 1: 33.0}, "gn-s-1.3x": {0: 36.5}, "resnet18": {0: 40.0}})
-    fake_store(store, {"gn-s-1.0x": {0: 91.25}}, profile=PROFILES["full"])
+    fake_store(store, {"gn-s-1.0x": {0: 71.0, 1: 73.0}, "gn-s-1.3x": {0: 76.5}}, profile=PROFILES["laptop"])
+    fake_store(store, {"gn-s-1.0x": {0: 91.23}}, profile=PROFILES["full"])
     return load_results(store)
 
 
@@ -208,9 +208,9 @@ def test_width_tells_costs_and_measured_accuracies_and_makes_none_up(make, tmp_p
     picture = make("Width")
     said = words(picture, width=1.0)
     assert "483,554 parameters (374,174 folded)" in said
-    assert "91.37 % (paper, best of 200 epochs; n = 1)" in said
-    assert "91.25 % (ours, last epoch, full profile" in said
-    assert re.search(r"32\.00 % \(ours, last epoch, quick profile: .*not a reproduction; n = 2\)", said)
+    assert "91.37 % (paper, best of 200 epochs; n = 1), 91.25 % (authors' log, last epoch; n = 1)" in said
+    assert re.search(r"91\.23 % \(ours, last epoch, full profile[^)]*; n = 1\)", said)
+    assert re.search(r"72\.00 % \(ours, last epoch, laptop profile: .*not a reproduction; n = 2\)", said)
     said = words(picture, width=1.2)
     assert "not measured at this width" in said and "%" not in said.split("Accuracy")[1]
     said = words(sliders.Width(load_results(tmp_path)), width=3.4)

@@ -26,7 +26,7 @@ def check_all_below(n):
 
 @declared(
     [(50_000, 200, 100.0)],
-    "and now with your own machine's speed, from the doctor's line of section 3.",
+    "and now with your own machine's speed, from the doctor's line on speed.",
     hint="images shown = images times epochs; divide by the speed",
     tolerance=1e-3,
 )
