@@ -11,11 +11,11 @@ from torch import nn
 from course_lib.data import load_dataset
 from course_lib.data.augment import VIEWS, crop_and_flip, draw_views, normalise, view_number
 from course_lib.models.zoo import create_model
-from course_lib.study.scraps import ScrapTeacher
+from course_lib.study.scraps import ScrapTeacher, pieces
 from course_lib.training.loop import train
 from course_lib.training.losses import distillation_loss
 from course_lib.training.recipe import Recipe
-from course_lib.training.teachers import Ensemble, RememberedTeacher, Teacher, as_teacher, pieces
+from course_lib.training.teachers import Ensemble, RememberedTeacher, Teacher, as_teacher
 
 N, CLASSES = 6, 10
 

@@ -4,17 +4,13 @@ import re
 from collections import Counter
 
 import pytest
-import torch
 
 from course_lib.data import fetch
 from course_lib.models import cifar_resnet
-from course_lib.models.cost import count_parameters
-from course_lib.models.zoo import create_model, input_size
 from course_lib.profiles import PROFILES
-from course_lib.study import answers, protocols
+from course_lib.study import answers
 from course_lib.study.experiments import (
     EXPERIMENTS,
-    PARAMETERS,
     PUBLISHED,
     Experiment,
     baseline_of,
@@ -136,16 +132,7 @@ def test_published_networks_are_taught_by_nobody_and_are_no_runs():
         wanted(PROFILES["laptop"], keys=["resnet56"])
 
 
-@pytest.mark.parametrize("key", PARAMETERS)
-def test_parameter_counts_are_those_of_the_networks(key):
-    with torch.device("meta"):
-        model = create_model(find(key).student, width=find(key).width)
-    assert count_parameters(model) == PARAMETERS[key]
-
-
 def test_facts_that_stand_in_two_rooms_are_the_same():
     """The study keeps its own copy of what it needs without torch and without one floor more."""
     assert set(PUBLISHED) == set(cifar_resnet.PUBLISHED)
     assert answers.TEST_LABELS_SHA256 == fetch.SHA256["test_labels"]
-    for name in {row.student for row in EXPERIMENTS.values()}:
-        assert protocols.OWN_SIZE.get(name, 32) == input_size(name)

@@ -19,9 +19,8 @@ from course_lib.study import store
 DRIVER = """
     import json, os, random, shutil, signal, sys, time
     import torch
-    from course_lib.study import queue as study
     from course_lib.study import runs as material
-    from tiny import TINY, network
+    from tiny import TINY, finish, network
     import dataclasses
 
     torch.set_num_threads(1)
@@ -34,7 +33,7 @@ DRIVER = """
         if child == 0:
             os.environ["COURSE_HOME"] = home
             sys.stdout = open(os.devnull, "w")
-            os._exit(1 if study.run(keys, profile=profile) else 0)
+            os._exit(1 if finish(keys, profile=profile) else 0)
         return child
 
     def undisturbed(home):

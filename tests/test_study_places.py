@@ -20,7 +20,7 @@ from tiny import TINY, runs, stored
 
 from course_lib.files import CourseError
 from course_lib.profiles import PROFILES
-from course_lib.study import plan, progress, store, workers
+from course_lib.study import progress, store, workers
 from course_lib.study import queue as study
 from course_lib.study.progress import Budget, LiveLine
 from course_lib.study.runs import Answer, epoch_seconds, with_teachers
@@ -213,14 +213,12 @@ def unstored(monkeypatch):
     monkeypatch.setattr(study, "keep", lambda *_: None)
 
 
-def test_one_gpu_takes_one_seed_after_the_other(unstored):
-    """Quarter-GPU students of later seeds do not keep the whole-GPU teachers of the first one waiting."""
-    cluster = MadeUp(CPU=16, GPU=1)
-    outcome = study.work(plan.wanted(PROFILES["full"], seeds=range(2)), place=cluster)
-    seeds = [run.seed for run in cluster.handed_out]
-    assert seeds == sorted(seeds) and set(seeds) == {0, 1}
-    first_teacher = next(place for place, run in enumerate(cluster.handed_out) if run.experiment.student == "resnet18")
-    assert first_teacher <= 15  # after what the seed has of small runs: eight alone, five controls, two taught by one
+def test_one_gpu_keeps_no_teacher_waiting_for_the_students_of_later_seeds(unstored):
+    """Quarter-GPU students, of which there are always more, pass a whole-GPU teacher only within its own seed."""
+    cluster, wanted = MadeUp(CPU=16, GPU=1), runs("gn-s-1.0x", "resnet18", "gn-s-1.0x<resnet18", "gn-s-1.3x")
+    later = [run for seed in (1, 2) for run in runs("gn-s-1.0x", "gn-s-1.3x", seed=seed)]
+    outcome = study.work([*wanted, *later], place=cluster)
+    assert [run.key for run in cluster.handed_out[:4]] == ["gn-s-1.0x", "gn-s-1.3x", "resnet18", "gn-s-1.0x<resnet18"]
     assert outcome.left == outcome.failures == []
 
 
@@ -245,9 +243,9 @@ def test_gpus_that_only_workers_have_are_not_taken_for_this_machines_cores():
 def test_shares_of_a_gpu():
     gpu, none = {"GPU": 2.0, "CPU": 8.0}, {"CPU": 2.0}
     student, teacher, ensemble = runs("gn-s-1.0x<resnet18", "resnet18", "gn-s-1.0x<ensemble")
-    assert workers.share_of(student, gpu)["num_gpus"] == 0.25
-    assert workers.share_of(teacher, gpu)["num_gpus"] == workers.share_of(ensemble, gpu)["num_gpus"] == 1
-    assert workers.share_of(teacher, none) == {"num_cpus": 1, "num_gpus": 0}
+    assert workers.share_of(student, gpu)["GPU"] == 0.25
+    assert workers.share_of(teacher, gpu)["GPU"] == workers.share_of(ensemble, gpu)["GPU"] == 1
+    assert workers.share_of(teacher, none) == {"CPU": 1, "GPU": 0}
 
 
 def test_a_run_that_begins_again_after_the_end_of_the_time_does_nothing():

@@ -3,8 +3,7 @@
 import pytest
 
 from course_lib.profiles import PROFILES
-from course_lib.study import plan
-from course_lib.study.experiments import EXPERIMENTS, PRETRAINED, ROWS, TABLES, find
+from course_lib.study.experiments import EXPERIMENTS, PRETRAINED, ROWS, find
 from course_lib.study.plan import wanted
 from course_lib.study.protocols import (
     CONTROL,
@@ -85,14 +84,14 @@ def test_fine_tuning_is_a_row_of_its_own():
     tuned, scratch = (training_recipe(find(key), FULL, 0) for key in (PRETRAINED, "efficientnetv2_s"))
     assert (tuned.batch_size, tuned.lr, tuned.momentum, tuned.weight_decay) == (32, 0.01, 0.95, 5e-4)
     assert tuned.epochs == 20 < scratch.epochs
-    assert fed_size(find(PRETRAINED), FULL) == 224 > fed_size(find("efficientnetv2_s"), FULL)
+    assert fed_size(find(PRETRAINED)) == 224 > fed_size(find("efficientnetv2_s"))
     assert PRETRAINED not in EXPERIMENTS and set(ROWS) > set(EXPERIMENTS)
 
 
-def test_rows_of_our_own_run_when_they_are_named():
+def test_what_starts_from_imagenet_runs_when_it_is_named():
     student = f"gn-s-2.8x<{PRETRAINED}"
     for profile in (FULL, LAPTOP, QUICK):
-        assert not any(run.experiment.table == "ours" for run in with_teachers(wanted(profile)))
+        assert not any(PRETRAINED in run.key for run in with_teachers(wanted(profile)))
     [run] = wanted(QUICK, keys=[student])
     assert [str(one) for one in with_teachers([run])] == [f"{PRETRAINED}, seed 0", f"{student}, seed 0"]
     assert run.name == "gn-s-2.8x_from_efficientnetv2_s-pretrained.quick.paper.seed0"
@@ -102,43 +101,49 @@ def test_rows_of_our_own_run_when_they_are_named():
 def test_an_unknown_recipe_is_named():
     with pytest.raises(ValueError, match="unknown recipe 'papers': choose one of paper, as_run, repaired"):
         check_recipe("papers")
-    for call in (lambda: plan.rows(["gn-d"], FULL, "as-run"), lambda: origin("gn-d", "as-run")):
-        with pytest.raises(ValueError, match="unknown recipe 'as-run'"):
-            call()
+    with pytest.raises(ValueError, match="unknown recipe 'as-run'"):
+        origin("gn-d", "as-run")
 
 
 # --- the queue ----------------------------------------------------------------------------------------
 
 
-def test_full_runs_everything_in_order_of_value():
-    runs = with_teachers(wanted(FULL))
-    assert len({run.name for run in runs}) == len(runs) == 5 * (32 + 5 + 10 + 17)
-    assert [run.key for run in runs[:8]] == [
-        *(f"gn-s-{width}x" for width in (1.0, 1.3, 1.6, 1.9, 2.2, 2.8, 3.4)),
-        "gn-d",
+def test_laptop_runs_its_groups_in_order_of_value():
+    """docs/hypotheses.md, group by group; each run once."""
+    runs = wanted(LAPTOP)
+    assert len(set(runs)) == len(runs)
+    told = [f"{run.key} {run.recipe} {run.seed}" for run in runs]
+    assert told[:3] == [f"gn-s-1.0x paper {seed}" for seed in range(3)]
+    assert told[3:9] == [f"gn-s-1.0x<resnet56 {name} {seed}" for seed in range(3) for name in ("paper", "repaired")]
+    assert told[9:16] == [f"gn-s-{width}x paper 0" for width in (1.3, 1.6, 1.9, 2.2, 2.8, 3.4)] + ["gn-d paper 0"]
+    assert told[16:20] == [
+        f"gn-s-1.0x<published {how}" for how in ("repaired 0", "repaired 1", "repaired 2", "paper 0")
     ]
-    first = {}
-    for place, run in enumerate(runs):
-        first.setdefault((run.seed, run.recipe, run.experiment.table), place)
-    order = [
-        (0, "paper", "table1"),
-        (0, "paper", "table2"),
-        (0, "paper", "table3"),
-        (0, "paper", "table4"),
-        (0, "unshuffled", "table1"),
-        (0, "as_run", "table2"),
-        (0, "as_run", "table4"),
-        (0, "repaired", "table2"),
-        (1, "paper", "table1"),
-        (4, "repaired", "table4"),
-    ]
-    assert [first[group] for group in order] == sorted(first[group] for group in order)
+    assert told[20:23] == [f"gn-s-1.0x<resnet20<resnet56 repaired {seed}" for seed in range(3)]
+    later = ["gn-s-2.8x<resnet56 repaired 0", "resnet18 paper 0", "gn-s-1.0x<resnet18 repaired 0", "gn-d<ta paper 0"]
+    places = [told.index(run) for run in [*later, "gn-d paper 1", "gn-d paper 2"]]
+    assert places == sorted(places) and places[0] > 22 and places[-1] == len(told) - 1
+    assert not any("ensemble" in run for run in told)
+
+
+def test_full_goes_on_to_five_seeds_of_everything():
+    runs, first = wanted(FULL), wanted(LAPTOP)
+    assert [run.name for run in runs[: len(first)]] == [run.name.replace("laptop", "full") for run in first]
+    assert len(set(runs)) == len(runs)
+    everything = set(with_teachers(runs))
+    paper = {run for run in everything if run.key in EXPERIMENTS}
+    assert len(paper) == 5 * (32 + 5 + 10 + 17)  # paper, its control, as_run, repaired
+    ours = {run.key for run in everything - paper}
+    assert ours == {key for key, row in ROWS.items() if row.table == "ours" and row.method != "published"} - {
+        PRETRAINED,
+        f"gn-s-2.8x<{PRETRAINED}",
+    }
 
 
 def test_teachers_come_before_their_students_under_every_recipe():
     runs = with_teachers(wanted(FULL, seeds=[0]))
     for place, run in enumerate(runs):
-        assert all(runs.index(teacher) < place for teacher in run.teachers)
+        assert all(one.is_published or runs.index(one) < place for one in run.teachers)
     chain = with_teachers([Run("gn-d<ta", FULL, "repaired")])
     assert [str(run) for run in chain] == [
         "resnet50, seed 0",
@@ -182,11 +187,19 @@ def test_a_choice_that_the_recipe_has_no_row_for_is_named(choice, name):
     assert wanted(LAPTOP, recipes=[CONTROL, "paper"], **choice) and wanted(LAPTOP, recipes=["as_run"], **choice)
 
 
-def test_every_profile_runs_what_it_can_afford():
-    assert len(with_teachers(wanted(QUICK))) == 32
-    laptop = wanted(LAPTOP)
-    assert {run.seed for run in laptop} == {0} and {run.recipe for run in laptop} == {"paper"}
-    assert not any(run.key in plan.TOO_DEAR["laptop"] for run in laptop)
-    assert {run.experiment.table for run in laptop} == {*TABLES, "assistants"}
-    [dear] = wanted(LAPTOP, keys=["gn-d<vgg13"])  # by name all the same
-    assert dear.key == "gn-d<vgg13"
+def test_quick_is_the_papers_rows_once():
+    runs = with_teachers(wanted(QUICK))
+    assert {run.key for run in runs} == set(EXPERIMENTS) and len(runs) == len(EXPERIMENTS)
+
+
+def test_a_table_is_taken_from_the_profiles_groups_and_a_named_row_runs_anyway():
+    assert wanted(LAPTOP, table="table4") == []
+    assert {run.key for run in wanted(LAPTOP, table="table3")} == {
+        row.key for row in ROWS.values() if row.table == "table3"
+    }
+    seeds = {run.seed for run in wanted(LAPTOP, table="table1") if run.key == "gn-s-3.4x"}
+    assert seeds == {0, 1, 2} and not any(run.key == "inceptionv3" for run in wanted(LAPTOP, table="table1"))
+    [dear] = wanted(LAPTOP, keys=["gn-d<ensemble"])
+    assert (dear.key, dear.recipe, dear.seed) == ("gn-d<ensemble", "paper", 0)
+    asked = wanted(LAPTOP, keys=["gn-d<ensemble"], recipes=["repaired", "paper"], seeds=range(2))
+    assert [(run.recipe, run.seed) for run in asked] == [("repaired", 0), ("paper", 0), ("repaired", 1), ("paper", 1)]

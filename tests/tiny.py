@@ -4,7 +4,8 @@ import torch
 from torch import nn
 
 from course_lib.profiles import Profile
-from course_lib.study import store
+from course_lib.study import queue, store
+from course_lib.study.protocols import origin
 from course_lib.study.runs import Run
 
 TINY = Profile("tiny", "synthetic", 20, student_epochs=1, teacher_epochs=1, batch_size=10, test_images=20)
@@ -12,9 +13,13 @@ TINY = Profile("tiny", "synthetic", 20, student_epochs=1, teacher_epochs=1, batc
 
 def runs(*keys: str, profile: Profile = TINY, recipe: str = "paper", seed: int = 0) -> list[Run]:
     """The runs behind some rows of one recipe."""
-    from course_lib.study import plan
+    return [Run(key, profile, origin(key, recipe), seed) for key in keys]
 
-    return plan.rows(keys, profile, recipe, seed)
+
+def finish(keys, *, profile: Profile = TINY, recipe: str = "paper", seeds=(0,), fresh: bool = False) -> list[str]:
+    """Bring some rows and the teachers they need to their end; a line for each run that failed."""
+    wanted = [run for seed in seeds for run in runs(*keys, profile=profile, recipe=recipe, seed=seed)]
+    return queue.work(wanted, fresh=fresh).failures
 
 
 def stored() -> dict:

@@ -21,7 +21,6 @@ from course_lib.files import ResultError, atomic_write, repo_path
 if TYPE_CHECKING:
     import torch
 
-HALF = 5_000  # the laptop profile's test images: the first of each class (``ImageSet.take``)
 TEST_LABELS_SHA256 = "cec8a24a1e92aa2ecaa0bbd3dbfa86bf6cd8759fbd209a832824c8cf0afca9d5"  # of all 10,000, as uint8
 
 
@@ -35,8 +34,7 @@ def pack_predictions(predictions: np.ndarray) -> dict:
         ValueError: the array is not one-dimensional, is empty, or holds something else than 0 to 255.
     """
     array = np.asarray(predictions)
-    whole = np.issubdtype(array.dtype, np.integer) and array.ndim == 1 and array.size > 0
-    if not whole or array.min() < 0 or array.max() > 255:
+    if array.ndim != 1 or not _are_bytes(array) or not np.issubdtype(array.dtype, np.integer):
         raise ValueError("predictions must be a list of class numbers from 0 to 255, one a test image")
     raw = array.astype(np.uint8).tobytes()
     return {
@@ -63,10 +61,8 @@ def predictions(row: Any) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Logits:
-    """A trained network's answers to the test images.
-
-    Attributes:
-        logits: float32 (N, C). labels: int64 (N,). meta: where they come from (model, epochs, accuracy, ...).
+    """A trained network's answers: ``logits`` float32 (N, C), ``labels`` int64 (N,), and ``meta``, where they come from
+    (model, epochs, accuracy, ...).
     """
 
     logits: "torch.Tensor"
@@ -84,10 +80,10 @@ def save_logits(name: str, logits: Any, labels: Any, meta: dict, folder: Path | 
         CourseError: the file cannot be written.
     """
     path = _logits_path(name, folder)
-    logits, labels = _to_numpy(logits), _to_numpy(labels)
+    logits, labels = (np.asarray(x.detach().cpu() if hasattr(x, "detach") else x) for x in (logits, labels))
     if logits.ndim != 2 or labels.shape != logits.shape[:1]:
         raise ValueError(f"logits {logits.shape} and labels {labels.shape} must be (N, C) and (N,)")
-    if labels.size == 0 or labels.min() < 0 or labels.max() > 255:
+    if not _are_bytes(labels):
         raise ValueError("labels must be class numbers from 0 to 255, one an image")
     with np.errstate(over="ignore"):
         small = logits.astype(np.float16)
@@ -112,23 +108,16 @@ def load_logits(name: str, folder: Path | None = None) -> Logits:
 
 
 def known_test_labels(count: int) -> np.ndarray:
-    """The (N,) labels of CIFAR-10's test images as they ship with the course.
-
-    Args:
-        count: 1,000 for the sample, 10,000 for all, 5,000 for the half of all that the laptop profile asks.
+    """The (N,) labels of CIFAR-10's test images as they ship with the course: of all 10,000, or of the sample's 1,000.
 
     Raises:
         ResultError: no test set of ``count`` images is known, or the file with its labels is missing or was edited.
     """
-    if count == HALF:
-        labels = known_test_labels(10_000)
-        chosen = [np.flatnonzero(labels == number)[: HALF // 10] for number in range(10)]
-        return labels[np.sort(np.concatenate(chosen))]
+    path, expected = repo_path("data", "sample", "sample.json"), TEST_LABELS_SHA256
     if count == 10_000:
-        path, expected = _logits_path("resnet18", None), TEST_LABELS_SHA256
+        path = _logits_path("resnet20", None)
         labels = _read_logits(path)[1]
     else:
-        path = repo_path("data", "sample", "sample.json")
         try:
             split = json.loads(path.read_text(encoding="utf-8"))["splits"]["test"]
             labels, expected = np.array(split["labels"], dtype=np.uint8), split["labels_sha256"]
@@ -137,7 +126,7 @@ def known_test_labels(count: int) -> np.ndarray:
     if hashlib.sha256(labels.tobytes()).hexdigest() != expected:
         raise ResultError(f"{path} does not hold the labels of CIFAR-10's test images: restore it")
     if len(labels) != count:
-        raise ResultError(f"labels are known of 10,000, {HALF:,} and {len(labels):,} test images, not of {count:,}")
+        raise ResultError(f"labels are known of 10,000 and {len(labels):,} test images, not of {count:,}")
     return labels
 
 
@@ -147,8 +136,7 @@ def _read_logits(path: Path) -> tuple[np.ndarray, np.ndarray, dict]:
         raise ResultError(f"no logits at {path}; stored are: {stored}")
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
-            logits, labels = archive["logits"], archive["labels"]
-            meta = json.loads(str(archive["meta"]))
+            logits, labels, meta = archive["logits"], archive["labels"], json.loads(str(archive["meta"]))
         if logits.ndim != 2 or labels.shape != logits.shape[:1]:
             raise ValueError(f"shapes {logits.shape} and {labels.shape}")
         return logits, labels, meta
@@ -162,6 +150,5 @@ def _logits_path(name: str, folder: Path | None) -> Path:
     return (Path(folder) if folder is not None else repo_path("data", "logits")) / f"{name}.npz"
 
 
-def _to_numpy(values: Any) -> np.ndarray:
-    """An array from a tensor on any device, or from anything numpy takes."""
-    return values.detach().cpu().numpy() if hasattr(values, "detach") else np.asarray(values)
+def _are_bytes(classes: np.ndarray) -> bool:
+    return classes.size > 0 and classes.min() >= 0 and classes.max() <= 255

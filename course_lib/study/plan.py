@@ -3,29 +3,33 @@
 from collections.abc import Iterable
 
 from course_lib.profiles import Profile
-from course_lib.study.experiments import EXPERIMENTS, ROWS, find, table_rows
-from course_lib.study.protocols import CONTROL, RECIPES, STUDENTS, check_recipe, control_keys, origin
+from course_lib.study.experiments import EXPERIMENTS, PRETRAINED, PUBLISHED, ROWS, find, table_rows
+from course_lib.study.protocols import CONTROL, RECIPES, check_recipe, control_keys, origin
 from course_lib.study.runs import Run
 
-# What a profile runs when nothing is asked for: protocols, and seeds from 0 on.
-SCOPE = {"quick": (("paper",), 1), "laptop": (("paper",), 1), "full": (RECIPES, 5)}
-# Left out of a profile unless asked for by name: what one night on two cores has no room for.
-TOO_DEAR = {
-    "laptop": tuple(
-        key
-        for key, row in EXPERIMENTS.items()
-        if row.student == "gn-d" or (row.width or 0) > 1.6 or key in ("efficientnetv2_s", "resnet34")
-    )
-}
-# The groups of the queue in order of value: a protocol and a table of it. A group brings its own teachers.
-TAUGHT = ("table2", "assistants", "table3", "table4", "ours")
+WIDTHS = "gn-s-1.3x gn-s-1.6x gn-s-1.9x gn-s-2.2x gn-s-2.8x gn-s-3.4x gn-d"
+BOTH = "paper repaired"
+# Rows, protocols and seeds, the most valuable group first (docs/hypotheses.md says what is expected of each). A group
+# brings its own teachers; a row that a protocol trains as ``paper`` does is run once.
 GROUPS = (
-    ("paper", "students"),  # the seven widths and GN-D of Table I
-    *(("paper", table) for table in TAUGHT),
-    ("paper", "table1"),  # what no student needed as a teacher
-    (CONTROL, "table1"),
-    *((name, table) for name in RECIPES if name != "paper" for table in TAUGHT),
+    ("gn-s-1.0x", "paper", range(3)),
+    ("gn-s-1.0x<resnet56", BOTH, range(3)),
+    (WIDTHS, "paper", range(1)),
+    ("gn-s-1.0x<published", "repaired", range(3)),
+    ("gn-s-1.0x<published", "paper", range(1)),
+    ("gn-s-1.0x<resnet20<resnet56", "repaired", range(3)),
+    ("gn-s-1.0x<resnet20 gn-s-1.0x<resnet20-trained", "repaired", range(1)),
+    ("gn-s-2.8x<resnet56 gn-d<resnet56", "repaired", range(1)),
+    # The paper's own teachers, each with its student, and the chain of Table III.
+    *((f"{teacher} gn-s-1.0x<{teacher}", BOTH, range(1)) for teacher in ("resnet18", "vgg13", "resnet50", "gn-s-2.8x")),
+    ("resnet34", "paper", range(1)),
+    ("resnet34<resnet50 resnet18<ta gn-s-1.0x<ta gn-s-1.3x<ta gn-s-1.6x<ta gn-d<ta", "paper", range(1)),
+    (WIDTHS, "paper", range(1, 3)),
 )
+# All that is trained here, but for what starts from ImageNet weights.
+EVERYTHING = " ".join(key for key in ROWS if key not in PUBLISHED and PRETRAINED not in key)
+SCOPE = {"laptop": GROUPS, "full": (*GROUPS, (EVERYTHING, " ".join(RECIPES), range(5)))}
+SELF_TEST = ((" ".join(EXPERIMENTS), "paper", range(1)),)  # of ``quick``: each row of the paper once
 
 
 def wanted(
@@ -39,25 +43,35 @@ def wanted(
     """The runs that are wanted, in order of value; the teachers they need are not listed (``with_teachers``).
 
     Args:
-        keys: only these rows; default all of the profile's.
-        table: only the rows of one table.
-        recipes: default the profile's; ``as_run`` brings the unshuffled baselines.
-        seeds: default the profile's. All rows of a seed come before the next seed.
+        keys: these rows, whether they are in the profile's groups or not; default all of those.
+        table: of the profile's groups only the rows of one table.
+        recipes: in place of the groups' own; ``paper`` for rows that are named. ``as_run`` brings the unshuffled
+            baselines.
+        seeds: in place of the groups' own; 0 for rows that are named. All rows of a seed come before the next seed.
 
     Raises:
         ValueError: a key, table or recipe is unknown, or the recipes have no row for a key or for the table.
     """
-    chosen = None if keys is None else [_trained_here(key) for key in keys]
-    if table is not None:
-        chosen = in_scope((row.key for row in table_rows(table)), profile)
-    names, count = SCOPE.get(profile.name, SCOPE["quick"])
-    names = names if recipes is None else tuple(check_recipe(name) for name in recipes)
-    choices = {key: [key] for key in chosen or ()} if table is None else {table: chosen}
-    for name, part in choices.items():
-        if part and not _pairs(part, names, profile):  # only the control's rows are not for every network
+    recipes = None if recipes is None else [check_recipe(name) for name in recipes]
+    groups = [(rows.split(), names.split(), own) for rows, names, own in SCOPE.get(profile.name, SELF_TEST)]
+    choices = {}
+    if keys is not None:
+        keys = [_trained_here(key) for key in keys]
+        groups, choices = [(keys, ["paper"], range(1))], {key: [key] for key in keys}
+    elif table is not None:
+        of_table = [row.key for row in table_rows(table)]
+        groups = [([key for key in rows if key in of_table], names, own) for rows, names, own in groups]
+        choices = {table: of_table}
+    for name, rows in choices.items():
+        if recipes and not _pairs(rows, recipes):  # only the control's rows are not for every network
             raise ValueError(f"the recipe {CONTROL} has no row for {name}, only for {', '.join(control_keys())}")
-    seeds, pairs = range(count) if seeds is None else seeds, _pairs(chosen, names, profile)
-    return [Run(key, profile, recipe, seed) for seed in dict.fromkeys(seeds) for key, recipe in pairs]
+    runs = []
+    for asked in [None] if seeds is None else seeds:
+        for rows, names, own in groups:
+            pairs = _pairs(rows, recipes or names)
+            for seed in own if asked is None else [asked]:
+                runs += [Run(key, profile, recipe, seed) for key, recipe in pairs]
+    return list(dict.fromkeys(runs))
 
 
 def _trained_here(key: str) -> str:
@@ -66,36 +80,12 @@ def _trained_here(key: str) -> str:
     return key
 
 
-def in_scope(keys: Iterable[str], profile: Profile) -> list[str]:
-    """Those of ``keys`` that the profile runs without being asked for each by name."""
-    return [key for key in keys if key in EXPERIMENTS and key not in TOO_DEAR.get(profile.name, ())]
-
-
-def _pairs(chosen: list[str] | None, names: Iterable[str], profile: Profile) -> list[tuple[str, str]]:
-    """Row and protocol of a choice (None: all that is in the profile's scope), in order of value."""
+def _pairs(keys: list[str], recipes: list[str]) -> list[tuple[str, str]]:
+    """Row and protocol of a choice, protocol by protocol; ``as_run`` brings the control before its own rows."""
     pairs = []
-    for recipe, group in GROUPS:
-        if recipe == CONTROL:  # as_run brings it
-            keys = control_keys(chosen) if CONTROL in names or "as_run" in names else []
-        else:
-            keys = [key for key in (ROWS if chosen is None else chosen) if group in (ROWS[key].table, _kind(key))]
-            # A row that a protocol shares with `paper` is in the queue as paper's.
-            keys = [key for key in keys if recipe in {origin(key, name) for name in names if name != CONTROL}]
-        keys = sorted(in_scope(keys, profile) if chosen is None else keys, key=list(ROWS).index)
-        pairs += [(key, recipe) for key in keys]
+    for recipe in recipes:
+        if recipe in ("as_run", CONTROL):
+            pairs += [(key, CONTROL) for key in control_keys(keys)]
+        if recipe != CONTROL:
+            pairs += [(key, origin(key, recipe)) for key in keys]
     return list(dict.fromkeys(pairs))
-
-
-def _kind(key: str) -> str:
-    return "students" if ROWS[key].table == "table1" and ROWS[key].student in STUDENTS else ""
-
-
-def rows(keys: Iterable[str] | None, profile: Profile, recipe: str = "paper", seed: int = 0) -> list[Run]:
-    """The runs behind the rows ``keys`` of one protocol (default: all of the profile's), in the order given.
-
-    Raises:
-        ValueError: a key or the recipe is unknown.
-    """
-    check_recipe(recipe)
-    chosen = in_scope(EXPERIMENTS, profile) if keys is None else [_trained_here(key) for key in keys]
-    return [Run(key, profile, origin(key, recipe), seed) for key in chosen]

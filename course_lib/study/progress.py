@@ -5,7 +5,7 @@ import sys
 import time
 from typing import TextIO
 
-QUIET_SECONDS = 10.0  # a file or a pipe gets a line this often, a terminal every epoch
+QUIET_SECONDS = 10.0  # a file or a pipe gets an epoch's line this often, a terminal every one
 
 
 class Budget:
@@ -20,12 +20,12 @@ class Budget:
         if minutes is not None and not minutes > 0:
             raise ValueError(f"minutes must be above 0, not {minutes}")
         started = time.monotonic() if started is None else started
-        self._end = None if minutes is None else started + 60 * minutes
+        self._end = float("inf") if minutes is None else started + 60 * minutes
 
     @property
     def left(self) -> float:
         """Seconds left, never below 0; infinite without a limit."""
-        return float("inf") if self._end is None else max(0.0, self._end - time.monotonic())
+        return max(0.0, self._end - time.monotonic())
 
     def holds(self, seconds: float) -> bool:
         """Whether work of ``seconds`` fits in what is left."""
@@ -35,7 +35,8 @@ class Budget:
 class LiveLine:
     """One line that is rewritten as a study goes on: run, epoch, accuracy, images a second, time left.
 
-    On a terminal it changes in place; in a file or a pipe it is written every ten seconds and at a run's end.
+    On a terminal it changes in place. In a file or a pipe an epoch's line is written where the last one is ten seconds
+    old, whichever run that was of; what ``say`` says, as at a run's start and end, always stays.
 
     Args:
         stream: default standard output.
@@ -45,18 +46,14 @@ class LiveLine:
     def __init__(self, stream: TextIO | None = None, in_place: bool | None = None):
         self.stream = stream or sys.stdout
         self.in_place = self.stream.isatty() if in_place is None else in_place
-        self._written = float("-inf")
-        self._width = 0
+        self._written, self._width = float("-inf"), 0
 
     def epoch(self, run: str, row: dict, epochs: int, left: float) -> None:
         """Show the epoch just finished; ``row`` as ``train`` makes it, ``left`` the budget in seconds."""
         rest = (epochs - row["epoch"]) * row["seconds"]
-        words = (
-            f"{run}: epoch {row['epoch']}/{epochs}, test {row['test_accuracy']:.2f} %, "
-            f"{row['images_per_second']:,.0f} images/s, {in_words(rest)} to go"
-        )
-        if left < float("inf"):
-            words += f" ({in_words(left)} of the budget left)"
+        words = f"{run}: epoch {row['epoch']}/{epochs}, test {row['test_accuracy']:.2f} %, "
+        words += f"{row['images_per_second']:,.0f} images/s, {in_words(rest)} to go"
+        words += f" ({in_words(left)} of the budget left)" if left < float("inf") else ""
         if self.in_place:
             words = words[: shutil.get_terminal_size().columns - 1]  # a wrapped line could not be rewritten
             self.stream.write("\r" + words.ljust(self._width))

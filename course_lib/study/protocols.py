@@ -6,8 +6,8 @@ says under whose name. Importing this module does not import torch.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from course_lib.profiles import Profile
 from course_lib.study.experiments import EXPERIMENTS, PRETRAINED, ROWS, Experiment, baseline_of, find
@@ -26,48 +26,28 @@ def is_unshuffled(experiment: Experiment) -> bool:
     return experiment.table in UNSHUFFLED_TABLES or experiment.key in SCRAPS_ROWS
 
 
-@dataclass(frozen=True)
-class Protocol:
-    """One way of training the rows.
+class Protocol(NamedTuple):
+    """One way of training the rows: which of them otherwise than ``paper``, and what is other then (of ``Recipe``)."""
 
-    Attributes:
-        words: what it is, in one line.
-        trains: whether it trains a row otherwise than ``paper`` does.
-        settings: what is other then, as fields of ``Recipe``.
-    """
-
-    words: str
     trains: Callable[[Experiment], bool]
-    settings: dict = field(default_factory=dict)
+    settings: dict
 
 
 CONTROL = "unshuffled"
 PROTOCOLS = {
-    # As the paper writes it (PROTOCOL.md, 3). It names neither temperature nor alpha: those of the published scripts.
-    "paper": Protocol("shuffled, T = 1, alpha = 0.5", lambda row: True),
+    # As the paper writes it (PROTOCOL.md, 3): shuffled; T = 1, alpha = 0.5 of the published scripts.
+    "paper": Protocol(lambda row: True, {}),
     # As the published scripts had it, row by row (PROTOCOL.md, 4). Not as it was: an assistant hands on its last epoch,
     # not its best, which would be chosen by the test images (4.7); the scraps, a seventh of each side of the picture at
-    # 224, go to a teacher trained at AFFORDABLE_SIZE unless it is fine-tuned; the teachers are trained here, not taken
+    # 224, go to a teacher trained at 96 pixels unless it is fine-tuned; the teachers are trained here, not taken
     # from a zoo; the schedule takes no extra step after each epoch (4.10).
-    "as_run": Protocol(
-        "T = 1, alpha = 0.5, without shuffling where the published scripts had none; an assistant hands on its "
-        "last epoch, where the authors took its best",
-        is_unshuffled,
-        {"shuffle": False},
-    ),
-    # Softened as in the authors' own later, unpublished runs (PROTOCOL.md, 4.1).
-    "repaired": Protocol(
-        "shuffled, T = 4, alpha = 0.1, every teacher shown the whole picture",
-        lambda row: bool(row.teachers),
-        {"temperature": 4.0, "alpha": 0.1},
-    ),
+    "as_run": Protocol(is_unshuffled, {"shuffle": False}),
+    # Shuffled, every teacher shown the whole picture, softened as in the authors' later, unpublished runs (4.1).
+    "repaired": Protocol(lambda row: bool(row.teachers), {"temperature": 4.0, "alpha": 0.1}),
     # Nobody's, but the control that as_run lacks: its baselines without shuffling.
-    CONTROL: Protocol(
-        "the baselines of the as_run rows, without shuffling too", lambda row: not row.teachers, {"shuffle": False}
-    ),
+    CONTROL: Protocol(lambda row: not row.teachers, {"shuffle": False}),
 }
 RECIPES = tuple(name for name in PROTOCOLS if name != CONTROL)
-WORDS = {name: protocol.words for name, protocol in PROTOCOLS.items()}
 
 # Side in pixels of what a network is fed where it is not 32. The paper's is 224 (2.85 GMAC an image, here 0.53); the
 # fine-tuned one has that.
@@ -105,28 +85,31 @@ def origin(key: str, recipe: str) -> str:
     return recipe if PROTOCOLS[check_recipe(recipe)].trains(find(key)) else "paper"
 
 
-def control_keys(chosen: Iterable[str] | None = None) -> list[str]:
+def control_keys(chosen: Iterable[str] = ROWS) -> list[str]:
     """The baselines that the unshuffled rows of ``as_run`` should have been compared with, in Table I's order.
 
     Args:
         chosen: only those of these rows, and these rows themselves where they are such a baseline; default all.
     """
-    chosen = set(ROWS if chosen is None else chosen)
+    chosen = set(chosen)
     students = [row for row in ROWS.values() if is_unshuffled(row) and row.student in STUDENTS]
-    controls = {baseline_of(row) for row in students}
-    wanted = {baseline_of(row) for row in students if row.key in chosen} | (controls & chosen)
+    wanted = {baseline_of(row) for row in students if {row.key, baseline_of(row)} & chosen}
     return [key for key in EXPERIMENTS if key in wanted]
 
 
 def training_recipe(experiment: Experiment, profile: Profile, seed: int, recipe: str = "paper") -> "Recipe":
-    """Epochs, rates, temperature, alpha and shuffling of one run; ``recipe`` is its origin (see ``origin``)."""
+    """Epochs, rates, temperature, alpha and shuffling of one run; ``recipe`` is its origin (see ``origin``).
+
+    In ``full`` an assistant trains for as long as a student (PROTOCOL.md, 4.7), elsewhere as a big network.
+    """
     from course_lib.training.recipe import SHORT, Recipe
 
-    epochs = _epochs(experiment, profile)
+    as_student = experiment.student in STUDENTS or (experiment.teachers and profile.name == "full")
+    epochs = profile.student_epochs if as_student else profile.teacher_epochs
     if experiment.key == PRETRAINED:
         return Recipe(seed=seed, **FINE_TUNING | {"epochs": min(FINE_TUNING["epochs"], epochs)})
     settings: dict = {"temperature": experiment.temperature, "alpha": experiment.alpha}
-    if is_big_alone(experiment):
+    if _is_big_alone(experiment):
         settings |= TEACHER_SETTINGS.get(profile.name, {})
     settings |= PROTOCOLS[recipe].settings
     base = SHORT if profile.name == "laptop" else Recipe()
@@ -135,18 +118,12 @@ def training_recipe(experiment: Experiment, profile: Profile, seed: int, recipe:
 
 def linear_std(experiment: Experiment) -> float | None:
     """Standard deviation of the linear layers' first weights; None where they are Kaiming-normal by their fan-out."""
-    return SMALL_LINEAR_STD if is_big_alone(experiment) else None
+    return SMALL_LINEAR_STD if _is_big_alone(experiment) else None
 
 
-def is_big_alone(experiment: Experiment) -> bool:
+def _is_big_alone(experiment: Experiment) -> bool:
     """A big network trained alone; assistants are students of the paper's own recipe."""
     return experiment.student not in STUDENTS and not experiment.teachers
-
-
-def _epochs(experiment: Experiment, profile: Profile) -> int:
-    """In ``full`` an assistant trains for as long as a student (PROTOCOL.md, 4.7), elsewhere as a big network."""
-    as_student = experiment.student in STUDENTS or (experiment.teachers and profile.name == "full")
-    return profile.student_epochs if as_student else profile.teacher_epochs
 
 
 def fed_size(experiment: Experiment) -> int:

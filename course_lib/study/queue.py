@@ -7,21 +7,18 @@ each run has a lock, which the operating system drops when its holder dies, howe
 
 import concurrent.futures
 import contextlib
-import functools
 import os
 import platform
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from filelock import FileLock, Timeout
 
 from course_lib.files import CourseError, atomic_write, check_writable, remove_leftovers, repo_path
-from course_lib.profiles import Profile, active_profile
 from course_lib.study import store
-from course_lib.study.estimates import estimates_for
-from course_lib.study.plan import rows
+from course_lib.study.estimates import Estimates
 from course_lib.study.progress import Budget, LiveLine, counted, in_words
 from course_lib.study.runs import Answer, Run, epoch_seconds, is_trained, keep, with_teachers
 from course_lib.study.workers import Inline
@@ -30,38 +27,28 @@ from course_lib.training.engine import choose_engine, default_device
 WAIT_SECONDS = 1.0  # between two looks at whether another process has finished a teacher
 
 
-# --- what is left of it ---------------------------------------------------------------------------------
-
-
-def to_do(wanted: Iterable[Run], again: Iterable[Run] = (), damaged: list[str] | None = None) -> list[Run]:
+def to_do(wanted: Iterable[Run], again: Iterable[Run] = ()) -> list[Run]:
     """What has to run, teachers first, so that every ``wanted`` run has a result, and its trained teachers have theirs.
+
+    A teacher is trained again where a run lacks its weights. One whose training ended and left no result (a kill, a
+    full disk) gets that; one that nobody needs any more is not trained for its result alone. A result that is not sound
+    is not repeated unasked.
 
     Args:
         again: runs that are repeated though they are in the store.
-        damaged: gets one line for each stored result that is not sound; such a run is not repeated unasked.
     """
-    wanted, missing = list(wanted), set()
-    for run in wanted:
-        if run in again or not run.result.exists():
-            missing.add(run)
-            continue
-        try:
-            store.read_result(run.result)
-        except CourseError as error:
-            if damaged is not None:
-                damaged.append(f"{run}: {error}")
+    wanted = list(wanted)
+    missing = {run for run in wanted if run in again or not run.result.exists()}
     needed = set(with_teachers(missing))
-    return [run for run in with_teachers(wanted) if run in missing or _is_lacking(run, is_needed=run in needed)]
+
+    def is_lacking(run: Run) -> bool:
+        stored, trained = run.result.exists(), is_trained(run)
+        return (run in needed and not (stored and trained)) or (trained and not stored)
+
+    return [run for run in with_teachers(wanted) if run in missing or is_lacking(run)]
 
 
-def _is_lacking(teacher: Run, *, is_needed: bool) -> bool:
-    """Whether a teacher has to run: its weights are needed, or its training ended and left no result (kill, full disk).
-
-    One that nobody needs any more is not trained for its result alone.
-    """
-    if is_needed:
-        return not (teacher.result.exists() and is_trained(teacher))
-    return not teacher.result.exists() and is_trained(teacher)
+# --- locks ----------------------------------------------------------------------------------------------
 
 
 class Held(CourseError):
@@ -92,36 +79,35 @@ def claim(name: str) -> FileLock:
 
 def is_held(name: str) -> bool:
     """Whether another process works on the run ``name``; a folder that is only for reading has no running runs."""
-    if not _lock_path(name).exists():
-        return False
     try:
-        with FileLock(_lock_path(name)).acquire(timeout=0):
-            return False
-    except Timeout:
-        return True
-    except OSError:
-        return False
+        if _lock_path(name).exists():
+            claim(name).release()
+    except CourseError as error:
+        return isinstance(error, Held)
+    return False
 
 
 def _lock_path(name: str) -> Path:
     return repo_path("data", "cache", "locks", f"{name}.lock")
 
 
-@dataclass
-class Outcome:
+# --- the queue --------------------------------------------------------------------------------------------
+
+
+class Outcome(NamedTuple):
     """What a study came to.
 
     Attributes:
         finished: runs that this study brought to their end.
-        failures: one line for each run that failed, or was waiting for one that did.
+        failures: one line for each run that failed, was waiting for one that did, or whose result is not sound.
         left: runs that are not finished.
         held: one line for each run that another study works on.
     """
 
-    finished: list[Run] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-    left: list[Run] = field(default_factory=list)
-    held: list[str] = field(default_factory=list)
+    finished: list[Run]
+    failures: list[str]
+    left: list[Run]
+    held: list[str]
 
 
 class Queue:
@@ -142,10 +128,9 @@ class Queue:
         check_writable(repo_path("data", "results"))
         self.budget, self.live, self.place = budget, live, place
         self.again = set(wanted) if fresh else set()
-        self.damaged: list[str] = []
-        self.todo = to_do(wanted, self.again, self.damaged)
-        self.count = len(self.todo)
-        self.finished: list[Run] = []
+        self.todo = to_do(wanted, self.again)
+        self.damaged = [f"{run}: {words}" for run in wanted if run not in self.todo and (words := _damage(run))]
+        self.count, self.finished = len(self.todo), []
         self.failed: dict[Run, str] = {}
         self.held: dict[Run, str] = {}
         self.locks: dict[Run, FileLock] = {}  # of what is under way
@@ -160,10 +145,10 @@ class Queue:
         for lock in self.locks.values():
             lock.release()
 
-    @functools.cached_property
-    def estimates(self):
-        """What runs take where they are trained, by profile."""
-        return estimates_for(self.todo, self.place.device)
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing else may begin, as the time is up."""
+        return self.is_paused or self.budget.left <= 0
 
     def begin(self) -> Run | None:
         """The most valuable run that may begin now, with its lock taken; None where there is none at the moment.
@@ -190,21 +175,18 @@ class Queue:
 
     def _ready(self) -> list[Run]:
         """The runs whose teachers are trained; those whose teacher failed move from ``todo`` to ``failed``."""
-        ready = []
         for run in list(self.todo):
-            lost = [teacher for teacher in run.teachers if teacher in self.failed]
-            if lost:
+            if lost := [teacher for teacher in run.teachers if teacher in self.failed]:
                 self.failed[run] = f"needs {lost[0]}, which failed"
                 self.todo.remove(run)
-            elif run not in self.locks and not any(teacher in self.todo for teacher in run.teachers):
-                ready.append(run)
-        return [] if self.is_paused or self.budget.left <= 0 else ready
+        waiting = [run for run in self.todo if run not in self.locks and not set(run.teachers).intersection(self.todo)]
+        return [] if self.is_over else waiting
 
     def _holds_epoch(self, run: Run) -> bool:
         """Whether the budget holds the run's next epoch; one that lacks nothing but its result needs none."""
         if self.budget.left == float("inf") or (run not in self.again and is_trained(run)):
             return True
-        return self.budget.holds(self.estimates[run.profile].of(run).first)
+        return self.budget.holds(Estimates(self.place.device).of(run).first)
 
     def _take(self, run: Run) -> bool:
         """Take the run's lock; False where another study has it, or has finished the run meanwhile."""
@@ -257,17 +239,15 @@ class Queue:
 
         Those runs are theirs, and are asked after once more only: who held one may have been about to end.
         """
-        if self.is_paused or self.budget.left <= 0:
-            return False
         once_more = {run for run in self.held if run in self.todo} - self.asked_again
         self.asked_again |= once_more
         needed = (teacher for run in self.todo for teacher in with_teachers(run.teachers))
-        return bool(once_more) or any(teacher in self.held for teacher in needed)
+        return not self.is_over and (bool(once_more) or any(teacher in self.held for teacher in needed))
 
     def outcome(self) -> Outcome:
         """What it came to."""
         too_long = self.too_long.intersection(self.todo)
-        if too_long and not self.is_paused and self.budget.left > 0:
+        if too_long and not self.is_over:
             self.live.say(f"{counted(len(too_long), 'run')} could begin, but no epoch fits into the time left")
         failures = self.damaged + [f"{run}: {reason}" for run, reason in self.failed.items()]
         return Outcome(self.finished, failures, self.todo, [self.held[run] for run in self.todo if run in self.held])
@@ -280,9 +260,6 @@ def in_one_line(error: Exception) -> str:
     if isinstance(error, CourseError):
         return " ".join(words)
     return f"{type(error).__name__}: {words[0] if words else 'no message'}"
-
-
-# --- running it -----------------------------------------------------------------------------------------
 
 
 def work(
@@ -321,32 +298,6 @@ def work(
         return queue.outcome()
 
 
-def run(
-    keys: Iterable[str] | None = None,
-    *,
-    profile: Profile | None = None,
-    recipe: str = "paper",
-    seeds: Iterable[int] = (0,),
-    fresh: bool = False,
-) -> list[str]:
-    """Run the rows ``keys`` of one protocol (default: the profile's rows of Tables I-IV) and the teachers they need.
-
-    Args:
-        keys: see ``experiments.ROWS``. profile: default the active one. recipe: the protocol.
-        seeds: each row is run once a seed; a student learns from the teacher of its own seed.
-        fresh: run again what is in the store already.
-
-    Returns:
-        One line for each run that failed.
-
-    Raises:
-        ValueError: a key or the recipe is unknown.
-        CourseError: the store cannot be written.
-    """
-    profile, keys = profile or active_profile(), None if keys is None else list(keys)
-    return work([one for seed in seeds for one in rows(keys, profile, recipe, seed)], fresh=fresh).failures
-
-
 # --- the list -------------------------------------------------------------------------------------------
 
 
@@ -357,42 +308,40 @@ def listing(wanted: Iterable[Run]) -> list[str]:
     missing; damaged (not repeated unasked).
     """
     asked = list(wanted)
-    wanted = with_teachers(asked)
-    if not wanted:
+    todo, runs = set(to_do(asked)), with_teachers(asked)
+    if not runs:
         return ["nothing to run: all rows of this choice are left out of the profile; name them to run them"]
-    todo = set(to_do(asked))
-    estimates, states, rest, lines = estimates_for(wanted), [], 0.0, [wanted[0].profile.label]
-    for run in wanted:
-        state, words = _state(run, run in todo)
-        own, estimate = len(epoch_seconds(run)), estimates[run.profile].of(run)
-        if run in todo:
+    estimates, states, rest, lines = Estimates(), [], 0.0, [runs[0].profile.label]
+    for run in runs:
+        words, damage, own = "", _damage(run), len(epoch_seconds(run))
+        if run.result.exists() and not damage:
+            result = store.read_result(run.result)
+            words = f"{result['last_accuracy']:.2f} % after {in_words(result['wall_seconds'])}"
+        if damage:
+            state, words = "damaged", damage
+        elif words and run not in todo:
+            state = "done"
+        else:
+            state = "running" if is_held(run.name) else "weights" if words else "begun" if own else "missing"
+            estimate = estimates.of(run)
             left = estimate.run - own * estimate.epoch if own < run.settings.epochs else 0.0
-            rest += left
             needed = f"about {in_words(left)} ({estimate.source})" if left else "only to be stored"
             words = f"{words}; its weights are gone, trained again in {needed}" if state == "weights" else needed
             words += f", {counted(own, 'epoch')} done" if own else ""
-        elif state == "missing":
-            words = f"about {in_words(estimate.run)} ({estimate.source})"
+            rest += left if run in todo else 0.0
         if run.teachers:
-            words += f"; needs {', '.join(str(teacher) for teacher in run.teachers)}"
+            words += f"; needs {', '.join(map(str, run.teachers))}"
         states.append(state)
         lines.append(f"{state:<8}{run}: {words}")
     numbers = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-    device = next(iter(estimates.values())).device
-    return [*lines, f"{numbers}; about {in_words(rest)} left, one after another, on {device}"]
+    return [*lines, f"{numbers}; about {in_words(rest)} left, one after another, on {estimates.device}"]
 
 
-def _state(run: Run, is_to_run: bool) -> tuple[str, str]:
-    """Where a run stands, and what it reached or is wrong with it. ``is_to_run``: whether a study would train it."""
-    words = ""
-    if run.result.exists():
-        try:
-            result = store.read_result(run.result)
-        except CourseError as error:
-            return "damaged", str(error)
-        words = f"{result['last_accuracy']:.2f} % after {in_words(result['wall_seconds'])}"
-        if not is_to_run:
-            return "done", words
-    if is_held(run.name):
-        return "running", words
-    return ("weights" if words else "begun" if epoch_seconds(run) else "missing"), words
+def _damage(run: Run) -> str:
+    """What is wrong with the file of a run's result; empty where it is whole, or not there."""
+    try:
+        if run.result.exists():
+            store.read_result(run.result)
+    except CourseError as error:
+        return str(error)
+    return ""

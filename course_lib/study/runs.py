@@ -4,14 +4,13 @@ A run's weights live in ``data/cache/checkpoints`` (not in git) and are written 
 teacher's weights, and a teacher whose weights are missing is trained again.
 """
 
-import dataclasses
 import functools
 import os
 import urllib.error
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,12 +20,13 @@ from course_lib.data import Dataset, load_dataset
 from course_lib.files import CheckpointError, CourseError, repo_path, sha256_of
 from course_lib.models.cost import count_parameters
 from course_lib.models.ghostnet import fold
+from course_lib.models.state import fill
 from course_lib.models.weights import load_published, published_path, save_weights
 from course_lib.models.zoo import create_model
 from course_lib.profiles import Profile
 from course_lib.study import store
 from course_lib.study.experiments import PRETRAINED, PUBLISHED, Experiment, find, run_id
-from course_lib.study.judge import NOT_KEPT, kept_parts
+from course_lib.study.progress import Budget, LiveLine
 from course_lib.study.protocols import fed_size, linear_std, origin, teacher_sees, training_recipe
 from course_lib.study.scraps import ScrapTeacher
 from course_lib.training.engine import choose_engine, default_device
@@ -34,13 +34,15 @@ from course_lib.training.loop import read_checkpoint, remembering, train
 from course_lib.training.recipe import Recipe
 from course_lib.training.teachers import Ensemble, Teacher
 
-if TYPE_CHECKING:
-    from course_lib.study.progress import Budget, LiveLine
-
 HEAD = "classifier"  # EfficientNetV2-S's last part: made anew for fine-tuning, and trained at the full rate
 BACKBONE_FACTOR = 0.1  # PROTOCOL.md, 4.5
 IMAGENET = "torchvision EfficientNet_V2_S_Weights.IMAGENET1K_V1, new classifier"
 FROM_SCRATCH = "Kaiming-normal, fan-out"
+KEEPING = ("full", "laptop")  # profiles whose networks have learned something
+FOLDED = ("gn-s-1.0x", "gn-s-2.8x")  # of the `paper` protocol
+NOT_KEPT = "not_kept"  # in a result's conditions: numbers too large for float16
+# Steps from which on it pays to compile a network on a GPU, which takes a minute or more: a guess. None has tried it.
+LONG = 5_000
 
 
 @dataclass(frozen=True)
@@ -91,11 +93,15 @@ class Run:
         return self.key in PUBLISHED
 
     @property
+    def is_long(self) -> bool:
+        """Whether a GPU should compile the network first."""
+        return self.settings.epochs * self.profile.train_images / self.settings.batch_size >= LONG
+
+    @property
     def checkpoint(self) -> Path:
         """Where its weights lie on this machine."""
-        if self.is_published:
-            return published_path(self.key)
-        return repo_path("data", "cache", "checkpoints", f"{self.name}.pt")
+        file = repo_path("data", "cache", "checkpoints", f"{self.name}.pt")
+        return published_path(self.key) if self.is_published else file
 
     def __str__(self) -> str:
         if self.is_published:
@@ -120,30 +126,22 @@ def study_data(profile: Profile) -> Dataset:
     """The profile's images: ``train_images`` training images and ``test_images`` test images of its subset."""
     dataset = load_dataset("synthetic") if profile.subset == "synthetic" else load_dataset("cifar10", profile.subset)
     train, test = dataset.train.take(profile.train_images), dataset.test
-    return dataclasses.replace(dataset, train=train, test=test.take(profile.test_images or len(test)))
+    return replace(dataset, train=train, test=test.take(profile.test_images or len(test)))
 
 
-def new_student(run: Run, num_classes: int) -> nn.Module:
-    """The run's network before its first step.
+def new_student(run: Run, num_classes: int) -> tuple[nn.Module, str]:
+    """The run's network before its first step, and in words where its weights come from.
 
     Raises:
         CourseError: it starts from ImageNet weights, and they cannot be fetched or are not the published ones.
     """
-    row = run.experiment
-    std = linear_std(row)
+    row, std = run.experiment, linear_std(run.experiment)
     model = create_model(row.student, width=row.width, num_classes=num_classes, seed=run.seed, linear_std=std)
     if run.key == PRETRAINED:
         weights = {name: value for name, value in imagenet_weights().items() if not name.startswith(HEAD)}
         model.load_state_dict(weights, strict=False)
-    return model
-
-
-def initial_weights(run: Run) -> str:
-    """In words, where the run's first weights come from."""
-    if run.key == PRETRAINED:
-        return IMAGENET
-    std = linear_std(run.experiment)
-    return FROM_SCRATCH + (f"; linear layers normal, s.d. {std:g}" if std else "")
+        return model, IMAGENET
+    return model, FROM_SCRATCH + (f"; linear layers normal, s.d. {std:g}" if std else "")
 
 
 def imagenet_weights() -> dict:
@@ -164,17 +162,12 @@ def imagenet_weights() -> dict:
         ) from error
 
 
-def trained_parameters(run: Run) -> Callable[[nn.Module], object]:
-    """What ``train`` hands the optimizer: everything, or for fine-tuning the backbone at a tenth of the rate."""
-    if run.key != PRETRAINED:
-        return nn.Module.parameters
-
-    def groups(model: nn.Module) -> list[dict]:
-        backbone = [value for name, value in model.named_parameters() if not name.startswith(HEAD)]
-        head = [value for name, value in model.named_parameters() if name.startswith(HEAD)]
-        return [{"params": head}, {"params": backbone, "lr_factor": BACKBONE_FACTOR}]
-
-    return groups
+def head_and_backbone(model: nn.Module) -> list[dict]:
+    """What fine-tuning hands the optimizer: the head at the full rate, the backbone at a tenth of it."""
+    parts: tuple[list, list] = ([], [])
+    for name, value in model.named_parameters():
+        parts[name.startswith(HEAD)].append(value)
+    return [{"params": parts[True]}, {"params": parts[False], "lr_factor": BACKBONE_FACTOR}]
 
 
 # --- trained networks ------------------------------------------------------------------------------
@@ -187,11 +180,13 @@ def is_trained(run: Run) -> bool:
 
 def epoch_seconds(run: Run) -> tuple[float, ...]:
     """How long each epoch took that the run's checkpoint holds; () where there is none of its settings."""
-    try:
-        recipe, seconds = _seen(run.checkpoint, run.checkpoint.stat().st_mtime_ns)
-    except OSError:
-        return ()
-    return seconds if recipe == dataclasses.asdict(run.settings) else ()
+    recipe, seconds = _seen(run.checkpoint, _changed(run))
+    return seconds if recipe == asdict(run.settings) else ()
+
+
+def _changed(run: Run) -> int:
+    """When its weights were written, in nanoseconds; 0 where there are none."""
+    return run.checkpoint.stat().st_mtime_ns if run.checkpoint.exists() else 0
 
 
 @functools.lru_cache(maxsize=1024)
@@ -213,62 +208,44 @@ def load_teacher(run: Run, num_classes: int = 10) -> Teacher:
     """
     if run.is_published:
         return Teacher(load_published(run.key))
-    state, row = read_checkpoint(run.checkpoint), run.experiment
-    if state["recipe"] != dataclasses.asdict(run.settings):
-        raise CheckpointError(
-            f"{run.checkpoint} was trained with other settings than {run.key} has now: delete it, the run starts again"
-        )
+    state, row, path = read_checkpoint(run.checkpoint), run.experiment, run.checkpoint
+    if state["recipe"] != asdict(run.settings):
+        raise CheckpointError(f"{path} was trained with other settings than {run} has now: delete it and run it again")
     if len(state["history"]) < run.settings.epochs:
-        raise CheckpointError(f"{run.checkpoint} is of an unfinished run: run the study for {run.key!r} first")
+        raise CheckpointError(f"{path} is of an unfinished run: run the study for {run.key!r} first")
     model = create_model(row.student, width=row.width, num_classes=num_classes)
-    try:
-        model.load_state_dict(state["model"])
-    except RuntimeError as error:
-        raise CheckpointError(
-            f"{run.checkpoint} holds another architecture than {run.key}: delete it, the run starts again"
-        ) from error
+    fill(model, state["model"], path)
     return Teacher(model, fed_size(row))
 
 
 def teacher_of(run: Run):
     """Whom the run learns from: nobody, one network, or the mean of several; on the device that trains.
 
-    The last one is kept with what it has answered, for the next student of the same teachers.
-
-    Raises:
-        CheckpointError: a teacher's weights are missing, unfinished, damaged or of another architecture.
+    The last one is kept with what it has answered, for the next student of the same teachers. Raises CheckpointError
+    as ``load_teacher`` does.
     """
     if not run.teachers:
         return None
-    for teacher in run.teachers:
-        if not teacher.checkpoint.exists() and not teacher.is_published:
-            raise CheckpointError(f"there is no checkpoint {teacher.checkpoint}: run the study for {teacher.key!r}")
-    changed = tuple(0 if one.is_published else one.checkpoint.stat().st_mtime_ns for one in run.teachers)
-    return _teacher(run.teachers, changed, teacher_sees(run.experiment, run.recipe) == "scraps")
+    return _teacher(run.teachers, tuple(map(_changed, run.teachers)), teacher_sees(run.experiment, run.recipe))
 
 
 @functools.lru_cache(maxsize=1)
-def _teacher(runs: tuple[Run, ...], changed: tuple[int, ...], scraps: bool):
+def _teacher(runs: tuple[Run, ...], changed: tuple[int, ...], sees: str):
     dataset, device = study_data(runs[0].profile), default_device()
     teachers = [load_teacher(run, dataset.num_classes) for run in runs]
     teacher = (teachers[0] if len(teachers) == 1 else Ensemble(teachers)).to(device)
-    if scraps:
+    if sees == "scraps":
         return ScrapTeacher(teacher)
     folder = None if dataset.subset == "sample" else repo_path("data", "cache", "answers")  # small sets pay nothing
     return remembering(choose_engine(device).for_answers(teacher), dataset, device, folder)
 
 
-def told_about(run: Run) -> list[dict]:
-    """Which networks a student learned from, for its result: run, epochs and last accuracy in percent of each."""
-    told = []
-    for teacher in run.teachers:
-        if teacher.is_published:
-            told.append({"run": teacher.name, "weights": f"published, SHA-256 {sha256_of(teacher.checkpoint)}"})
-            continue
-        history = read_checkpoint(teacher.checkpoint)["history"]
-        accuracy = history[-1]["test_accuracy"]
-        told.append({"run": teacher.name, "epochs": len(history), "last_accuracy": accuracy})
-    return told
+def told_about(teacher: Run) -> dict:
+    """What a student's result says of a teacher: run, epochs and last accuracy in percent, or whose weights it has."""
+    if teacher.is_published:
+        return {"run": teacher.name, "weights": f"published, SHA-256 {sha256_of(teacher.checkpoint)}"}
+    history = read_checkpoint(teacher.checkpoint)["history"]
+    return {"run": teacher.name, "epochs": len(history), "last_accuracy": history[-1]["test_accuracy"]}
 
 
 # --- training it ----------------------------------------------------------------------------------------
@@ -294,7 +271,7 @@ class Answer(NamedTuple):
     checkpoint: bytes | None = None
 
 
-def train_run(run: Run, budget: "Budget", live: "LiveLine", *, again: bool = False) -> Answer:
+def train_run(run: Run, budget: Budget, live: LiveLine, *, again: bool = False) -> Answer:
     """Train to the end from the run's seed, or from its checkpoint on; its teachers must be trained.
 
     Args:
@@ -305,9 +282,9 @@ def train_run(run: Run, budget: "Budget", live: "LiveLine", *, again: bool = Fal
     Raises:
         CourseError: a teacher's weights are missing, the loss diverged, or a file cannot be read or written.
     """
-    dataset, row, training = study_data(run.profile), run.experiment, run.settings
-    model, size = new_student(run, dataset.num_classes), fed_size(row)
-    parameters, written = count_parameters(model), run.checkpoint
+    dataset, row, training, device = study_data(run.profile), run.experiment, run.settings, default_device()
+    model, first_weights = new_student(run, dataset.num_classes)
+    parameters, written, engine = count_parameters(model), run.checkpoint, choose_engine(device)
     if again:
         written = run.checkpoint.with_name(f"{run.name}.again")
         written.unlink(missing_ok=True)  # of a --fresh that was killed in its first epoch
@@ -321,45 +298,30 @@ def train_run(run: Run, budget: "Budget", live: "LiveLine", *, again: bool = Fal
 
     try:
         finished = train(
-            model,
-            dataset,
-            training,
-            teacher=teacher_of(run),
-            device=default_device(),
-            checkpoint=written,
-            name=run.key,
-            progress=False,
-            input_size=size,
-            parameters=trained_parameters(run),
-            after_epoch=after_epoch,
-        )
+            model, dataset, training, teacher=teacher_of(run), device=device, checkpoint=written, name=run.key,
+            engine=replace(engine, compiling=engine.compiling and run.is_long), progress=False,
+            input_size=fed_size(row), after_epoch=after_epoch,
+            parameters=head_and_backbone if run.key == PRETRAINED else nn.Module.parameters,
+        )  # fmt: skip
     except OutOfTime as pause:
         return Answer(f"{run}: {pause}")
+    about = {name: getattr(dataset, name) for name in ("name", "subset", "source")}
+    conditions = {"input_size": fed_size(row), "initial_weights": first_weights}
+    conditions |= {"teacher_sees": teacher_sees(row, run.recipe), "teachers": [*map(told_about, run.teachers)]}
     result = store.make_result(
-        experiment=row,
-        profile=run.profile,
-        recipe=run.recipe,
-        training=training,
-        seed=run.seed,
-        history=finished.history,
-        predictions=finished.logits.argmax(dim=1).numpy(),
-        parameters=parameters,
-        wall_seconds=finished.seconds,
-        images_per_second=finished.images_per_second,
-        data={
-            "name": dataset.name,
-            "subset": dataset.subset,
-            "train_images": len(dataset.train),
-            "source": dataset.source,
-        },
-        conditions={
-            "input_size": size,
-            "initial_weights": initial_weights(run),
-            "teacher_sees": teacher_sees(row, run.recipe),
-            "teachers": told_about(run),
-        },
-    )
+        experiment=row, profile=run.profile, recipe=run.recipe, training=training, seed=run.seed,
+        history=finished.history, predictions=finished.logits.argmax(dim=1).numpy(), parameters=parameters,
+        wall_seconds=finished.seconds, images_per_second=finished.images_per_second,
+        data=about | {"train_images": len(dataset.train)}, conditions=conditions,
+    )  # fmt: skip
     return Answer(f"{run}: {result['last_accuracy']:.2f} %", result, finished.logits.numpy())
+
+
+def kept_parts(run: Run) -> list[str]:
+    """What a run leaves for the lessons besides its result: test ``logits``; two students folded ``weights``."""
+    if run.profile.name not in KEEPING or run.seed:
+        return []
+    return ["logits", *(["weights"] if run.key in FOLDED and run.recipe == "paper" else [])]
 
 
 def keep(run: Run, result: dict, logits: np.ndarray) -> None:
@@ -373,13 +335,13 @@ def keep(run: Run, result: dict, logits: np.ndarray) -> None:
     Raises:
         CourseError: a file cannot be written.
     """
-    profile, row = run.profile.name, run.experiment
-    about = {name: result["data"][key] for name, key in (("dataset", "name"), ("train_images", "train_images"))}
-    about |= {"epochs": result["training"]["epochs"], "accuracy": result["last_accuracy"], "recipe": result["training"]}
+    row, data, training = run.experiment, result["data"], result["training"]
     meta = {"run": run.name, "key": run.key, "model": row.student, "width": row.width, "recipe_name": run.recipe}
-    meta |= {"profile": profile, **about, "device": result["device"], "revision": result["revision"]}
-    for part in kept_parts(result):
-        folder = repo_path("data", part, profile)
+    meta |= {"profile": run.profile.name, "dataset": data["name"], "train_images": data["train_images"]}
+    meta |= {"epochs": training["epochs"], "accuracy": result["last_accuracy"], "recipe": training}
+    meta |= {"device": result["device"], "revision": result["revision"]}
+    for part in kept_parts(run):
+        folder = repo_path("data", part, run.profile.name)
         if part == "logits" and _fits(torch.from_numpy(logits)):
             store.save_logits(run.name, logits, study_data(run.profile).test.labels, meta, folder)
         elif part == "weights" and _fits(*(folded := fold(load_teacher(run).model).half()).state_dict().values()):

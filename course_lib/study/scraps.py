@@ -1,10 +1,13 @@
 """The teacher of one row of Table II, which never saw the picture that its student saw."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from course_lib.data.augment import normalise
-from course_lib.training.teachers import ENLARGED, PIECE, Answering, Teacher, pieces
+from course_lib.training.teachers import Answering, Teacher
+
+ENLARGED, PIECE = 224, 32  # sides in pixels
 
 
 class ScrapTeacher(Answering):
@@ -33,3 +36,17 @@ class ScrapTeacher(Answering):
         corners = torch.randint(ENLARGED - PIECE + 1, (count, 2), device=device)
         flips = torch.rand(count, device=device) < 0.5
         return self.model(pieces(normalise(self.images[rows.to(device)]), corners, flips).contiguous())
+
+
+def pieces(images: Tensor, corners: Tensor, flips: Tensor) -> Tensor:
+    """What cutting 32 x 32 pixels at ``corners`` (N, 2: top, left) out of the enlarged ``images`` would give.
+
+    Only those pixels are interpolated, so that no 224 x 224 image is ever made.
+    """
+    offsets = torch.arange(PIECE, device=images.device)
+    across = torch.where(flips[:, None], offsets.flip(0), offsets)
+    # In grid_sample's coordinates -1 and 1 are the outer edges of the picture.
+    y = 2 * (corners[:, :1] + offsets + 0.5) / ENLARGED - 1
+    x = 2 * (corners[:, 1:] + across + 0.5) / ENLARGED - 1
+    grid = torch.stack([x[:, None, :].expand(-1, PIECE, -1), y[:, :, None].expand(-1, -1, PIECE)], dim=-1)
+    return F.grid_sample(images, grid.to(images.dtype), mode="bilinear", padding_mode="border", align_corners=False)

@@ -1,7 +1,8 @@
 """The results store: one JSON file a finished run, read into a pandas frame; beside it, logits (``answers.py``).
 
-A result is evidence: it holds its whole specification, its history and its test predictions, and a file that
-was torn or edited is refused by name. Importing this module does not import torch.
+A result is evidence: it holds its whole specification, its history and its test predictions. Whether it contradicts
+itself is asked when it is saved and by ``verify``; a digest of the content then guards it, and a file that was torn or
+edited is refused by name. Importing this module does not import torch.
 """
 
 import functools
@@ -16,6 +17,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +35,10 @@ from course_lib.study.answers import (
     save_logits,
 )
 from course_lib.study.experiments import Experiment, run_id
-from course_lib.study.judge import FORMAT, derived, judge
 
 __all__ = ["Logits", "known_test_labels", "load_logits", "pack_predictions", "predictions", "save_logits"]
 
+FORMAT = 1
 REMEDY = "restore it, or delete it and run it again"
 RUN_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*\.[a-z0-9_-]+\.[a-z0-9_-]+\.seed\d+")
 COLUMNS = (
@@ -53,27 +55,16 @@ COLUMNS = (
 
 
 def make_result(
-    *,
-    experiment: Experiment,
-    profile: Profile,
-    recipe: str,
-    training: Any,
-    seed: int,
-    history: list[dict],
-    predictions: np.ndarray,
-    parameters: int,
-    wall_seconds: float,
-    images_per_second: float,
-    data: dict,
-    conditions: dict | None = None,
-    device: Any = None,
-) -> dict:
+    *, experiment: Experiment, profile: Profile, recipe: str, training: Any, seed: int, history: list[dict],
+    predictions: np.ndarray, parameters: int, wall_seconds: float, images_per_second: float, data: dict,
+    conditions: dict | None = None, device: Any = None,
+) -> dict:  # fmt: skip
     """The result of one finished run, with everything that follows from the arguments filled in.
 
     Args:
         recipe: the protocol's name (``paper``).
         training: what it came to, a ``training.recipe.Recipe`` or its dict.
-        history: one dict an epoch with ``judge.HISTORY_COLUMNS``; accuracies in percent.
+        history: one dict an epoch as ``train`` makes it; accuracies in percent.
         predictions: (N,) the class given to each test image after the last epoch, 0 to 255.
         parameters: trained parameters in the training form.
         data: ``name``, ``subset``, ``train_images`` and ``source`` of the images trained on.
@@ -90,13 +81,13 @@ def make_result(
         "format": FORMAT,
         "run": run_id(experiment.key, profile=profile.name, recipe=recipe, seed=seed),
         "key": experiment.key,
-        "experiment": experiment.to_dict(),
+        "experiment": asdict(experiment) | {"teachers": list(experiment.teachers)},
         "profile": asdict(profile),
         "recipe": recipe,
         "training": asdict(training) if is_dataclass(training) else dict(training),
         "seed": seed,
         "history": [{name: _shorten(value) for name, value in row.items()} for row in history],
-        **dict.fromkeys(("last_accuracy", "best_accuracy", "best_epoch")),  # their place in the file
+        **dict.fromkeys(("last_accuracy", "best_accuracy", "best_epoch")),  # they follow from the history
         **pack_predictions(predictions),
         "parameters": int(parameters),
         "wall_seconds": round(float(wall_seconds), 2),
@@ -106,12 +97,46 @@ def make_result(
         **({} if conditions is None else {"conditions": dict(conditions)}),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    return result | derived(result)
+    return result | _derived(result)
 
 
 def _shorten(value: Any) -> Any:
     """Seven significant digits: all that float32 holds, and a readable file."""
     return float(f"{value:.7g}") if isinstance(value, float) else value
+
+
+def _derived(result: dict) -> dict:
+    """What follows from the rest of a result: its run's name, last and best accuracy (the first best epoch), counts."""
+    best = max(result["history"], key=lambda row: row["test_accuracy"])
+    profile, recipe, seed = result["profile"]["name"], result["recipe"], result["seed"]
+    return {
+        "format": FORMAT,
+        "key": result["experiment"]["key"],
+        "run": run_id(result["key"], profile=profile, recipe=recipe, seed=seed),
+        "last_accuracy": result["history"][-1]["test_accuracy"],
+        "best_accuracy": best["test_accuracy"],
+        "best_epoch": best["epoch"],
+        "test_images": len(predictions(result)),
+    }
+
+
+def contradiction(result: dict) -> str | None:
+    """What ``result`` lacks, or where it contradicts itself, in one line; None where it is sound."""
+    try:
+        _flat(result, Path())  # has all that the frame shows
+        epochs, wanted = [row["epoch"] for row in result["history"]], result["training"]["epochs"]
+        if epochs != list(range(1, wanted + 1)):
+            return f"its history has the epochs {epochs}, the training {wanted}"
+        if not all(0 <= row["test_accuracy"] <= 100 for row in result["history"]):
+            return "an accuracy of its history is not between 0 and 100 percent"
+        for name, value in _derived(result).items():
+            if result[name] != value:
+                return f"its {name} is {result[name]}, but the rest of it says {value}"
+    except KeyError as error:
+        return f"field {error.args[0]} is missing"
+    except (ResultError, TypeError, ValueError) as error:
+        return str(error)
+    return None
 
 
 @functools.cache  # the code that was loaded, not what an editor makes of it while a study runs
@@ -121,16 +146,14 @@ def code_revision() -> str:
     Where the course is no git repository of its own, as in a copy on a rented machine or in a folder of somebody
     else's repository, what ``COURSE_REVISION`` says; else ``unknown``.
     """
-    here = Path(__file__).resolve().parent.parent  # course_lib
+    here = Path(__file__).resolve().parent.parent  # course_lib; the results beside it change while a study runs
 
     def git(*arguments: str) -> str:
         return subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
         if os.path.samefile(git("rev-parse", "--show-toplevel"), here.parent):
-            # Only course_lib counts: the results themselves change while a study runs.
-            dirty = git("status", "--porcelain", "--", ".")
-            return git("rev-parse", "--short", "HEAD") + ("-dirty" if dirty else "")
+            return git("rev-parse", "--short", "HEAD") + ("-dirty" if git("status", "--porcelain", "--", ".") else "")
     except (OSError, subprocess.CalledProcessError):
         pass
     stated = os.environ.get("COURSE_REVISION")
@@ -151,12 +174,8 @@ def environment(device: Any = None) -> dict:
     else:
         threads = torch.get_num_threads()
         words = f"{device.type}, {threads} thread{'s' if threads > 1 else ''}"
-    versions = {"python": platform.python_version()}
-    for package in ("torch", "torchvision"):
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue  # torchvision is only needed for some teachers
+    installed = [name for name in ("torch", "torchvision") if find_spec(name)]  # only some teachers need the second
+    versions = {"python": platform.python_version()} | {name: metadata.version(name) for name in installed}
     return {"device": words, "versions": versions, "revision": code_revision()}
 
 
@@ -165,11 +184,7 @@ def environment(device: Any = None) -> dict:
 
 def result_path(run: str, profile: str, folder: Path | None = None) -> Path:
     """Where the result of ``run`` lies: ``data/results/<profile>/<run>.json``."""
-    return _store(folder) / profile / f"{run}.json"
-
-
-def _store(folder: Path | None) -> Path:
-    return Path(folder) if folder is not None else repo_path("data", "results")
+    return (folder or repo_path("data", "results")) / profile / f"{run}.json"
 
 
 def save_result(result: dict, folder: Path | None = None) -> Path:
@@ -179,23 +194,23 @@ def save_result(result: dict, folder: Path | None = None) -> Path:
         ResultError: the result is incomplete or contradicts itself.
         CourseError: the file cannot be written.
     """
-    problem = judge(result)
+    problem = contradiction(result)
+    try:
+        text = problem or _to_text(result)
+    except (TypeError, ValueError) as error:
+        problem = str(error)
     if problem:
         raise ResultError(f"the result of {result.get('run', 'a run')} was not saved: {problem}")
-    try:
-        text = _to_text(result)
-    except (TypeError, ValueError) as error:
-        raise ResultError(f"the result of {result['run']} was not saved: {error}") from error
     path = result_path(result["run"], result["profile"]["name"], folder)
     atomic_write(path, text.encode("utf-8"))
     return path
 
 
 def read_result(path: Path) -> dict:
-    """The result in one file, checked.
+    """The result in one file.
 
     Raises:
-        ResultError: it is missing, torn, edited, contradicts itself, or lies under another run's name.
+        ResultError: it is missing, torn, edited, or lies under another run's name.
     """
     path = Path(path)
     try:
@@ -203,27 +218,24 @@ def read_result(path: Path) -> dict:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ResultError(f"{path} cannot be read ({reason}): {REMEDY}") from error
-    problem = judge(result, path)
-    if problem:
-        raise ResultError(f"{path} is not a sound result ({problem}): {REMEDY}")
+    profile = result["profile"]["name"]
+    if (path.stem, path.parent.name) != (result["run"], profile):
+        raise ResultError(f"{path} holds the result of run {result['run']}, profile {profile}: {REMEDY}")
     return result
 
 
 def result_files(folder: Path | None = None) -> tuple[list[Path], list[Path]]:
     """The files of results, and the strangers among them (``x (1).json``); what begins with a dot is not looked at."""
-    found = sorted(_store(folder).glob("[!.]*/[!.]*.json"))
+    found = sorted((folder or repo_path("data", "results")).glob("[!.]*/[!.]*.json"))
     own = [path for path in found if RUN_NAME.fullmatch(path.stem)]
     return own, [path for path in found if path not in own]
 
 
-def load_results(folder: Path | None = None, *, skip_damaged: bool = False) -> pd.DataFrame:
+def load_results(folder: Path | None = None) -> pd.DataFrame:
     """Every run in the store, one a row, with ``COLUMNS``; an empty store gives an empty frame.
 
     ``temperature``, ``alpha``, ``epochs`` and ``batch_size`` are those really trained with, and
     ``profile_spec`` is the profile as it was then. A file that is not named as a run is warned of and left out.
-
-    Args:
-        skip_damaged: leave out what is not sound, where its absence does no harm; tables never do.
 
     Raises:
         ResultError: a file is not sound; ``verify`` lists all of them.
@@ -231,14 +243,7 @@ def load_results(folder: Path | None = None, *, skip_damaged: bool = False) -> p
     files, strangers = result_files(folder)
     for path in strangers:
         warnings.warn(f"{path} is not named as a run of the study and was left out", stacklevel=2)
-    rows = []
-    for path in files:
-        try:
-            rows.append(_flat(read_result(path), path))
-        except ResultError:
-            if not skip_damaged:
-                raise
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame([_flat(read_result(path), path) for path in files], columns=list(COLUMNS))
 
 
 def _flat(result: dict, path: Path) -> dict:
@@ -251,10 +256,8 @@ def _flat(result: dict, path: Path) -> dict:
         **{name: training[name] for name in ("temperature", "alpha", "epochs", "batch_size")},
         "profile": result["profile"]["name"],
         "profile_spec": result["profile"],
-        "dataset": data["name"],
-        "data_subset": data["subset"],
-        "data_source": data["source"],
-        "train_images": data["train_images"],
+        **{name: data[part] for name, part in (("dataset", "name"), ("data_subset", "subset"))},
+        **{name: data[part] for name, part in (("data_source", "source"), ("train_images", "train_images"))},
         "conditions": result.get("conditions", {}),
         "path": str(path),
     }

@@ -34,9 +34,10 @@ class Inline:
 
     Attributes:
         device: what runs are trained on, as a result names it; empty for this machine's own.
+        limit: how many runs go on at once.
     """
 
-    device = ""
+    device, limit = "", 1
 
     def __enter__(self):
         return self
@@ -46,7 +47,7 @@ class Inline:
 
     def has_room(self, run: Run, busy: list[Run]) -> bool:
         """Whether ``run`` can begin beside the ``busy`` ones. Raises CourseError where it never can."""
-        return not busy
+        return len(busy) < self.limit
 
     def submit(self, run: Run, budget: Budget, live: LiveLine, again: bool) -> "Future[Answer]":
         """Begin to train ``run``; arguments as of ``train_run``."""
@@ -65,41 +66,27 @@ class Processes(Inline):
     """
 
     def __init__(self, workers: int):
-        self.workers = workers
-
-    def __enter__(self):
+        self.limit, self.threads = workers, max(1, torch.get_num_threads() // workers)
+        self.free: list[ProcessPoolExecutor] = []
         self.before = multiprocessing.active_children()
-        self.slots: list[tuple[ProcessPoolExecutor, Future | None]] = [
-            (self._pool(), None) for _ in range(self.workers)
-        ]
-        return self
 
     def __exit__(self, kind, *_) -> None:
         if kind:  # stopped from the keyboard: nobody waits for the epochs under way
             for child in multiprocessing.active_children():
                 if child not in self.before:
                     child.terminate()
-        for pool, _ in self.slots:
+        for pool in self.free:
             pool.shutdown(wait=kind is None, cancel_futures=True)
-
-    def has_room(self, run: Run, busy: list[Run]) -> bool:
-        """Whether a process is free."""
-        return len(busy) < self.workers
 
     def submit(self, run: Run, budget: Budget, live: LiveLine, again: bool) -> "Future[Answer]":
         """Hand ``run`` to a free process, which writes its own live lines."""
-        free = next(place for place, (_, last) in enumerate(self.slots) if last is None or last.done())
-        pool, last = self.slots[free]
-        if last and isinstance(last.exception(), BrokenProcessPool):
-            pool = self._pool()
-        future = pool.submit(_train_in_process, run, budget, again)
-        self.slots[free] = pool, future
+        if self.free:
+            pool = self.free.pop()
+        else:  # a fresh interpreter, as a CUDA context does not survive a fork
+            pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _settle, (self.threads,))
+        future = pool.submit(_train, run, budget, again)
+        future.add_done_callback(lambda done: isinstance(done.exception(), BrokenProcessPool) or self.free.append(pool))
         return future
-
-    def _pool(self) -> ProcessPoolExecutor:
-        threads = max(1, torch.get_num_threads() // self.workers)
-        # A fresh interpreter, as a CUDA context does not survive a fork.
-        return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _settle, (threads,))
 
 
 def _settle(threads: int) -> None:
@@ -117,7 +104,7 @@ def _end_with_parent() -> None:
     os._exit(1)  # at once, as kill -9 would: the checkpoint of the last epoch stands
 
 
-def _train_in_process(run: Run, budget: Budget, again: bool) -> Answer:
+def _train(run: Run, budget: Budget, again: bool) -> Answer:
     return train_run(run, budget, LiveLine(in_place=False), again=again)
 
 
@@ -153,13 +140,13 @@ class Cluster(Inline):
     def has_room(self, run: Run, busy: list[Run]) -> bool:
         """Whether the cluster has room for one more; counted here, as Ray's own count comes late."""
         whole = self.ray.cluster_resources()
-        if not _fits([run], whole):
-            share = share_of(run, whole)
+        need, taken = share_of(run, whole), [share_of(other, whole) for other in busy]
+        if any(need[kind] > whole.get(kind, 0) for kind in need):
             raise CourseError(
-                f"it needs {share['num_cpus']:g} CPU and {share['num_gpus']:g} GPU, and the whole cluster has "
+                f"it needs {need['CPU']:g} CPU and {need['GPU']:g} GPU, and the whole cluster has "
                 f"{whole.get('CPU', 0):g} and {whole.get('GPU', 0):g}: let a machine join it"
             )
-        return _fits([run, *busy], whole)
+        return all(need[kind] + sum(one[kind] for one in taken) <= whole.get(kind, 0) for kind in need)
 
     def submit(self, run: Run, budget: Budget, live: LiveLine, again: bool) -> "Future[Answer]":
         """Hand ``run`` to the cluster; Ray passes its live lines on."""
@@ -170,22 +157,15 @@ class Cluster(Inline):
                 file = fetch_published(teacher.key) if teacher.is_published else teacher.checkpoint
                 self.weights[teacher] = self.ray.put(file.read_bytes())
         begun = run.checkpoint.read_bytes() if run.checkpoint.exists() and not again else None
-        task = self.task.options(**share_of(run, self.ray.cluster_resources()))
+        share = share_of(run, self.ray.cluster_resources())
+        task = self.task.options(num_cpus=share["CPU"], num_gpus=share["GPU"])
         return task.remote(run, end, again, begun, *(self.weights[teacher] for teacher in run.teachers)).future()
 
 
-def share_of(run: Run, cluster: dict) -> dict:
+def share_of(run: Run, cluster: dict) -> dict[str, float]:
     """What a run takes of a machine: a quarter of a GPU for a small student, else a whole one; or one CPU core."""
-    if not cluster.get("GPU"):
-        return {"num_cpus": 1, "num_gpus": 0}
     small = run.experiment.student in STUDENTS and len(run.teachers) < 2
-    return {"num_cpus": 1, "num_gpus": 0.25 if small else 1}
-
-
-def _fits(runs: list[Run], whole: dict) -> bool:
-    shares = [share_of(run, whole) for run in runs]
-    names = {"num_cpus": "CPU", "num_gpus": "GPU"}
-    return all(sum(share[name] for share in shares) <= whole.get(kind, 0) for name, kind in names.items())
+    return {"CPU": 1, "GPU": (0.25 if small else 1) if cluster.get("GPU") else 0}
 
 
 def _train_elsewhere(run: Run, end: float | None, again: bool, begun: bytes | None, *weights: bytes) -> Answer:
@@ -204,8 +184,7 @@ def _train_elsewhere(run: Run, end: float | None, again: bool, begun: bytes | No
             atomic_write(teacher.checkpoint, blob)
     if begun is not None and not run.checkpoint.exists():
         atomic_write(run.checkpoint, begun)
-    budget = Budget(None if left is None else left / 60)
-    answer = train_run(run, budget, LiveLine(in_place=False), again=again)
+    answer = _train(run, Budget(left and left / 60), again)
     return answer._replace(checkpoint=run.checkpoint.read_bytes())
 
 
@@ -237,10 +216,9 @@ def _check_address(address: str) -> None:
     if "://" in address:  # Ray's client, which the [ray] extra does without
         raise CourseError(f"cannot use {address}: join the cluster with `ray start` and say --ray auto")
     host, _, port = address.rpartition(":")
-    if not host:
-        return
     try:
-        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+        if host:
+            socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
     except (OSError, ValueError, OverflowError) as error:  # no number or one too large, too
         raise _no_cluster(address, error) from error
 

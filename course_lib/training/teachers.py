@@ -16,8 +16,6 @@ from torch import Tensor, nn
 
 from course_lib.data.augment import VIEWS, crop_and_flip, normalise, view_number
 
-ENLARGED, PIECE = 224, 32  # of the teacher that is shown scraps (study/scraps.py)
-
 
 class Answering(nn.Module):
     """What every teacher is: in eval mode for good, and asked by :meth:`answer`.
@@ -196,17 +194,3 @@ class RememberedTeacher(Answering):
     def answer(self, images: Tensor, rows: Tensor, views: Tensor) -> Tensor:
         """Logits (N, classes) for training images ``rows`` (N,) in ``views`` (N, 3); zeros where not prepared."""
         return self.memory[rows, view_number(views)].float()
-
-
-def pieces(images: Tensor, corners: Tensor, flips: Tensor) -> Tensor:
-    """What cutting 32 x 32 pixels at ``corners`` (N, 2: top, left) out of the enlarged ``images`` would give.
-
-    Only those pixels are interpolated, so that no 224 x 224 image is ever made.
-    """
-    offsets = torch.arange(PIECE, device=images.device)
-    across = torch.where(flips[:, None], offsets.flip(0), offsets)
-    # In grid_sample's coordinates -1 and 1 are the outer edges of the picture.
-    y = 2 * (corners[:, :1] + offsets + 0.5) / ENLARGED - 1
-    x = 2 * (corners[:, 1:] + across + 0.5) / ENLARGED - 1
-    grid = torch.stack([x[:, None, :].expand(-1, PIECE, -1), y[:, :, None].expand(-1, -1, PIECE)], dim=-1)
-    return F.grid_sample(images, grid.to(images.dtype), mode="bilinear", padding_mode="border", align_corners=False)
