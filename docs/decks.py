@@ -21,6 +21,7 @@ END = re.compile(r"exercises|references|appendix|what we learned|further reading
 LAST = re.compile(r"what we learned|summary", re.IGNORECASE)  # but one with these words
 TO_SEE = re.compile(r"^\*\*(?:What to see|Look)\b.*?(?=\n\n|\Z)", re.MULTILINE | re.DOTALL)
 EQUATION = re.compile(r"\$\$.+?\$\$|\\begin\{(\w+\*?)\}.+?\\end\{\1\}", re.DOTALL)
+FEWEST_WORDS = 6  # of a paragraph that says something by itself
 MOST_WORDS = 45  # of the paragraph on a slide
 MOST_ROWS = 14  # of a table on a slide
 PAGE = """<!doctype html>
@@ -113,7 +114,11 @@ def _shown(output: nbformat.NotebookNode) -> str:
 def _words(text: str) -> str:
     """The first paragraph, as many whole sentences of it as a slide has room for."""
     plain = EQUATION.sub("", text)
-    paragraphs = [part for part in re.split(r"\n\s*\n", plain) if part.strip() and not re.match(r"\s*[#<|`>!-]", part)]
+    paragraphs = [
+        part
+        for part in re.split(r"\n\s*\n", plain)
+        if len(part.split()) >= FEWEST_WORDS and not re.match(r"\s*(?:[#<|`>!:-]|\d+\.|\* )", part)
+    ]
     if not paragraphs:
         return ""
     kept: list[str] = []

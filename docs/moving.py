@@ -111,11 +111,11 @@ def _temperature() -> tuple[tuple, list[tuple]]:
 
 def _width() -> tuple[tuple, list[tuple]]:
     data, rows = slider_data.width(), []
-    for at, found in data["measured"].items():
+    for at in sorted({at for one in data["accuracies"] for at in one["at"]}, key=float):
         sums = dict(zip(data["counted"], data["costs"][at].sum(axis=0), strict=True))
-        measured = ["none" if found[key] is None else f"{found[key]:.2f}" for key in ("printed", "last", "ms")]
+        measured = [f"{one['at'][at]:.2f}" if at in one["at"] else "none" for one in data["accuracies"]]
         rows.append((at, f"{sums['parameters']:,}", f"{sums['macs']:,}", *measured))
-    return ("width", "parameters", "MACs", "accuracy printed (%)", "authors' last epoch (%)", "ms an image"), rows
+    return ("width", "parameters", "MACs", *(f"accuracy (%): {one['origin']}" for one in data["accuracies"])), rows
 
 
 def _ensemble() -> tuple[tuple, list[tuple]]:

@@ -24,7 +24,7 @@ from course_lib.data import CLASSES, MEAN, STD, load_dataset, sample_test_rows
 from course_lib.files import repo_path
 from course_lib.models import fold
 from course_lib.models.weights import load_weights
-from course_lib.report import paper
+from course_lib.study.experiments import find
 from course_lib.study.store import load_logits
 
 TEACHER, STUDENT = "resnet56", "gn-s-1.0x"
@@ -112,30 +112,33 @@ def wider(gallery: Gallery, teacher, student, on_board: dict) -> Gallery:
 
 @functools.cache
 def width() -> dict:
-    """Costs of every block at every width, accuracies of the paper and of its authors' logs, and measured times."""
+    """Costs of every block at every width, the accuracies that the notebook's slider shows, and measured times."""
     costs = {f"{width:g}": sliders.width_costs(width) for width in sliders.SLIDER_WIDTHS}
     first = next(iter(costs.values()))
     counted = [name for name in first.columns if name not in ("block", "resolution", "channels")]
-    printed = paper.paper_table(1).query("model == 'GN-S'")
-    logs, times = paper.authors_runs(), pd.read_csv(repo_path("data", "costs", "networks.csv"), index_col="key")
-    measured = {}
-    for key, row in printed.iterrows():
-        measured[f"{float(row['width'].rstrip('x')):g}"] = {
-            "printed": row["accuracy"],
-            "last": logs.loc[key, "last_accuracy"] if key in logs.index else None,
-            "ms": times.loc[key, "used_ms"] if key in times.index else None,
-            "training_form_ms": times.loc[key, "training_form_ms"] if key in times.index else None,
-        }
-    machine = times.loc[printed.index[0], "machine"] if printed.index[0] in times.index else ""
+    times = pd.read_csv(repo_path("data", "costs", "networks.csv")).query("key.str.startswith('gn-s-')")
+    at = [f"{find(key).width:g}" for key in times["key"]]
     return {
         "controls": exported(sliders.Width.controls),
         "blocks": first["block"],
-        "resolutions": first["resolution"],
         "channels": {at: frame["channels"] for at, frame in costs.items()},
         "counted": counted,
         "costs": {at: frame[counted].to_numpy() for at, frame in costs.items()},
-        "measured": measured,
-        "note": f"Accuracy: 50,000 images, 200 epochs. Time of one image: {machine}, folded form.",
+        "accuracies": [
+            {
+                "name": one.name,
+                "origin": one.origin,
+                "reduced": one.reduced,
+                "at": {f"{width:g}": value for width, value in one.accuracy.items()},
+                "seeds": {f"{width:g}": n for width, n in one.seeds.items()},
+            }
+            for one in sliders.Width().series
+        ],
+        "times": [
+            {"name": "training form", "at": dict(zip(at, times["training_form_ms"], strict=True))},
+            {"name": "folded", "at": dict(zip(at, times["used_ms"], strict=True))},
+        ],
+        "note": f"Times: one image, {times['machine'].iloc[0]}.",
     }
 
 

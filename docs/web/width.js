@@ -10,18 +10,16 @@
   }
 
   function numbers(data, { width }) {
-    const sums = totals(data, width), found = data.measured[String(width)] || {};
-    const counts = data.counted.map((name, at) => {
+    const sums = totals(data, width), at = String(width);
+    const counts = data.counted.map((name, place) => {
       const folded = name.startsWith("folded_"), what = WORDS[name.replace("folded_", "")];
-      return { key: name, label: `${what}, ${folded ? "folded" : "training form"}`, value: sums[at] };
+      return { key: name, label: `${what}, ${folded ? "folded" : "training form"}`, value: sums[place] };
     });
-    const measured = [
-      ["printed", "accuracy printed in the paper (best epoch)", 2, "%"],
-      ["last", "accuracy in the authors' log (last epoch)", 2, "%"],
-      ["ms", "time of one image, folded", 1, "ms"],
-      ["training_form_ms", "time of one image, training form", 1, "ms"],
-    ].map(([key, label, digits, unit]) => ({ key, label, digits, unit, value: found[key] ?? null }));
-    return [...counts, ...measured];
+    const accuracies = data.accuracies.map((one, place) => (
+      { key: `accuracy ${place}`, label: `accuracy: ${one.origin}`, value: one.at[at] ?? null, digits: 2, unit: "%" }));
+    const times = data.times.map(one => (
+      { key: `ms ${one.name}`, label: `time of one image, ${one.name}`, value: one.at[at] ?? null, digits: 1, unit: "ms" }));
+    return [...counts, ...accuracies, ...times];
   }
 
   const TOP = 76;
@@ -55,48 +53,59 @@
     pen.text(188, TOP + 423, "training form (and number)", { size: 14 });
     pen.rect(405, TOP + 416, 22, 14, colours.blue);
     pen.text(433, TOP + 423, "folded form", { size: 14 });
-    drawCurve(pen, data, width, "Accuracy (%) against width", [["printed", colours.blue], ["last", colours.vermilion]], TOP, TOP + 145,
-              { printed: "printed", last: "last epoch of the log" });
-    drawCurve(pen, data, width, "Time of one image (ms) against width", [["ms", colours.blue], ["training_form_ms", colours.vermilion]],
-              TOP + 235, TOP + 375, { ms: "folded", training_form_ms: "training form" });
+    const long = data.accuracies.filter(one => !one.reduced), short_ = data.accuracies.filter(one => one.reduced);
+    const panels = [["Accuracy (%): 50,000 images, 200 epochs", long], ["Accuracy (%): ours, few epochs", short_],
+                    ["Time of one image (ms)", data.times]].filter(([, series]) => series.length);
+    const room = 460 / panels.length;
+    panels.forEach(([title, series], place) =>
+      drawCurve(pen, width, title, series, TOP + room * place, TOP + room * (place + 1) - 85));
   }
 
-  function drawCurve(pen, data, width, title, series, top, bottom, names) {
-    const left = 705, right = 985, measured = Object.entries(data.measured);
-    const values = series.flatMap(([key]) => measured.map(([, found]) => found[key])).filter(value => value !== null);
-    if (!values.length) return;
-    const spread = Math.max(...values) - Math.min(...values) || 1;
-    const low = Math.min(...values) - 0.12 * spread, high = Math.max(...values) + 0.12 * spread;
+  const MARKS = {
+    printed: [colours.blue, "dot"], logged: [colours.vermilion, "square"], ours: [colours.green, "diamond"],
+    folded: [colours.blue, "dot"], "training form": [colours.vermilion, "square"],
+  };
+
+  function mark(pen, x, y, name) {
+    const [colour, shape] = MARKS[name] || [colours.black, "dot"];
+    if (shape === "square") pen.rect(x - 5, y - 5, 10, 10, colour);
+    else if (shape === "diamond") pen.diamond(x, y, 7, colour);
+    else pen.dot(x, y, 5, colour);
+  }
+
+  function drawCurve(pen, width, title, series, top, bottom) {
+    const left = 705, right = 985, values = series.flatMap(one => Object.values(one.at));
+    const spread = Math.max(1, Math.max(...values) - Math.min(...values));
+    const low = Math.min(...values) - 0.15 * spread, high = Math.max(...values) + 0.15 * spread;
     const y = pen.up(bottom, top, low, high, left, right, course.ticks(low, high), spread < 4 ? 1 : 0);
     const x = pen.across(left, right, 0.4, 4.1, bottom, [1, 2, 3, 4]);
-    pen.text(left, top - 22, title, { size: 15 });
+    pen.text(left - 30, top - 22, title, { size: 15 });
     pen.line(x(width), top, x(width), bottom, colours.black, { "stroke-dasharray": "4 3" });
-    series.forEach(([key, colour], at) => {
-      const points = measured.filter(([, found]) => found[key] !== null)
-        .map(([place, found]) => [x(Number(place)), y(found[key])]).sort((a, b) => a[0] - b[0]);
+    series.forEach((one, at) => {
+      const points = Object.entries(one.at).map(([place, value]) => [x(Number(place)), y(value)]).sort((a, b) => a[0] - b[0]);
+      const [colour] = MARKS[one.name] || [colours.black];
       pen.path(points, colour, { "stroke-dasharray": "2 4" });
-      for (const [px, py] of points)
-        if (at) pen.rect(px - 5, py - 5, 10, 10, colour); else pen.dot(px, py, 5, colour);
-      const found = data.measured[String(width)];
-      if (found && found[key] !== null) pen.ring(x(width), y(found[key]), 10, colours.black);
-      const place = left + 120 * at;
-      if (at) pen.rect(place - 1, bottom + 35, 10, 10, colour); else pen.dot(place + 5, bottom + 40, 5, colour);
-      pen.text(place + 14, bottom + 40, names[key], { size: 14 });
+      for (const [px, py] of points) mark(pen, px, py, one.name);
+      if (String(width) in one.at) pen.ring(x(width), y(one.at[String(width)]), 10, colours.black);
+      mark(pen, left + 5 + 100 * at, bottom + 40, one.name);
+      pen.text(left + 17 + 100 * at, bottom + 40, one.name, { size: 14 });
     });
+    pen.text(right, bottom + 40, "width", { anchor: "end", size: 14 });
   }
 
   course.slider("width", {
     shows: "Bars for parameters and MACs of each block; points for accuracy and for the time of one image against "
       + "width, where somebody measured them. All numbers are in the table below.",
-    height: 520,
+    height: 545,
     numbers,
     draw,
     words(data, { width }, n) {
-      const accuracy = n.printed === null ? "Nobody has measured the accuracy at this width."
-        : `Accuracy ${number(n.printed, 2)} % printed, ${number(n.last, 2)} % in the last epoch of the authors' log.`;
-      const time = n.ms === null ? "" : ` One image takes ${number(n.ms, 1)} ms folded.`;
+      const at = String(width), found = data.accuracies.filter(one => at in one.at)
+        .map(one => `${number(one.at[at], 2)} % (${one.origin}; n = ${one.seeds[at]})`);
+      const time = n["ms folded"] === null ? "" : ` One image takes ${number(n["ms folded"], 1)} ms folded.`;
       return `Width ${number(width, 1)}: ${number(n.parameters)} parameters (${number(n.folded_parameters)} folded), `
-        + `${short(n.macs)} MACs (${short(n.folded_macs)} folded). ${accuracy}${time}`;
+        + `${short(n.macs)} MACs (${short(n.folded_macs)} folded). Accuracy: `
+        + `${found.length ? found.join(", ") : "not measured at this width"}.${time}`;
     },
   });
 })();
