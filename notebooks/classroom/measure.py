@@ -112,9 +112,7 @@ def _timed(model: nn.Module, images: Tensor) -> float:
 def lived_in(width: float, images: Tensor) -> nn.Module:
     """A fresh GN-S in eval mode whose batch norms are not idle: random gamma and beta, statistics of ``images``.
 
-    Args:
-        width: factor on the channels.
-        images: normalised, (N, 3, H, W) with N of at least 2.
+    ``images`` are normalised, (N, 3, H, W) with N of at least 2.
     """
     model = create_model("gn-s", width=width, seed=0)
     generator = torch.Generator().manual_seed(0)
@@ -131,10 +129,8 @@ def lived_in(width: float, images: Tensor) -> nn.Module:
 def fold_costs(widths: Sequence[float], images: Tensor, repeats: int = 3) -> pd.DataFrame:
     """Fold GN-S at each of ``widths`` and compare: logits, parameters, MACs, and milliseconds for one image.
 
-    Args:
-        widths: factors on the channels.
-        images: normalised, (N, 3, H, W); half of them give the batch norms their statistics, half are tested.
-        repeats: timed passes in each of ``ROUNDS`` rounds, of which the fastest counts.
+    Half of the normalised ``images`` (N, 3, H, W) give the batch norms their statistics, half are tested. The fastest
+    of ``ROUNDS`` rounds of ``repeats`` timed passes counts.
 
     Returns:
         A row a width: ``width``, ``difference`` (the largest of a logit), and of the training form and the folded one

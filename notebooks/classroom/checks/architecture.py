@@ -8,9 +8,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from classroom.checks.declared import compare, declared
-from classroom.checks.reading import close, pair, tensor
+from classroom.checks.reading import close, numbers, pair, tensor
 from classroom.checks.verdict import Wrong, checker, require
 from course_lib.models.ghostnet import GN_S_STAGES, Block, ConvBN, GhostNet
+
+
+def _noise(*shape: int, seed: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
 @declared(
@@ -153,50 +157,42 @@ def check_fold_bn(answer) -> str:
     return "one convolution does what the pair did, dense and depthwise."
 
 
-@checker
-def check_pad_scale(answer) -> str:
+@declared(
+    [(_noise(out, width, 1, 1, seed=1), size) for out, width, size in ((4, 1, 3), (5, 3, 3), (4, 1, 5), (2, 2, 1))],
+    "zeros around it, the weight in the middle.",
+    hint="the weight must stand in the middle, and zeros around it.",
+    shape="a margin of 1 makes 3 × 3 of every kernel; for 5 × 5 it is 2: size // 2.",
+)
+def check_pad_scale(kernel, size):
     """``answer(kernel, size)``: the size x size kernel that does what this 1 x 1 kernel does, padding size // 2."""
-    for out, width, size in ((4, 1, 3), (5, 3, 3), (4, 1, 5), (2, 2, 1)):
-        kernel, middle = _noise(out, width, 1, 1, seed=1), size // 2
-        padded = tensor(answer(kernel.clone(), size), "the kernel").float()
-        if size > 3 and padded.shape == (out, width, 3, 3):
-            raise Wrong(f"a margin of 1 makes 3 × 3 of every kernel; for {size} × {size} it is {middle}: size // 2.")
-        _shaped(padded, (out, width, size, size))
-        right = torch.zeros(out, width, size, size)
-        right[:, :, middle, middle] = kernel[:, :, 0, 0]
-        corners = [close(padded[:, :, row, col], kernel[:, :, 0, 0]) for row in (0, -1) for col in (0, -1)]
-        mistakes = {
-            "the weight stands in every place: a blur, not a 1 × 1.": kernel.expand_as(right),
-            "the weight stands in a corner, and reads the *diagonal neighbour* of each pixel.": any(corners),
-        }
-        compare(padded, right, mistakes, "the kernel", "the weight must stand in the middle, and zeros around it.")
-    return "zeros around it, the weight in the middle."
+    weight, right = kernel[:, :, 0, 0], torch.zeros(*kernel.shape[:2], size, size)
+    right[:, :, size // 2, size // 2] = weight
+    return right, {
+        "the weight stands in every place: a blur, not a 1 × 1.": kernel.expand_as(right),
+        "the weight stands in a corner, and reads the *diagonal neighbour* of each pixel.": lambda found: any(
+            close(found[:, :, row, column], weight) for row in (0, -1) for column in (0, -1)
+        ),
+    }
 
 
-@checker
-def check_identity_kernel(answer) -> str:
+@declared(
+    [(4, 3, 4), (4, 1, 1), (3, 3, 1), (6, 5, 6)],
+    "what goes in comes out, dense and depthwise.",
+    hint="with this kernel the output is not the input.",
+    shape="a filter sees channels / groups: 1 channel where it is depthwise, all of them where it is dense. (The "
+    "depthwise shape for both is the mistake that was really made.)",
+)
+def check_identity_kernel(channels, size, groups):
     """``answer(channels, size, groups)``: the kernel that hands its input on; groups is 1 or channels."""
-    for channels, size, groups in ((4, 3, 4), (4, 1, 1), (3, 3, 1), (6, 5, 6)):
-        dense, middle = groups == 1, size // 2
-        kernel = tensor(answer(channels, size, groups), "the kernel").float()
-        depthwise_shape, dense_shape = ((channels, each, size, size) for each in (1, channels))
-        words = (
-            f"for the dense convolution your kernel has the depthwise shape {depthwise_shape}. Its filters see all "
-            f"{channels} channels: {dense_shape}. (This is the mistake that was really made.)"
-        )
-        require(not dense or kernel.shape != depthwise_shape, words)
-        words = "for the depthwise convolution your kernel is dense: a filter sees channels / groups."
-        require(dense or kernel.shape != dense_shape, words)
-        _shaped(kernel, dense_shape if dense else depthwise_shape)
-        x = _noise(2, channels, 7, 7, seed=4)
-        ones, many = bool((kernel[:, :, middle, middle] == 1).all()), bool(kernel.sum() > channels + 0.5)
-        mistakes = {
-            "every output channel gets the sum of all input channels: a 1 only where they match.": dense and ones,
-            "there are too many ones: one for each channel, in the middle of its kernel.": size > 1 and many,
-        }
-        hint = f"with {groups} group(s) and {size} × {size} kernels the output is not the input."
-        compare(F.conv2d(x, kernel, padding=middle, groups=groups), x, mistakes, "the output", hint)
-    return "what goes in comes out, dense and depthwise."
+    right = nn.init.dirac_(torch.zeros(channels, channels // groups, size, size), groups=groups)
+    every = torch.zeros_like(right)
+    every[:, :, size // 2, size // 2] = 1
+    return right, {
+        "every output channel gets the sum of all input channels: a 1 only where they match.": every,
+        "there are too many ones: one for each channel, in the middle of its kernel.": lambda found: bool(
+            found.sum() > channels + 0.5
+        ),
+    }
 
 
 @checker
@@ -284,21 +280,10 @@ def _scaled(weight: Tensor, factor: Tensor) -> Tensor:
     return weight * factor[:, None, None, None]
 
 
-def _shaped(kernel: Tensor, shape: tuple[int, ...]) -> None:
-    require(kernel.shape == shape, f"your kernel has shape {tuple(kernel.shape)}, it should be {shape}.")
-
-
 def _kernel_and_bias(result: object, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     """Kernel and bias out of the reader's result."""
-    both = pair(result, "return two things: kernel and bias.")
-    kernel, bias = (tensor(part, "kernel and bias").float() for part in both)
-    _shaped(kernel, tuple(shape))
-    require(bias.shape == shape[:1], f"your bias has shape {tuple(bias.shape)}, it should be {tuple(shape[:1])}.")
-    return kernel, bias
-
-
-def _noise(*shape: int, seed: int) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+    kernel, bias = pair(result, "return two things: kernel and bias.")
+    return numbers(kernel, shape, "your kernel").float(), numbers(bias, shape[:1], "your bias").float()
 
 
 def _lived_in_bn(channels: int) -> nn.BatchNorm2d:

@@ -72,8 +72,7 @@ def aligned(
     Args:
         images: uint8 (M, 3, 32, 32): all of the test images or some of them.
         classes: the name of every label.
-        rows: (M,) the row of the logits that belongs to each image; by default they are aligned. For the images of
-            ``load_dataset("cifar10", "sample")`` and logits of the whole test set it is ``data.sample_test_rows()``.
+        rows: (M,) the row of the logits of each image, as ``data.sample_test_rows()``; by default they are aligned.
         logits: their shape (N, C).
 
     Raises:
