@@ -1,15 +1,16 @@
 """Checkers of lesson 03: soft targets, Eq. 1 and its gradient, four bugs from real scripts, calibration."""
 
-import functools
 import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from classroom.calibration import reliability
 from classroom.checks.declared import compare, declared, tell
-from classroom.checks.reading import close, number, numbers, pair, tensor
+from classroom.checks.reading import close, numbers, pair, tensor
 from classroom.checks.verdict import checker, require
 
 CLASSES = 10
@@ -254,14 +255,6 @@ def _badly_calibrated(images: int = 2000) -> tuple[Tensor, Tensor]:
     return logits, torch.where(hit, guess, (guess + 1) % CLASSES)
 
 
-def _bin_gaps(confidence: Tensor, right: Tensor, bins: int) -> tuple[Tensor, Tensor]:
-    """Share of the images and accuracy minus confidence, a number each bin; 0 where a bin is empty."""
-    place = (confidence * bins).ceil().long().clamp(1, bins) - 1
-    count = torch.bincount(place, minlength=bins).double()
-    gap = torch.zeros_like(count).index_add(0, place, right - confidence) / count.clamp(min=1)
-    return count / len(place), gap
-
-
 @declared(
     [(*_badly_calibrated(), bins) for bins in (10, 15)],
     "bins weighed by their images, gaps without their sign.",
@@ -270,49 +263,45 @@ def _bin_gaps(confidence: Tensor, right: Tensor, bins: int) -> tuple[Tensor, Ten
 )
 def check_ece(logits, labels, bins):
     """``my_ece(logits, labels, bins)``: expected calibration error, 0 to 1, over equal bins of the confidence."""
-    confidence, guess = logits.softmax(1).double().max(1)
-    right = (guess == labels).double()
-    share, gaps = _bin_gaps(confidence, right, bins)
-    ten_share, ten_gaps = _bin_gaps(confidence, right, 10)
-    expected, signed = (share * gaps.abs()).sum(), (share * gaps).sum()
+    ten, rows = (np.array(reliability(logits.softmax(1), labels, n)).T for n in (10, bins))
+    gaps, share = rows[1] - rows[0], rows[2]
+    expected, signed = share @ abs(gaps), share @ gaps
     weigh = "bins with few images count as much as full ones: weigh each gap by its share of the images"
     cancel = "gaps of both signs cancel: take the absolute value of each bin's gap"
     return expected, {
-        weigh: lambda found: any(
-            close(found, wrong, 1e-3) for wrong in (gaps[share > 0].abs().mean(), gaps.abs().mean(), gaps.abs().sum())
-        ),
+        weigh: lambda found: any(close(found, abs(gaps).sum() / n, 1e-3) for n in (1, len(gaps), bins)),
         cancel: lambda found: close(abs(found), abs(signed), 1e-3),
         "this counts images where a share belongs: divide by the number of images": expected * len(labels),
         "this is in percent: give a share from 0 to 1": 100 * expected,
-        "this is the largest gap (MCE): the expected one is the mean, weighed by the images": gaps.abs().max(),
-        f"these are 10 bins, and {bins} were asked for: use the argument": (ten_share * ten_gaps.abs()).sum(),
+        "this is the largest gap (MCE): the expected one is the mean, weighed by the images": abs(gaps).max(),
+        f"these are 10 bins, and {bins} were asked for: use the argument": ten[2] @ abs(ten[1] - ten[0]),
     }
 
 
-@functools.cache
-def _miscalibrated(factor: float) -> tuple[Tensor, Tensor, float]:
-    """Logits that are ``factor`` times too large, labels, and the temperature that fits them."""
+def _miscalibrated(factor: float) -> tuple[Tensor, Tensor]:
+    """Logits that are ``factor`` times too large, and labels."""
     random = _random(7)
     calm = torch.randn(4000, CLASSES, generator=random) * 1.5
-    labels = torch.multinomial(calm.softmax(1), 1, generator=random).flatten()
-    grid = torch.logspace(-1, 1, 240)
-    losses = torch.stack([F.cross_entropy(factor * calm / T, labels) for T in grid])
-    return factor * calm, labels, float(grid[losses.argmin()])
+    return factor * calm, torch.multinomial(calm.softmax(1), 1, generator=random).flatten()
 
 
-@checker
-def check_fitted_temperature(answer) -> str:
+@declared(
+    [_miscalibrated(3.0), _miscalibrated(0.5)],
+    "the temperature of the lowest cross-entropy; no answer changed, only its confidence.",
+    tolerance=0.06,
+)
+def check_fitted_temperature(logits, labels):
     """``my_temperature(logits, labels)``: the T > 0 that makes softmax(logits / T) the likeliest for the labels."""
-    for factor in (3.0, 0.5):
-        logits, labels, best = _miscalibrated(factor)
-        found = number(answer(logits.clone(), labels.clone()), "the temperature")
-        side = "too high" if found > best else "too low"
-        require(found > 0, "T must be above 0")
-        require(abs(found - 1) > 0.05, "this is 1, the temperature that changes nothing: minimise over T")
-        require(abs(found * best - 1) > 0.05, "this is 1/T: the logits are divided by T, not multiplied")
-        words = f"T = {found:.2f} came, which is {side}: the cross-entropy of logits / T is lowest near {best:.2f}"
-        require(abs(found - best) < 0.06 * best, words)
-    return "the temperature of the lowest cross-entropy; no answer changed, only its confidence."
+    grid = torch.logspace(-1, 1, 240)
+    best = float(grid[torch.stack([F.cross_entropy(logits / T, labels) for T in grid]).argmin()])
+    lowest = f"the cross-entropy of logits / T is lowest near {best:.2f}"
+    return best, {
+        "T must be above 0": lambda found: found <= 0,
+        "this is 1, the temperature that changes nothing: minimise over T": 1.0,
+        "this is 1/T: the logits are divided by T, not multiplied": 1 / best,
+        f"this is too high: {lowest}": lambda found: found > best,
+        f"this is too low: {lowest}": lambda found: found < best,
+    }
 
 
 @declared(
