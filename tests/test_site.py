@@ -12,11 +12,12 @@ import nbformat
 import pytest
 
 from course_lib.files import MARK, CourseError
-from tools.lessons import WIDGET_NOTE, lessons
+from tools.lessons import lessons
 
 ROOT = Path(__file__).resolve().parent.parent
 build = pytest.importorskip("build", reason="the site's packages are not installed: pip install -e '.[site]'")
 mathml = pytest.importorskip("mathml").mathml
+moving = pytest.importorskip("moving")
 
 LOADED = {"script": "src", "img": "src", "source": "src", "iframe": "src", "link": "href"}
 CODE = re.compile(r"```.*?```|`[^`]*`", re.DOTALL)
@@ -153,16 +154,22 @@ def test_headings_are_in_order(pages):
         assert all(below <= above + 1 for above, below in steps), (each.path.name, each.headings)
 
 
-def test_a_slider_stands_still_with_a_note_and_a_picture(site):
-    still = 0
+def test_what_moves_in_a_lesson_has_its_scripts_on_the_page(site):
     for notebook in lessons():
-        for cell in nbformat.read(notebook, as_version=4).cells:
-            texts = [str(output.get("data", {}).get("text/plain", "")) for output in cell.get("outputs", [])]
-            if WIDGET_NOTE in texts:
-                still += 1
-                assert WIDGET_NOTE in of(site, notebook).text
-                assert of(site, notebook).images
-    assert still >= 2, "the lessons have sliders"
+        shown = of(site, notebook)
+        named = set(re.findall(r'data-slider="(\w+)"', shown.text))
+        scripts = [Path(source).name for source in shown.loaded if source.startswith("../web/")]
+        for name in named & set(moving.MAKERS):
+            assert scripts.index(f"data-{name}.js") < scripts.index(f"{name}.js"), notebook.name
+        assert ("predict.js" in scripts) == ("course-predict" in shown.text), notebook.name
+
+
+def test_a_deck_for_every_lesson(site):
+    listed = page(site / "slides.html").links
+    for notebook in lessons():
+        deck = page(site / "slides" / f"{notebook.stem}.html")
+        assert len(deck.headings) > 5 and f"slides/{notebook.stem}.html" in listed
+        assert f"../slides/{notebook.stem}.html" in of(site, notebook).links
 
 
 def test_the_search_knows_the_lessons(site):
@@ -197,7 +204,10 @@ def test_links_are_made_fit_for_the_site(tmp_path):
     assert stage.linked(fenced, lesson) == fenced
 
 
-def test_a_warning_is_an_error_and_the_old_site_stays(tmp_path):
+def test_a_warning_is_an_error_and_the_old_site_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr(build.moving, "write", lambda folder: None)
+    monkeypatch.setattr(build.decks, "write", lambda folder, lessons: None)
+
     def with_a_dead_link(arguments):
         (Path(arguments[-2]) / "exercises.md").write_text("# Exercises\n\n[gone](nowhere.md)\n")
         (Path(arguments[-1]) / "index.html").write_text("new")

@@ -81,14 +81,16 @@
     const x = pen.across(left, right, 0.4, 4.1, bottom, [1, 2, 3, 4]);
     pen.text(left - 30, top - 22, title, { size: 15 });
     pen.line(x(width), top, x(width), bottom, colours.black, { "stroke-dasharray": "4 3" });
-    series.forEach((one, at) => {
+    let legend = left + 5;
+    series.forEach(one => {
       const points = Object.entries(one.at).map(([place, value]) => [x(Number(place)), y(value)]).sort((a, b) => a[0] - b[0]);
       const [colour] = MARKS[one.name] || [colours.black];
       pen.path(points, colour, { "stroke-dasharray": "2 4" });
       for (const [px, py] of points) mark(pen, px, py, one.name);
       if (String(width) in one.at) pen.ring(x(width), y(one.at[String(width)]), 10, colours.black);
-      mark(pen, left + 5 + 100 * at, bottom + 40, one.name);
-      pen.text(left + 17 + 100 * at, bottom + 40, one.name, { size: 14 });
+      mark(pen, legend, bottom + 40, one.name);
+      pen.text(legend + 12, bottom + 40, one.name, { size: 14 });
+      legend += 36 + 8 * one.name.length;
     });
     pen.text(right, bottom + 40, "width", { anchor: "end", size: 14 });
   }

@@ -5,6 +5,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 PAGES = ("index", "exercises", "library/index", "notebooks/README", "notebooks/03_knowledge_distillation")
+PAGES += ("sliders", "picture", "predictions", "slides")
 SCREENS = {"desktop": {"width": 1300, "height": 900}, "phone": {"width": 390, "height": 844}}
 # What reaches beyond the screen and lies in no box that scrolls.
 TOO_WIDE = """() => [...document.querySelectorAll('article *')].filter(element => {
