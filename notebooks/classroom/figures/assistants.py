@@ -103,10 +103,11 @@ def _disc_panel(axes: Axes, title: str, answer: np.ndarray | Points) -> str:
         probabilities = np.asarray(answer).reshape(GRID, GRID, 3)
         axes.imshow(colours_of(probabilities), extent=(-1, 1, -1, 1))
         along = (np.arange(GRID) + 0.5) / GRID * 2 - 1
-        inside = along[:, None] ** 2 + along[None, :] ** 2 <= 1
-        classes = probabilities.argmax(axis=-1)[inside]
-        for number, letter in enumerate("ABC"):  # where each class is surest
-            row, column = np.unravel_index((probabilities[..., number] * inside).argmax(), inside.shape)
+        from_middle = along[:, None] ** 2 + along[None, :] ** 2
+        classes = probabilities.argmax(axis=-1)[from_middle <= 1]
+        for number, letter in enumerate("ABC"):  # where each class is surest, away from the edge
+            likely = probabilities[..., number] * (from_middle < 0.7)
+            row, column = np.unravel_index(likely.argmax(), likely.shape)
             axes.text(along[column], -along[row], letter, color="white", weight="bold", ha="center", va="center")
     shares = np.bincount(classes, minlength=3) / len(classes)
     return f"{title}: " + ", ".join(f"{share:.0%}" for share in shares)
