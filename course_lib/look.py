@@ -1,4 +1,4 @@
-"""The look of the course: palette and style, how a figure is begun, how it is shown with alt text and saved.
+"""The look of the course: palette and style, how a figure is begun, how it is shown with alt text.
 
 Every function that draws stands under ``@look.styled()`` and begins with ``look.figure``: then a figure is the same
 whatever the reader's own matplotlibrc or ``plt.style`` asks for (LaTeX, a dark page), and the reader's stays as it is.
@@ -7,10 +7,8 @@ whatever the reader's own matplotlibrc or ``plt.style`` asks for (LaTeX, a dark 
 import base64
 import html
 import io
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import matplotlib.style
@@ -20,8 +18,6 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from PIL import Image
-
-from course_lib.files import atomic_write, repo_path
 
 if TYPE_CHECKING:
     from IPython.display import HTML
@@ -126,29 +122,14 @@ def show(figure: Figure, alt: str | None = None, caption: str | None = None) -> 
     )
 
 
-def save_figure(figure: Figure, name: str, folder: Path | None = None) -> Path:
-    """Write ``figures/<name>.png``; the same figure gives the same bytes.
-
-    Raises:
-        ValueError: ``name`` is no plain name (a folder in front is allowed: ``quick/fig1``).
-        CourseError: the file cannot be written.
-    """
-    if not re.fullmatch(r"[a-z0-9_-]+(/[a-z0-9_-]+)*", name):
-        raise ValueError(f"cannot name a figure {name!r}: use a-z, 0-9, '-', '_' and '/' between folders")
-    path = figures_folder(folder) / f"{name}.png"
-    atomic_write(path, png(figure))
-    return path
-
-
-def figures_folder(folder: Path | None) -> Path:
-    return Path(folder) if folder is not None else repo_path("figures")
-
-
 def png(figure: Figure) -> bytes:
     """Small and repeatable: few colours (more for photographs and heat maps), and no version or date inside."""
     drawn, small = io.BytesIO(), io.BytesIO()
     with styled():
         figure.savefig(drawn, format="png")
-    colours = 256 if figure.findobj(AxesImage) or figure.findobj(QuadMesh) else 64
-    Image.open(drawn).convert("RGB").quantize(colours, dither=Image.Dither.NONE).save(small, "png", optimize=True)
+    # An octree keeps each of a drawing's few colours as it is; the median of all of them would mix rare ones.
+    rich = figure.findobj(AxesImage) or figure.findobj(QuadMesh)
+    colours, method = (256, Image.Quantize.MEDIANCUT) if rich else (64, Image.Quantize.FASTOCTREE)
+    few = Image.open(drawn).convert("RGB").quantize(colours, method, dither=Image.Dither.NONE)
+    few.save(small, "png", optimize=True)
     return small.getvalue()

@@ -10,13 +10,15 @@ from course_lib import report
 from course_lib.files import ResultError
 from course_lib.profiles import PROFILES
 from course_lib.study import store
+from course_lib.study.experiments import table_rows
+from course_lib.study.protocols import STUDENTS
 
 QUICK = PROFILES["quick"]
 pytest_plugins = "stores"
 
 
 def test_ours_are_means_over_seeds(small):
-    row = report.table(1, small, "quick").loc["gn-s-1.0x"]
+    row = report.table(1, small, "laptop").loc["gn-s-1.0x"]
     assert row[report.OUR_ACCURACY] == 32.0
     assert row[report.OUR_SD] == pytest.approx(8**0.5)
     assert (row["n"], row["epochs"]) == (2, 2)
@@ -25,7 +27,7 @@ def test_ours_are_means_over_seeds(small):
 
 
 def test_deltas_pair_the_seeds_that_both_have(small):
-    row = report.table(2, small, "quick").loc["gn-s-1.0x<resnet50"]
+    row = report.table(2, small, "laptop").loc["gn-s-1.0x<resnet50"]
     assert row["n"] == 3
     assert row[report.OUR_ACCURACY] == 39.0
     assert row["pairs"] == 2
@@ -35,7 +37,7 @@ def test_deltas_pair_the_seeds_that_both_have(small):
 
 
 def test_one_seed_has_no_spread(small):
-    row = report.table(4, small, "quick").loc["gn-d<ensemble"]
+    row = report.table(4, small, "laptop").loc["gn-d<ensemble"]
     assert (row["n"], row["pairs"], row[report.OUR_DELTA]) == (1, 1, -0.5)
     assert np.isnan(row[report.OUR_SD]) and np.isnan(row[report.DELTA_SD])
 
@@ -51,7 +53,7 @@ def test_best_and_last_epoch_are_kept_apart(tmp_path):
 
 
 def test_the_authors_last_epochs_stand_between_the_papers_and_ours(small):
-    first, second = (report.table(n, small, "quick") for n in (1, 2))
+    first, second = (report.table(n, small, "laptop") for n in (1, 2))
     assert (
         first[report.AUTHORS_ACCURACY].notna().sum() == 8 and first.loc["gn-s-1.0x", report.AUTHORS_ACCURACY] == 91.25
     )
@@ -89,7 +91,7 @@ def test_a_delta_needs_the_baseline(tmp_path):
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4])
 def test_an_empty_store_gives_the_papers_rows_and_none_of_ours(empty, n):
-    frame = report.table(n, empty, "quick")
+    frame = report.table(n, empty, "laptop")
     assert len(frame) == len(report.paper_table(n))
     assert (frame["n"] == 0).all()
     assert frame[[report.OUR_ACCURACY, report.OUR_BEST, report.OUR_SD]].isna().all(axis=None)
@@ -138,9 +140,9 @@ def test_an_older_result_without_a_setting_stands_beside_a_newer_one(tmp_path):
 def test_verdicts_stand_beside_their_numbers(every_row):
     text = report.verdicts_table(every_row, "full").to_markdown()
     lines = [line for line in text.splitlines() if line.startswith("| gn-")]
-    assert len(lines) == 15 and all(len(line.split("|")) == 10 for line in lines)
+    assert len(lines) == 15 + 7 and all(len(line.split("|")) == 10 for line in lines)
     assert "recipe 'paper'" in text and "| 3 | cannot be told apart |" in text
-    assert all("none: the quick profile" in line for line in verdict_lines(every_row, "quick"))
+    assert all("none: only 1 seed" in line for line in verdict_lines(every_row, "laptop")[:15])
 
 
 def verdict_lines(frame, *arguments):
@@ -153,7 +155,7 @@ def test_unshuffled_rows_are_judged_against_both_baselines(tmp_path, empty):
     fake_store(tmp_path, {"gn-s-1.0x": {0: 91.0}}, profile=PROFILES["full"], test_images=10_000, recipe="unshuffled")
     fake_store(tmp_path, {"gn-s-1.0x<ta": {0: 90.0}}, profile=PROFILES["full"], test_images=10_000, recipe="as_run")
     lines = verdict_lines(store.load_results(tmp_path), "full", "as_run")
-    assert len(lines) == 15 + 8  # EfficientNetV2's row, four of Table III and three of Table IV stand twice
+    assert len(lines) == 15 + 8 + 7  # EfficientNetV2's row, four of Table III and three of Table IV stand twice
     chain = [line for line in lines if line.startswith("| gn-s-1.0x<ta |")]
     assert [line.split(" | ")[1] for line in chain] == ["shuffled", "unshuffled"]
     assert all("none: only 1 seed, 3 are needed" in line for line in chain)
@@ -231,10 +233,10 @@ class TableReader(HTMLParser):
 
 
 def test_html_says_what_the_frame_says(small):
-    shown = report.show_table(2, small, "quick")
+    shown = report.show_table(2, small, "laptop")
     read = TableReader(shown._repr_html_())
     head, *body = read.rows
-    assert len(body) == 8
+    assert len(body) == 8 + 1 + 5
     cells = dict(zip(head, body[1], strict=True))
     assert cells["student"] == "GN-S (1.0x)"
     assert cells["teacher"] == "ResNet50"
@@ -247,7 +249,7 @@ def test_html_says_what_the_frame_says(small):
 
 
 def test_html_is_accessible_and_brings_no_colours(small):
-    text = report.show_table(1, small, "quick")._repr_html_()
+    text = report.show_table(1, small, "laptop")._repr_html_()
     read = TableReader(text)
     assert read.scopes.count("col") == len(read.rows[0])
     assert read.scopes.count("row") == len(read.rows) - 1
@@ -255,18 +257,18 @@ def test_html_is_accessible_and_brings_no_colours(small):
 
 
 def test_rows_that_were_not_run_say_so(small):
-    head, *body = TableReader(report.show_table(1, small, "quick")._repr_html_()).rows
+    head, *body = TableReader(report.show_table(1, small, "laptop")._repr_html_()).rows
     cells = dict(zip(head, body[1], strict=True))
     assert cells[report.OUR_ACCURACY] == "not run"
     assert cells[report.OUR_BEST] == cells[report.OUR_SD] == cells["epochs"] == "–"
     assert cells["n"] == "0"
     authors = [dict(zip(head, line, strict=True))[report.AUTHORS_ACCURACY] for line in body]
     assert authors[7:9] == ["91.17", "no log"], "GN-D has a log of the authors', ResNet18 has none"
-    assert "nan" not in report.show_table(1, small, "quick")._repr_html_().lower()
+    assert "nan" not in report.show_table(1, small, "laptop")._repr_html_().lower()
 
 
 def test_notes_stand_below_with_their_marks(empty):
-    shown = report.show_table(4, empty, "quick")
+    shown = report.show_table(4, empty, "laptop")
     text = shown.to_markdown()
     assert "| GN-S (1.0x) (a) |" in text
     assert "- (a) exchanged with the GN-D row" in text
@@ -276,57 +278,113 @@ def test_notes_stand_below_with_their_marks(empty):
     )  # not left to a list, which Jupyter numbers
 
 
-def test_markdown_is_one_table(small):
-    text = repr(report.show_table(3, small, "quick"))
+def test_markdown_is_a_table_a_block(small):
+    text = repr(report.show_table(3, small, "laptop"))
     rows = [line for line in text.splitlines() if line.startswith("|")]
-    assert len(rows) == 2 + 4
+    assert len(rows) == 2 + 4 + 2 + 2
     assert len({row.count("|") for row in rows}) == 1
+
+
+# --- the second block ---------------------------------------------------------------------------------
+
+
+def test_our_students_of_published_teachers_stand_below_at_each_t_that_was_run(own):
+    theirs, ours = (make(2, own, "laptop") for make in (report.table, report.own_table))
+    assert list(theirs.columns) == list(ours.columns) and list(theirs.index) == list(report.paper_table(2).index)
+    twice = ours.loc["gn-s-1.0x<resnet56"]
+    assert list(twice["teacher"]) == ["ResNet56, T = 1", "ResNet56, T = 4"]
+    assert list(twice[report.OUR_DELTA]) == [0.25, pytest.approx(6.5 / 3)] and list(twice["pairs"]) == [3, 3]
+    assert set(ours["teacher"][2:]) == {"ResNet56, T = 1", "ResNet20, T = 1", "ResNet20, trained here, T = 1"}
+    assert report.own_table(1, own, "laptop").empty
+    repaired = report.own_table(2, own, "laptop", "repaired")  # the recipe's own lines first; the others where run
+    assert list(repaired["teacher"][:2]) == ["ResNet56, T = 1", "ResNet56, T = 4"]
+    assert all(words.endswith("T = 4") for words in repaired["teacher"][2:])
+    assert list(report.own_table(3, own, "laptop")["student"]) == [
+        "GN-S (1.0x) from ResNet20, taught by ResNet56, T = 1",
+        "GN-S (1.0x) from ResNet20, trained here, T = 1",
+    ]
+
+
+def test_every_student_of_a_published_teacher_has_a_place():
+    shown = {key for keys in report.OWN_ROWS.values() for key in keys}
+    ours = {row.key for row in table_rows("ours") if row.teachers and row.student in STUDENTS}
+    assert ours - shown == {"gn-s-2.8x<efficientnetv2_s-pretrained"} and shown <= ours
+
+
+def test_the_second_block_says_what_it_is(own):
+    shown = report.show_table(2, own, "laptop")
+    assert "0 of 8 rows run" in shown.caption
+    assert "Second block, with published teachers; not in the paper: 2 of 6 rows run." in shown.caption
+    read = TableReader(shown._repr_html_())
+    head, body = read.rows[0], read.rows[9:]
+    assert body[0] == ["With published teachers; not in the paper"] and "rowgroup" in read.scopes
+    cells = dict(zip(head, body[2], strict=True))
+    assert cells["teacher"] == "ResNet56, T = 4" and cells[report.OUR_ACCURACY] == "80.17"
+    assert (cells[report.PAPER_ACCURACY], cells[report.AUTHORS_ACCURACY]) == ("not in the paper", "–")
+    assert cells[report.PAPER_DELTA] == cells[report.AUTHORS_DELTA] == "–" and cells[report.OUR_DELTA] == "+2.17"
+    cells = dict(zip(head, body[3], strict=True))
+    assert cells[report.OUR_ACCURACY] == cells[report.OUR_DELTA] == "not run"
+    _, _, markdown = repr(shown).partition("With published teachers; not in the paper:\n\n| student |")
+    assert markdown.count("not in the paper") == 6
+
+
+def test_verdicts_judge_them_too(own):
+    lines = verdict_lines(own, "laptop")
+    assert len(lines) == 15 + 8
+    twice = [line.split(" | ") for line in lines if line.startswith("| gn-s-1.0x<resnet56,")]
+    assert [line[0] for line in twice] == ["| gn-s-1.0x<resnet56, T = 1", "| gn-s-1.0x<resnet56, T = 4"]
+    assert all(line[2:4] == ["not in the paper", "–"] and line[6] == "3" for line in twice)
+    caption = report.verdicts_table(own, "laptop").caption
+    assert "0 of 15 lines of the paper run, 2 of 8 with published teachers; not in the paper" in caption
 
 
 # --- what there is -----------------------------------------------------------------------------------
 
 
-def test_the_control_is_reported_with_its_own_rows(tmp_path):
-    fake_store(tmp_path / "store", {"gn-d": {0: 80.0, 1: 82.0}, "resnet18": {0: 90.0}})
-    fake_store(tmp_path / "store", {"gn-d": {0: 77.5}}, recipe="unshuffled")
-    frame = store.load_results(tmp_path / "store")
-    assert "recipe 'unshuffled': 1 of 5 table rows run, 1 seed" in report.summary(frame)
-    report.write_report(frame, tmp_path / "figures")
-    text = (tmp_path / "figures" / "quick" / "unshuffled.md").read_text()
-    assert "| gn-d | 81.00 | 77.50 | -2.50 | 1 |" in text and "not a reproduction" in text
-    assert "| gn-s-1.0x | not run | not run | – | 0 |" in text and "resnet18" not in text
-
-
-def test_summary_counts_rows_and_seeds(every_row, empty, small):
-    assert report.summary(empty) == "no finished runs"
-    full, quick = report.summary(every_row).splitlines()
-    assert full.endswith("30 of 30 table rows run, 3 seeds")
-    assert quick.startswith(QUICK.label)
-    assert quick.endswith("30 of 30 table rows run, 1 seed")
+def test_summary_counts_rows_and_seeds_of_what_may_be_shown(every_row, empty, small, own):
+    laptop = PROFILES["laptop"].label
+    assert report.summary(empty) == f"{laptop}; recipe 'paper': 0 of 30 table rows run, 0 of 7 with published teachers"
+    full, other = report.summary(every_row).splitlines()
+    assert full.endswith("30 of 30 table rows run, 0 of 7 with published teachers, 3 seeds")
+    assert other.startswith(laptop) and other.endswith(
+        "30 of 30 table rows run, 0 of 7 with published teachers, 1 seed"
+    )
     assert "4 of 30" in report.summary(small)
-    assert report.available_profiles(every_row) == ["full", "quick"]
-    assert report.available_profiles(every_row, "repaired") == []
+    plain, softened = report.summary(own).splitlines()
+    assert plain.endswith("1 of 30 table rows run, 1 of 7 with published teachers, 3 seeds")
+    assert softened.endswith("recipe 'repaired': 0 of 15 table rows run, 1 of 7 with published teachers, 3 seeds")
 
 
-def test_deltas_in_words_names_those_that_were_run_with_their_n(small, empty):
-    assert report.deltas_in_words(2, small) == "Ours, quick profile: gn-s-1.0x<resnet50 +1.50 (n = 2)"
-    assert report.deltas_in_words(4, small) == "Ours, quick profile: gn-d<ensemble -0.50 (n = 1)"
-    assert report.deltas_in_words(3, small) == "Ours, quick profile: not run"
-    assert report.deltas_in_words(3, empty) == "Ours: not run"
+def test_the_control_is_counted_with_its_own_rows(tmp_path):
+    fake_store(tmp_path, {"gn-d": {0: 77.5}}, recipe="unshuffled", profile=PROFILES["full"])
+    words = report.summary(store.load_results(tmp_path))
+    assert "recipe 'unshuffled': 1 of 5 table rows run, 1 seed" in words
 
 
-def test_what_is_available_is_in_order_and_paper_comes_first(every_row, empty, tmp_path):
-    assert report.available(empty) == []
-    assert report.available(every_row) == report.available(every_row, 1) == [("full", "paper"), ("quick", "paper")]
-    laptop = PROFILES["laptop"]
-    fake_store(tmp_path, {"gn-d": {0: 25.0}, "resnet18": {0: 30.0}})
-    fake_store(tmp_path, {"gn-d": {0: 60.0}}, profile=laptop)
-    fake_store(tmp_path, {"gn-d<ta": {0: 59.0}}, profile=laptop, recipe="repaired")
-    fake_store(tmp_path, {"gn-d<ta": {0: 24.0}, "gn-s-2.8x<efficientnetv2_s": {0: 20.0}}, recipe="as_run")
-    fake_store(tmp_path, {"gn-d": {0: 22.0}}, recipe="unshuffled")  # a control is no set of its own
+def test_quick_is_no_evidence(tmp_path, every_row, own):
+    fake_store(tmp_path, {"gn-d": {0: 25.0}, "gn-d<ta": {0: 24.0}})
+    fake_store(tmp_path, {"gn-d<ta": {0: 24.0}}, recipe="as_run")
+    quick = store.load_results(tmp_path)
+    assert report.available(quick) == [("laptop", "paper")] and report.available_profiles(quick) == ["laptop"]
+    assert report.available_profiles(quick, "as_run") == [] and "quick" not in report.summary(quick)
+    assert report.available_profiles(every_row) == ["full", "laptop"]
+    assert "quick" not in report.summary(every_row)
+    assert report.available(own) == [("laptop", "paper")], "our own rows stand in the paper's tables at every T"
+
+
+def test_what_is_available_is_in_order_and_paper_comes_first(every_row, tmp_path):
+    assert report.available(every_row) == report.available(every_row, 1) == [("full", "paper"), ("laptop", "paper")]
+    laptop, full = PROFILES["laptop"], PROFILES["full"]
+    fake_store(tmp_path, {"gn-d": {0: 25.0}, "resnet18": {0: 30.0}}, profile=laptop)
+    fake_store(tmp_path, {"gn-d": {0: 60.0}}, profile=full)
+    fake_store(tmp_path, {"gn-d<ta": {0: 59.0}}, profile=full, recipe="repaired")
+    fake_store(
+        tmp_path, {"gn-d<ta": {0: 24.0}, "gn-s-2.8x<efficientnetv2_s": {0: 20.0}}, profile=laptop, recipe="as_run"
+    )
+    fake_store(tmp_path, {"gn-d": {0: 22.0}}, profile=laptop, recipe="unshuffled")  # a control is no set of its own
     frame = store.load_results(tmp_path)
-    ours = [("laptop", "paper"), ("quick", "paper")]
-    repeated, repaired = ("quick", "as_run"), ("laptop", "repaired")
+    ours = [("full", "paper"), ("laptop", "paper")]
+    repeated, repaired = ("laptop", "as_run"), ("full", "repaired")
     assert report.available(frame) == [*ours, repeated, repaired]
     # Table I is the same in all; of Tables II to IV there is another one where a row was trained otherwise.
     tables = {n: report.available(frame, n) for n in report.TITLES}
@@ -335,10 +393,3 @@ def test_what_is_available_is_in_order_and_paper_comes_first(every_row, empty, t
         captions = [report.show_table(n, frame, *each).caption for each in sets]
         assert all(f"{name} profile" in words for (name, _), words in zip(sets, captions, strict=True))
         assert all(f"recipe {recipe!r}" in words for (_, recipe), words in zip(sets, captions, strict=True))
-    assert report.set_name(*ours[0]) == "laptop profile"
-    assert report.deltas_in_words(3, frame).splitlines() == [
-        "Ours, laptop profile: not run",
-        "Ours, quick profile: not run",
-        "Ours, quick profile, recipe 'as_run': gn-d<ta -1.00 (n = 1)",
-        "Ours, laptop profile, recipe 'repaired': gn-d<ta -1.00 (n = 1)",
-    ]

@@ -1,10 +1,9 @@
 # ruff: noqa: F401
 """Tables, figures and verdicts from the results store; importing it does not import torch."""
 
-from course_lib.report.curves import authors_curves, learning_curves
-from course_lib.report.figures import CURVES, deltas_figure, figure_1, seeds_figure, write_report
+from course_lib.report.figures import evidence_figure, figure_1, write_report
 from course_lib.report.paper import TITLES, authors_histories, authors_runs, paper_table
-from course_lib.report.runs import available, available_profiles, set_name, summary, words_for
+from course_lib.report.runs import OWN_ROWS, available, available_profiles, set_name, summary
 from course_lib.report.tables import (
     AUTHORS_ACCURACY,
     AUTHORS_DELTA,
@@ -18,9 +17,7 @@ from course_lib.report.tables import (
     PAPER_DELTA,
     PAPER_PARAMETERS,
     ShownTable,
-    control_table,
-    deltas_in_words,
-    show_rows,
+    own_table,
     show_table,
     style,
     table,

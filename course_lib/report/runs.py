@@ -1,6 +1,7 @@
 """Which runs of the store stand in a table, and the words that say whose they are.
 
-Importing this module does not import torch.
+Evidence are the runs of ``laptop`` and ``full``: ``quick``, which shows that a row runs from end to end and no more, is
+never offered here. Importing this module does not import torch.
 """
 
 from collections.abc import Iterable
@@ -10,11 +11,21 @@ import pandas as pd
 
 from course_lib.files import ResultError
 from course_lib.profiles import PROFILES, Profile
-from course_lib.study.experiments import EXPERIMENTS, TABLES
-from course_lib.study.protocols import CONTROL, RECIPES, check_recipe, control_keys, origin
+from course_lib.study.experiments import EXPERIMENTS, TABLES, find
+from course_lib.study.protocols import CONTROL, PROTOCOLS, RECIPES, check_recipe, control_keys, origin
 
-PROFILE_ORDER = ("full", "laptop", "quick")
+PROFILE_ORDER = ("full", "laptop")
 DATASET_NAMES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "synthetic": "SYNTHETIC images"}
+# Students of published teachers, which stand below the paper's rows of Tables II to IV. The student of a ResNet-20 that
+# was trained here stands twice: as one of a single teacher, and as the control of the chain.
+OWN_ROWS = {
+    2: (
+        *(f"{student}<resnet56" for student in ("gn-s-1.0x", "gn-s-2.8x", "gn-d")),
+        *(f"gn-s-1.0x<{teacher}" for teacher in ("resnet20", "resnet20-trained")),
+    ),
+    3: ("gn-s-1.0x<resnet20<resnet56", "gn-s-1.0x<resnet20-trained"),
+    4: ("gn-s-1.0x<published",),
+}
 
 
 def name_of(profile: str | Profile) -> str:
@@ -25,23 +36,27 @@ def runs_of(results: pd.DataFrame, profile: str | Profile, recipe: str, keys: It
     """The runs of ``keys``, by key and seed; a row that the recipe trains as another does is that one's run.
 
     Raises:
-        ValueError: there is no such profile or recipe, neither in the course nor in the store.
+        ValueError: there is no such profile or recipe; a misspelt one must not look like one that nobody has run.
     """
-    name = _check_set(results, profile, recipe)
-    origins = {key: origin(key, recipe) for key in keys}
+    name = name_of(profile)
+    if name not in PROFILES:
+        raise ValueError(f"unknown profile {name!r}: choose one of {', '.join(PROFILES)}")
+    origins = {key: origin(key, check_recipe(recipe)) for key in keys}
     chosen = (results["profile"] == name) & (results["recipe"] == results["key"].map(origins))
     numbers = ("last_accuracy", "best_accuracy", "parameters", "epochs")  # floats: means of none are NaN, not errors
     return results[chosen].astype(dict.fromkeys(numbers, float)).sort_values(["key", "seed"])
 
 
-def _check_set(results: pd.DataFrame, profile: str | Profile, recipe: str) -> str:
-    """The profile's name. A misspelt one must not look like one that nobody has run."""
-    name = name_of(profile)
-    if name not in PROFILES and name not in set(results["profile"]):
-        raise ValueError(f"unknown profile {name!r}: choose one of {', '.join(PROFILES)}")
-    if recipe not in set(results["recipe"]):
-        check_recipe(recipe)
-    return name
+def own_rows(n: int, results: pd.DataFrame, profile: str | Profile, recipe: str) -> list[tuple[str, str]]:
+    """Key and recipe of each line of our own below Table ``n``: as ``recipe`` trains it, and at another T where run."""
+    keys = OWN_ROWS.get(n, ())
+    run = {each: set(runs_of(results, profile, each, keys)["key"]) for each in ("paper", "repaired")}
+    return [(key, each) for key in keys for each in run if each == origin(key, recipe) or key in run[each]]
+
+
+def temperature_of(key: str, recipe: str) -> float:
+    """The T at which a row learns."""
+    return PROTOCOLS[recipe].settings.get("temperature", find(key).temperature)
 
 
 def paired_deltas(own: pd.DataFrame, baseline: pd.DataFrame) -> pd.Series:
@@ -51,14 +66,13 @@ def paired_deltas(own: pd.DataFrame, baseline: pd.DataFrame) -> pd.Series:
 
 def check_alike(runs: pd.DataFrame, n: int) -> None:
     """Refuse (ResultError) to set runs side by side in Table ``n`` that were not trained alike."""
-    students = runs["student"].astype(str)
-    big = sorted(set(students[~students.str.startswith("gn-")]))
+    runs = runs[~runs.index.duplicated()]
+    networks = runs["student"].astype(str).where(lambda name: ~name.str.startswith("gn-"), "the GhostNets")
     data = runs["dataset"].astype(str) + ", " + runs["data_subset"].astype(str)
     kinds = (
         ("the profile's settings", runs["profile_spec"].map(lambda spec: str(_profile(spec)))),
         ("the data", data + ", " + runs["test_images"].astype(str) + " test images"),
-        ("the epochs of the GhostNets", runs["epochs"][students.str.startswith("gn-")]),
-        *((f"the epochs of {name}", runs["epochs"][students == name]) for name in big),
+        *((f"the epochs of {name}", runs["epochs"][networks == name]) for name in sorted(set(networks))),
     )
     for what, values in kinds:
         if values.nunique() > 1:
@@ -86,64 +100,56 @@ def _profile(spec: dict) -> Profile:
     return Profile(**{field.name: spec[field.name] for field in fields(Profile) if field.name in spec})
 
 
-def words_for(results: pd.DataFrame, profile: str | Profile, recipe: str = "paper") -> str:
-    """A few words to stand beside our numbers: the size of the runs as they were made, and their recipe."""
-    runs = runs_of(results, profile, recipe, EXPERIMENTS)
-    size = f"{name_of(profile)} profile: not run" if runs.empty else _profile(runs.iloc[-1]["profile_spec"]).label
-    return f"{size}; recipe {recipe!r}"
-
-
 def set_name(profile: str, recipe: str) -> str:
     """``laptop profile``; other recipes than ``paper`` are named."""
     return f"{profile} profile" + ("" if recipe == "paper" else f", recipe {recipe!r}")
 
 
 def seeds_in_words(counts: pd.Series) -> str:
-    """``n = 1 seed``, ``n = 3 seeds, bars ± 1 sd`` or ``n = 1 to 3 seeds, ...`` of the rows that ran."""
+    """``n = 1 seed``, ``n = 3 seeds`` or ``n = 1 to 3 seeds`` of the rows that ran."""
     counts = counts[counts > 0]
     if counts.empty:
         return "not run yet"
     low, high = counts.min(), counts.max()
-    words = f"n = {high} seed{'s' if high > 1 else ''}" if low == high else f"n = {low} to {high} seeds"
-    return words + (", bars ± 1 sd" if high > 1 else "")
+    return f"n = {high} seed{'s' if high > 1 else ''}" if low == high else f"n = {low} to {high} seeds"
 
 
 # --- what there is --------------------------------------------------------------------------------
 
 
 def available_profiles(results: pd.DataFrame, recipe: str = "paper") -> list[str]:
-    """The profiles that have runs of ``recipe``: full, laptop, quick, then any other."""
-    names = set(results.loc[results["recipe"] == recipe, "profile"])
-    if not names:
-        check_recipe(recipe)
-    return [name for name in PROFILE_ORDER if name in names] + sorted(names.difference(PROFILE_ORDER))
+    """The profiles that may be shown: ``full`` and ``laptop`` where ``recipe`` has runs; of ``paper`` never none."""
+    names = set(results.loc[results["recipe"] == check_recipe(recipe), "profile"])
+    found = [name for name in PROFILE_ORDER if name in names]
+    return found or (["laptop"] if recipe == "paper" else [])
 
 
 def available(results: pd.DataFrame, n: int | None = None) -> list[tuple[str, str]]:
-    """Profile and recipe of all that may stand side by side: ``paper`` first, and profiles as above.
+    """Profile and recipe of all that may stand side by side, in Table ``n`` or in any: ``paper`` first.
 
-    With ``n``, other recipes only where a row of Table ``n`` that they train in their own way has been run: without
-    one, all that the table shows is ``paper``'s.
+    Other recipes only where a row of the paper that they train in their own way has been run: without one, all that a
+    table shows is ``paper``'s and our own rows.
     """
-    found = []
-    for recipe in RECIPES:
-        rows = results if n is None or recipe == "paper" else results[results["table"] == f"table{n}"]
-        found += [(profile, recipe) for profile in available_profiles(rows, recipe)]
-    return found
+    theirs = results[results["table"].isin(TABLES if n is None else (f"table{n}",))]
+    rest = [
+        (profile, recipe) for recipe in RECIPES if recipe != "paper" for profile in available_profiles(theirs, recipe)
+    ]
+    return [*((profile, "paper") for profile in available_profiles(results)), *rest]
 
 
 def summary(results: pd.DataFrame) -> str:
-    """The state of the store, a line for each profile and recipe."""
+    """The state of the store, a line for each profile and recipe that may be shown."""
+    own = {key for keys in OWN_ROWS.values() for key in keys}
     lines = []
-    for recipe in sorted(set(results["recipe"])):
-        rows = {key for key, row in EXPERIMENTS.items() if row.table in TABLES and origin(key, recipe) == recipe}
-        rows = set(control_keys()) if recipe == CONTROL else rows
+    for recipe in PROTOCOLS:
         for profile in available_profiles(results, recipe):
+            theirs = {key for key, row in EXPERIMENTS.items() if row.table in TABLES and origin(key, recipe) == recipe}
+            rows = set(control_keys()) if recipe == CONTROL else theirs
             runs = results[(results["profile"] == profile) & (results["recipe"] == recipe)]
+            words = PROFILES[profile].label if runs.empty else _profile(runs.iloc[-1]["profile_spec"]).label
+            words += f"; recipe {recipe!r}: {len(rows & set(runs['key']))} of {len(rows)} table rows run"
+            if mine := {key for key in own if origin(key, recipe) == recipe}:
+                words += f", {len(mine & set(runs['key']))} of {len(mine)} with published teachers"
             seeds = runs["seed"].nunique()
-            lines.append(
-                f"{_profile(runs.iloc[-1]['profile_spec']).label}; recipe {recipe!r}: "
-                f"{len(rows.intersection(runs['key']))} of {len(rows)} table rows run, "
-                f"{seeds} seed{'s' if seeds > 1 else ''}"
-            )
-    return "\n".join(lines) or "no finished runs"
+            lines.append(words + (f", {seeds} seed{'s' if seeds > 1 else ''}" if seeds else ""))
+    return "\n".join(lines)

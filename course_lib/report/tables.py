@@ -7,43 +7,35 @@ Importing this module does not import torch.
 
 import html
 from collections.abc import Sequence
+from string import ascii_lowercase
 
 import numpy as np
 import pandas as pd
 
 from course_lib.profiles import Profile
 from course_lib.report.paper import TITLES, authors_runs, labels_of, paper_table
-from course_lib.report.runs import (
-    available,
-    check_alike,
-    name_of,
-    paired_deltas,
-    provenance,
-    runs_of,
-    set_name,
-    words_for,
-)
+from course_lib.report.runs import check_alike, name_of, own_rows, paired_deltas, provenance, runs_of, temperature_of
 from course_lib.report.verdicts import NONE, Verdict, verdict_of
-from course_lib.study.experiments import baseline_of, find
-from course_lib.study.protocols import CONTROL, control_keys, is_unshuffled
+from course_lib.study.experiments import ROWS, baseline_of, find
+from course_lib.study.protocols import CONTROL, is_unshuffled
 
-PAPER_PARAMETERS = "paper params (M)"
-OUR_PARAMETERS = "our params (M)"
-PAPER_ACCURACY = "paper acc. (best epoch)"
-AUTHORS_ACCURACY = "authors' acc. (last epoch)"
-OUR_ACCURACY = "our acc. (last epoch)"
-OUR_BEST = "our acc. (best epoch)"
-OUR_SD = "sd (last epoch)"
-PAPER_DELTA = "paper delta (best epoch)"
-AUTHORS_DELTA = "authors' delta (last epoch)"
-OUR_DELTA = "our delta (last epoch)"
-DELTA_SD = "delta sd"
+PAPER_PARAMETERS, OUR_PARAMETERS = "paper params (M)", "our params (M)"
+PAPER_ACCURACY, AUTHORS_ACCURACY = "paper acc. (best epoch)", "authors' acc. (last epoch)"
+OUR_ACCURACY, OUR_BEST, OUR_SD = "our acc. (last epoch)", "our acc. (best epoch)", "sd (last epoch)"
+PAPER_DELTA, AUTHORS_DELTA = "paper delta (best epoch)", "authors' delta (last epoch)"
+OUR_DELTA, DELTA_SD = "our delta (last epoch)", "delta sd"
 HIDDEN = ("profile", "note")  # in the frame and the CSV; shown in the caption and below the table
 LABELS = ("model", "width", "student", "teacher", "row")
-DECIMALS = dict.fromkeys((PAPER_PARAMETERS, OUR_PARAMETERS), ".3f")
-DECIMALS |= dict.fromkeys((PAPER_DELTA, AUTHORS_DELTA, OUR_DELTA), "+.2f") | dict.fromkeys(
-    ("n", "pairs", "epochs"), ".0f"
-)
+DECIMALS = dict.fromkeys((PAPER_PARAMETERS, OUR_PARAMETERS), ".3f") | dict.fromkeys(("n", "pairs", "epochs"), ".0f")
+DECIMALS |= dict.fromkeys((PAPER_DELTA, AUTHORS_DELTA, OUR_DELTA), "+.2f")
+OWN = "with published teachers; not in the paper"
+TEACHERS = {
+    "resnet56": "ResNet56",
+    "resnet20": "ResNet20",
+    "resnet20-trained": "ResNet20, trained here",
+    "resnet20<resnet56": "ResNet20, taught by ResNet56",
+    "published": "the mean of four ResNets",
+}
 
 
 def table(n: int, results: pd.DataFrame, profile: str | Profile, recipe: str = "paper") -> pd.DataFrame:
@@ -61,26 +53,12 @@ def table(n: int, results: pd.DataFrame, profile: str | Profile, recipe: str = "
         ValueError: there is no such table, profile or recipe.
         ResultError: runs of this table differ in their profile's settings, epochs or data.
     """
-    paper, logged = paper_table(n), authors_runs()["last_accuracy"]
-    runs = runs_of(results, profile, recipe, [*paper.index, *(baseline_of(find(key)) for key in paper.index)])
-    check_alike(runs, n)
-    rows = []
-    for key, printed in paper.iterrows():
-        own, alone = runs[runs["key"] == key], baseline_of(find(key))
-        row = {"key": key} | {label: printed[label] for label in labels_of(n)}
-        if n == 1:
-            row |= {PAPER_PARAMETERS: printed["params_millions"]}
-            row |= {OUR_PARAMETERS: own["parameters"].mean() / 1e6}
-        row |= {PAPER_ACCURACY: printed["accuracy"], AUTHORS_ACCURACY: logged.get(key, np.nan)}
-        row |= {OUR_ACCURACY: own["last_accuracy"].mean(), OUR_BEST: own["best_accuracy"].mean()}
-        row |= {OUR_SD: own["last_accuracy"].std(), "n": len(own)}
-        if n > 1:
-            deltas = paired_deltas(own, runs[runs["key"] == alone])
-            theirs = logged.get(key, np.nan) - logged.get(alone, np.nan)
-            row |= {PAPER_DELTA: printed["delta"], AUTHORS_DELTA: theirs, OUR_DELTA: deltas.mean()}
-            row |= {DELTA_SD: deltas.std(), "pairs": len(deltas)}
-        rows.append(row | {"epochs": own["epochs"].mean(), "profile": name_of(profile), "note": printed["note"]})
-    frame = pd.DataFrame(rows).set_index("key")
+    paper, logs = paper_table(n), authors_runs()["last_accuracy"].to_dict()
+    alone = [baseline_of(find(key)) for key in paper.index]
+    logged = pd.Series([logs.get(key, np.nan) for key in paper.index], paper.index)
+    paper = paper.assign(logged=logged, logged_delta=logged - [logs.get(key, np.nan) for key in alone])
+    frame = _rows(n, results, profile, [(key, recipe, printed.to_dict()) for key, printed in paper.iterrows()])
+    runs = runs_of(results, profile, recipe, [*paper.index, *alone])
     frame.attrs["caption"] = (
         f"{TITLES[n]}. Ours, {provenance(runs, profile, recipe)}; {(frame['n'] > 0).sum()} of {len(frame)} rows run. "
         "Paper and authors' logs: 200 epochs on 50,000 training images, one seed; the paper prints the best epoch on "
@@ -93,55 +71,109 @@ def table(n: int, results: pd.DataFrame, profile: str | Profile, recipe: str = "
     return frame
 
 
+def own_table(n: int, results: pd.DataFrame, profile: str | Profile, recipe: str = "paper") -> pd.DataFrame:
+    """What stands below Table ``n``, with its columns: our students of published teachers, at each T that was run.
+
+    Indexed by experiment key; a label names teacher and T. Numbers of the paper and its authors are NaN; of Table I
+    there are no rows.
+
+    Raises:
+        ValueError, ResultError: as for ``table``.
+    """
+    lines = []
+    for key, each in own_rows(n, results, profile, recipe):
+        student, teacher = own_label(key, each)
+        labels = {"student": student, "teacher": teacher} if n == 2 else {"student": f"{student} from {teacher}"}
+        lines.append((key, each, labels))
+    return _rows(n, results, profile, lines)
+
+
+def own_label(key: str, recipe: str) -> tuple[str, str]:
+    """A row of our own in words: student; teacher and T."""
+    student = f"{'GN-S' if ROWS[key].student == 'gn-s' else 'GN-D'} ({ROWS[key].width or 1.0:.1f}x)"
+    return student, f"{TEACHERS[key.partition('<')[2]]}, T = {temperature_of(key, recipe):g}"
+
+
+def _rows(n: int, results: pd.DataFrame, profile: str | Profile, lines: list[tuple[str, str, dict]]) -> pd.DataFrame:
+    """A row for each (key, recipe, what the paper and its authors say of it)."""
+    beside = {key: baseline_of(find(key)) for key, _, _ in lines}
+    runs = {each: runs_of(results, profile, each, [*beside, *beside.values()]) for each in {line[1] for line in lines}}
+    check_alike(pd.concat([results.iloc[:0], *runs.values()]), n)
+    rows = []
+    for key, recipe, printed in lines:
+        own, alone = (runs[recipe][runs[recipe]["key"] == name] for name in (key, beside[key]))
+        deltas, theirs = paired_deltas(own, alone), {"note": "", "epochs": own["epochs"].mean()} | printed
+        row = {"key": key} | {label: printed[label] for label in labels_of(n)}
+        if n == 1:
+            row |= {PAPER_PARAMETERS: printed["params_millions"], OUR_PARAMETERS: own["parameters"].mean() / 1e6}
+        row |= {PAPER_ACCURACY: printed.get("accuracy", np.nan), AUTHORS_ACCURACY: printed.get("logged", np.nan)}
+        row |= {OUR_ACCURACY: own["last_accuracy"].mean(), OUR_BEST: own["best_accuracy"].mean()}
+        row |= {OUR_SD: own["last_accuracy"].std(), "n": len(own)}
+        if n > 1:
+            row |= {PAPER_DELTA: printed.get("delta", np.nan), AUTHORS_DELTA: printed.get("logged_delta", np.nan)}
+            row |= {OUR_DELTA: deltas.mean(), DELTA_SD: deltas.std(), "pairs": len(deltas)}
+        rows.append(row | {"epochs": theirs["epochs"], "profile": name_of(profile), "note": theirs["note"]})
+    return pd.DataFrame(rows).set_index("key") if rows else pd.DataFrame()
+
+
 # --- tables for people ----------------------------------------------------------------------------
 
 
 class ShownTable:
-    """A table for people: HTML in a notebook, Markdown in a terminal and in a file."""
+    """A table for people: HTML in a notebook, Markdown in a terminal and in a file.
 
-    def __init__(self, cells: pd.DataFrame, caption: str, notes: Sequence[str] = ()):
-        self.cells, self.caption = cells, caption
-        self.notes = [f"({_letter(number)}) {note}" for number, note in enumerate(notes)]
+    Args:
+        cells: text, a column for each name.
+        caption: stands above; ``notes`` below, as (a), (b) and so on.
+        own: a second block with the same columns, below a line that says what it is.
+    """
+
+    def __init__(self, cells: pd.DataFrame, caption: str, notes: Sequence[str] = (), own: pd.DataFrame | None = None):
+        self.cells, self.caption, self.own = cells, caption, own
+        self.notes = [f"({letter}) {note}" for letter, note in zip(ascii_lowercase, notes, strict=False)]
 
     def _repr_html_(self) -> str:
         """No colour of its own, so that it reads on light and dark pages alike."""
         head = "".join(_html_cell("th", name, name, "col") for name in self.cells)
-        body = "".join(f"<tr>{self._html_row(row)}</tr>" for row in self.cells.itertuples(index=False))
+        bodies = f"<tbody>{_html_rows(self.cells)}</tbody>"
+        if self.own is not None:
+            wide = f'colspan="{len(self.cells.columns)}" scope="rowgroup" style="text-align:left;padding:8px 6px 2px"'
+            bodies += f"<tbody><tr><th {wide}>{OWN.capitalize()}</th></tr>{_html_rows(self.own)}</tbody>"
         # Letters written out: Jupyter takes a list's own letters for numbers.
-        notes = "<br>".join(map(_escape, self.notes))
+        notes = "<br>".join(map(html.escape, self.notes))
         return (
             '<table class="course-table">'
-            f'<caption style="caption-side:top;text-align:left">{_escape(self.caption)}</caption>'
-            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+            f'<caption style="caption-side:top;text-align:left">{html.escape(self.caption)}</caption>'
+            f"<thead><tr>{head}</tr></thead>{bodies}</table>"
             + (f'<p class="course-notes">{notes}</p>' if notes else "")
         )
 
-    def _html_row(self, row: tuple[str, ...]) -> str:
-        (first, label), *rest = zip(self.cells, row, strict=True)
-        return _html_cell("th", first, label, "row") + "".join(_html_cell("td", *pair) for pair in rest)
-
     def to_markdown(self) -> str:
-        lines = [self.cells.columns, ["---"] * len(self.cells.columns), *self.cells.itertuples(index=False)]
-        table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
         notes = "\n".join(f"- {note}" for note in self.notes)
-        return f"{self.caption}\n\n{table}\n" + (f"\n{notes}\n" if notes else "")
+        own = "" if self.own is None else f"\n{OWN.capitalize()}:\n\n{_markdown(self.own)}"
+        return f"{self.caption}\n\n{_markdown(self.cells)}{own}" + (f"\n{notes}\n" if notes else "")
 
     __repr__ = to_markdown
 
 
-def _html_cell(tag: str, column: str, text: str, scope: str | None = None) -> str:
+def _markdown(cells: pd.DataFrame) -> str:
+    lines = [cells.columns, ["---"] * len(cells.columns), *cells.itertuples(index=False)]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def _html_rows(cells: pd.DataFrame) -> str:
+    rows = []
+    for row in cells.itertuples(index=False):
+        (first, label), *rest = zip(cells, row, strict=True)
+        rows.append(_html_cell("th", first, label, "row") + "".join(_html_cell("td", *pair) for pair in rest))
+    return "".join(f"<tr>{row}</tr>" for row in rows)
+
+
+def _html_cell(tag: str, column: str, text: str, scope: str = "") -> str:
     look = f"text-align:{'left' if column in LABELS else 'right'};padding:2px 6px"
     look += ";white-space:nowrap" if scope == "row" else ""
     scoped = f' scope="{scope}"' if scope else ""
-    return f'<{tag}{scoped} style="{look}">{_escape(text)}</{tag}>'
-
-
-def _letter(number: int) -> str:
-    return "abcdefghijklmnopqrstuvwxyz"[number]
-
-
-def _escape(text: str) -> str:
-    return html.escape(str(text))
+    return f'<{tag}{scoped} style="{look}">{html.escape(text)}</{tag}>'
 
 
 def _cell(name: str, row: pd.Series) -> str:
@@ -151,113 +183,101 @@ def _cell(name: str, row: pd.Series) -> str:
         return value or "–"
     if pd.notna(value):
         return f"{value:{DECIMALS.get(name, '.2f')}}"
-    if name in (AUTHORS_DELTA, OUR_DELTA) and pd.isna(row[PAPER_DELTA]):
-        return "–"  # a baseline has no delta
-    if name in (AUTHORS_ACCURACY, AUTHORS_DELTA):
+    if name == PAPER_ACCURACY:
+        return "not in the paper"
+    if name in (AUTHORS_ACCURACY, AUTHORS_DELTA) and pd.notna(row[PAPER_ACCURACY]):
         return "no log"
     if name in (OUR_ACCURACY, OUR_DELTA):
         return "no pair" if row["n"] else "not run"
     return "–"
 
 
-def style(frame: pd.DataFrame) -> ShownTable:
-    """A frame of ``table`` made readable: rounded, "not run" where it is so, notes below."""
+def _cells(frame: pd.DataFrame) -> pd.DataFrame:
+    shown = [name for name in frame if name not in HIDDEN]
+    return pd.DataFrame({name: [_cell(name, row) for _, row in frame.iterrows()] for name in shown})
+
+
+def style(frame: pd.DataFrame, own: pd.DataFrame | None = None) -> ShownTable:
+    """A frame of ``table`` made readable, that of ``own_table`` below it: rounded, "not run" where it is so, notes."""
     notes = list(dict.fromkeys(note for note in frame["note"] if note))
-    cells = pd.DataFrame(
-        {name: [_cell(name, row) for _, row in frame.iterrows()] for name in frame if name not in HIDDEN}
-    )
-    marks = [f" ({_letter(notes.index(note))})" if note else "" for note in frame["note"]]
+    cells, caption = _cells(frame), frame.attrs.get("caption", "")
+    marks = [f" ({ascii_lowercase[notes.index(note)]})" if note else "" for note in frame["note"]]
     cells.iloc[:, 0] = [label + mark for label, mark in zip(cells.iloc[:, 0], marks, strict=True)]
-    return ShownTable(cells, frame.attrs.get("caption", ""), notes)
+    if own is None or own.empty:
+        return ShownTable(cells, caption, notes)
+    caption += f" Second block, {OWN}: {(own['n'] > 0).sum()} of {len(own)} rows run."
+    return ShownTable(cells, caption, notes, _cells(own))
 
 
 def show_table(n: int, results: pd.DataFrame, profile: str | Profile, recipe: str = "paper") -> ShownTable:
-    """``style(table(...))``: the last line of a notebook's cell."""
-    return style(table(n, results, profile, recipe))
+    """Table ``n`` and our own rows below it: the last line of a notebook's cell."""
+    return style(table(n, results, profile, recipe), own_table(n, results, profile, recipe))
 
 
-def show_rows(results: pd.DataFrame, profile: str | Profile, recipe: str = "paper") -> ShownTable:
-    """Tables I to IV as one: the rows that were run, and in the caption how many were not; all where none was."""
-    names = {1: "I", 2: "II", 3: "III", 4: "IV"}
-    rows = pd.concat([table(n, results, profile, recipe).assign(table=name) for n, name in names.items()])
-    done = rows["n"] > 0
-    columns = ("table", PAPER_ACCURACY, AUTHORS_ACCURACY, OUR_ACCURACY, OUR_SD, "n")
-    columns += (PAPER_DELTA, AUTHORS_DELTA, OUR_DELTA, "pairs")
-    shown = rows[done | ~done.any()]
-    cells = [{"row": key} | {name: _cell(name, row) for name in columns} for key, row in shown.iterrows()]
-    caption = (
-        f"Tables I to IV: {done.sum()} of {len(rows)} rows run, {(~done).sum()} not run. Accuracies in percent, deltas "
-        "in points. Paper: best of 200 epochs, one seed; authors' logs: the last of them. "
-        f"Ours: {words_for(results, profile, recipe)}."
-    )
-    return ShownTable(pd.DataFrame(cells), caption)
+# --- verdicts -------------------------------------------------------------------------------------
 
 
-def verdicts_table(results: pd.DataFrame, profile: str | Profile, recipe: str = "paper") -> ShownTable:
-    """What can be said of each distilled row: the three deltas, ours with its interval, n, and the verdict's word.
+def judged(results: pd.DataFrame, profile: str | Profile, recipe: str = "paper") -> pd.DataFrame:
+    """A line for each distilled student: ``row``, ``words``, the paper's and its authors' deltas, our ``verdict``, n.
 
-    Rows that ``as_run`` trains without shuffling stand twice: against the shuffled baseline, as in the paper, and
-    against one without shuffling.
+    First the paper's of Tables II to IV; those that ``as_run`` trains without shuffling stand twice: against the
+    shuffled ``baseline``, as in the paper, and against one without shuffling. Then our ``own``.
 
     Raises:
         ValueError: there is no such profile or recipe.
         ResultError: the labels of the test images are not at hand, or stored predictions are damaged.
     """
-    name, lines = name_of(profile), []
-    rows = pd.concat([table(n, results, name, recipe) for n in (2, 3, 4)])
-    for key, row in rows.iterrows():
-        twice = recipe == "as_run" and is_unshuffled(find(key))
-        for baseline in ("shuffled", CONTROL) if twice else ("shuffled",):
-            control = CONTROL if baseline == CONTROL else None
-            verdict = verdict_of(results, key, profile=name, recipe=recipe, baseline_recipe=control)
-            lines.append({"row": key, "baseline": baseline} | _verdict_cells(row, verdict))
+    lines, own = [], {}
+
+    def add(key: str, recipe: str, baseline: str | None = None, **words) -> None:
+        verdict = verdict_of(results, key, profile=name_of(profile), recipe=recipe, baseline_recipe=baseline)
+        lines.append(words | {"baseline": baseline or "shuffled", "verdict": verdict, "n": verdict.seeds})
+
+    for n, method in ((2, ""), (3, "assistants"), (4, "ensemble")):
+        own |= dict.fromkeys(own_rows(n, results, profile, recipe))
+        for key, row in table(n, results, profile, recipe).iterrows():
+            line = {"row": key, "words": f"{row['student']} from {method or row['teacher']}", "own": False}
+            line |= {column: row[column] for column in (PAPER_DELTA, AUTHORS_DELTA)}
+            add(key, recipe, **line)
+            if recipe == "as_run" and is_unshuffled(find(key)):
+                add(key, recipe, CONTROL, **line)
+    for key, each in own:
+        add(
+            key,
+            each,
+            row=f"{key}, T = {temperature_of(key, each):g}",
+            words=" from ".join(own_label(key, each)),
+            own=True,
+        )
+    return pd.DataFrame(lines)
+
+
+def verdicts_table(results: pd.DataFrame, profile: str | Profile, recipe: str = "paper") -> ShownTable:
+    """What can be said of each distilled row: the three deltas, ours with its interval, n, and the verdict's word.
+
+    Raises:
+        ValueError, ResultError: as for ``judged``.
+    """
+    lines = judged(results, profile, recipe)
+    cells = pd.DataFrame([_verdict_cells(line, line["verdict"]) for _, line in lines.iterrows()])
+    runs = runs_of(results, profile, recipe, [key for key, row in ROWS.items() if row.teachers])
+    run = [f"{(part['n'] > 0).sum()} of {len(part)}" for part in (lines[~lines["own"]], lines[lines["own"]])]
     caption = (
-        f"Verdicts. Ours, {provenance(runs_of(results, name, recipe, rows.index), name, recipe)}. Deltas in points "
-        "against the same network without a teacher: the paper's of the best epoch and one seed, the authors' of the "
-        "last, ours of the last epoch with a 95 % interval over seeds and test images."
+        f"Verdicts. Ours, {provenance(runs, profile, recipe)}; {run[0]} lines of the paper run, {run[1]} {OWN}. "
+        "Deltas in points against the same network without a teacher: the paper's of the best epoch and one seed, the "
+        "authors' of the last, ours of the last epoch with a 95 % interval over seeds and test images."
     )
-    return ShownTable(pd.DataFrame(lines), caption)
+    return ShownTable(cells[~lines["own"]], caption, own=cells[lines["own"]])
 
 
-def _verdict_cells(row: pd.Series, verdict: Verdict) -> dict[str, str]:
-    known = verdict.seeds > 0
-    return {
-        PAPER_DELTA: _cell(PAPER_DELTA, row),
-        AUTHORS_DELTA: _cell(AUTHORS_DELTA, row),
-        OUR_DELTA: f"{verdict.mean:+.2f}" if known else "not run",
+def _verdict_cells(line: pd.Series, verdict: Verdict) -> dict[str, str]:
+    theirs = {name: f"{line[name]:+.2f}" if np.isfinite(line[name]) else "–" for name in (PAPER_DELTA, AUTHORS_DELTA)}
+    if line["own"]:
+        theirs[PAPER_DELTA] = "not in the paper"
+    ours = {
+        OUR_DELTA: f"{verdict.mean:+.2f}" if verdict.seeds else "not run",
         "interval": f"{verdict.low:+.2f} to {verdict.high:+.2f}" if np.isfinite(verdict.low) else "–",
-        "n": str(verdict.seeds) if known else "–",
+        "n": str(verdict.seeds or "–"),
         "verdict": verdict.word if verdict.word != NONE else f"none: {verdict.reason}",
     }
-
-
-def control_table(results: pd.DataFrame, profile: str | Profile) -> ShownTable:
-    """The baselines of the rows that ``as_run`` trains without shuffling, with and without it.
-
-    Accuracies are means of the last epochs in percent; the delta, in points, is over the seeds that both have.
-    """
-    keys, lines = control_keys(), []
-    shuffled, control = (runs_of(results, profile, recipe, keys) for recipe in ("paper", CONTROL))
-    for key in keys:
-        own, other = control[control["key"] == key], shuffled[shuffled["key"] == key]
-        deltas, means = paired_deltas(own, other), (other["last_accuracy"].mean(), own["last_accuracy"].mean())
-        shown = ["not run" if np.isnan(value) else f"{value:.2f}" for value in means]
-        delta = f"{deltas.mean():+.2f}" if len(deltas) else "–"
-        numbers = {"acc. shuffled": shown[0], "acc. unshuffled": shown[1], "delta": delta, "pairs": str(len(deltas))}
-        lines.append({"model": key} | numbers)
-    caption = (
-        "The control of the recipe 'as_run': its baselines without shuffling. Ours, "
-        f"{provenance(control, profile, CONTROL)}. Accuracies of the last epoch in percent, deltas in points."
-    )
-    return ShownTable(pd.DataFrame(lines), caption)
-
-
-def deltas_in_words(n: int, results: pd.DataFrame) -> str:
-    """The deltas of Table ``n`` that were run, with their n, or ``not run``: a line for each that is ``available``."""
-    lines = []
-    for ours in available(results, n):
-        rows = table(n, results, *ours)
-        run = rows[rows["pairs"] > 0]
-        deltas = [f"{key} {row[OUR_DELTA]:+.2f} (n = {row['pairs']})" for key, row in run.iterrows()]
-        lines.append(f"Ours, {set_name(*ours)}: {', '.join(deltas) or 'not run'}")
-    return "\n".join(lines) or "Ours: not run"
+    return {"row": line["row"], "baseline": line["baseline"]} | theirs | ours

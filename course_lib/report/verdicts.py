@@ -16,11 +16,11 @@ from scipy import special
 
 from course_lib.report.runs import runs_of
 from course_lib.study import store
-from course_lib.study.experiments import baseline_of, find, table_rows
+from course_lib.study.experiments import baseline_of, find
 
 HELPS, HURTS, UNDECIDED, NONE = "helps", "hurts", "cannot be told apart", "none"
 LEAST_SEEDS = 3  # two seeds have a spread, but its own error is so large that the interval says nothing
-LEVEL = 0.05
+LEVEL = 0.05  # the chance of a false alarm that is accepted
 UNTRAINED = ("quick",)  # profiles whose networks have learned too little for a verdict on methods
 
 
@@ -35,7 +35,6 @@ class Verdict:
         low, high: 95 % confidence interval of ``mean`` in points; NaN with a single seed.
         p: two-sided P value; NaN with a single seed.
         seeds, images: how many pairs of networks, how many test images.
-        gained, lost: images that only the student, only the baseline got right, summed over the seeds.
     """
 
     word: str
@@ -46,54 +45,42 @@ class Verdict:
     p: float = math.nan
     seeds: int = 0
     images: int = 0
-    gained: int = 0
-    lost: int = 0
 
     def __str__(self) -> str:
         return f"{self.word}: {self.reason}"
 
 
-def paired_verdict(student_right: np.ndarray, baseline_right: np.ndarray, level: float = LEVEL) -> Verdict:
+def paired_verdict(student_right: np.ndarray, baseline_right: np.ndarray) -> Verdict:
     """Compare two methods that were run with the same seeds and tested on the same images.
 
     Args:
         student_right, baseline_right: (seeds, images) booleans, whether the network of that seed got the image right.
-        level: the chance of a false alarm that is accepted; the interval is one of 1 - ``level``.
 
     Returns:
         The verdict; its word is ``none`` with fewer than three seeds.
 
     Raises:
-        ValueError: the arrays are not two-dimensional and of one shape, or hold something else than booleans; or
-            ``level`` is no probability.
+        ValueError: the arrays are not two-dimensional and of one shape, or hold something else than booleans.
     """
     student, baseline = _right_or_wrong(student_right, baseline_right)
     if student.ndim != 2:
         raise ValueError(f"expected (seeds, images), not an array of shape {student.shape}")
-    if not 0 < level < 1:
-        raise ValueError(f"level is a probability between 0 and 1, not {level!r}")
-    (seeds, images), difference = student.shape, 100.0 * (student.astype(np.int8) - baseline)
-    counts = {
-        "seeds": seeds,
-        "images": images,
-        "gained": int((difference > 0).sum()),
-        "lost": int((difference < 0).sum()),
-    }
-    mean = float(difference.mean())
+    difference = 100.0 * (student.astype(np.int8) - baseline)
+    (seeds, images), mean = student.shape, float(difference.mean())
+    few = f"only {seeds} seed{'s' if seeds > 1 else ''}, {LEAST_SEEDS} are needed"
     if seeds < 2 or images < 2:
-        return Verdict(NONE, _too_few(seeds), mean, **counts)
+        return Verdict(NONE, few, mean, seeds=seeds, images=images)
     error, freedom = standard_error(difference)
+    half = float(special.stdtrit(freedom, 1 - LEVEL / 2)) * error
     if error:
         p = float(2 * special.stdtr(freedom, -abs(mean) / error))  # stdtr: Student's t, from below
     else:
         p = 1.0 if mean == 0 else 0.0
-    half = t_quantile(1 - level / 2, freedom) * error
-    measured = {"mean": mean, "low": mean - half, "high": mean + half, "p": p, **counts}
+    word = UNDECIDED if p >= LEVEL else HELPS if mean > 0 else HURTS
+    words = f"{mean:+.2f} points, 95 % interval {mean - half:+.2f} to {mean + half:+.2f}, n = {seeds}"
     if seeds < LEAST_SEEDS:
-        return Verdict(NONE, _too_few(seeds), **measured)
-    word = UNDECIDED if p >= level else HELPS if mean > 0 else HURTS
-    interval = f"{100 * (1 - level):g} % interval {mean - half:+.2f} to {mean + half:+.2f}"
-    return Verdict(word, f"{mean:+.2f} points, {interval}, n = {seeds}", **measured)
+        word, words = NONE, few
+    return Verdict(word, words, mean, mean - half, mean + half, p, seeds, images)
 
 
 def verdict_of(
@@ -103,12 +90,11 @@ def verdict_of(
     profile: str = "full",
     recipe: str = "paper",
     baseline_recipe: str | None = None,
-    level: float = LEVEL,
 ) -> Verdict:
-    """The verdict on one row of Tables II to IV, from the seeds that the row and its baseline both have.
+    """The verdict on one student, from the seeds that it and its baseline both have.
 
     Args:
-        results: ``results.load_results()``.
+        results: ``store.load_results()``.
         key: a student with a teacher, ``gn-s-1.0x<resnet50``.
         profile, recipe: whose runs to judge; a row that the recipe shares with another is found there.
         baseline_recipe: whose baseline to compare with, ``unshuffled`` for the one that ``as_run`` lacks; default the
@@ -120,31 +106,19 @@ def verdict_of(
     """
     if not find(key).teachers:
         raise ValueError(f"{key} has no teacher: it is a baseline, and there is nothing to judge")
-    pairs = _right_answers(results, key, profile, recipe, baseline_recipe or recipe)
-    if not pairs:
-        run = len(runs_of(results, profile, recipe, [key]))
-        return Verdict(NONE, "its baseline has not been run with the same seed" if run else "not run")
-    verdict = paired_verdict(*np.stack(list(pairs.values()), axis=1), level=level)
+    sides = ((key, recipe), (baseline_of(find(key)), baseline_recipe or recipe))
+    own, alone = (runs_of(results, profile, of, [name]).set_index("seed") for name, of in sides)
+    seeds = [seed for seed in own.index if seed in alone.index]
+    if not seeds:
+        return Verdict(NONE, "its baseline has not been run with the same seed" if len(own) else "not run")
+    right = [
+        [store.predictions(runs.loc[seed]) == store.known_test_labels(own.loc[seed, "test_images"]) for seed in seeds]
+        for runs in (own, alone)
+    ]
+    verdict = paired_verdict(*np.array(right))
     if profile in UNTRAINED:
         return replace(verdict, word=NONE, reason=f"the {profile} profile trains too little to judge")
     return verdict
-
-
-def _right_answers(
-    results: pd.DataFrame, key: str, profile: str, recipe: str, baseline_recipe: str
-) -> dict[int, np.ndarray]:
-    """By seed that a student and its baseline were both run with: (2, images), which answers of either were right."""
-    sides = ((key, recipe), (baseline_of(find(key)), baseline_recipe))
-    own, alone = (runs_of(results, profile, of, [name]).set_index("seed") for name, of in sides)
-    pairs = {}
-    for seed in sorted(set(own.index) & set(alone.index)):
-        labels = store.known_test_labels(own.loc[seed, "test_images"])
-        pairs[seed] = np.stack([store.predictions(runs.loc[seed]) == labels for runs in (own, alone)])
-    return pairs
-
-
-def _too_few(seeds: int) -> str:
-    return f"only {seeds} seed{'s' if seeds > 1 else ''}, {LEAST_SEEDS} are needed"
 
 
 def standard_error(difference: np.ndarray) -> tuple[float, float]:
@@ -192,29 +166,3 @@ def mcnemar(right_one: np.ndarray, right_two: np.ndarray) -> tuple[int, int, flo
     first, second = int((one & ~two).sum()), int((~one & two).sum())
     tail = special.bdtr(min(first, second), first + second, 0.5)  # the binomial distribution, from below
     return first, second, float(min(1.0, 2 * tail))
-
-
-def paired_tests(results: pd.DataFrame, profile: str, recipe: str = "paper") -> pd.DataFrame:
-    """McNemar's test for each distilled row of Tables II to IV and each seed that its baseline was run with too.
-
-    Returns:
-        ``student``, ``seed``, ``only student right``, ``only baseline right`` (images), ``delta`` and ``half`` of its
-        95 % interval over the test images (points), ``P``; no rows where there is no pair.
-
-    Raises:
-        ResultError: the labels of the test images are not at hand, or stored predictions are damaged.
-    """
-    rows, z = [], special.ndtri(0.975)
-    for key in (row.key for n in (2, 3, 4) for row in table_rows(f"table{n}")):
-        for seed, (own, alone) in _right_answers(results, key, profile, recipe, recipe).items():
-            gained, lost, p = mcnemar(own, alone)
-            images = len(own)
-            error = math.sqrt(gained + lost - (gained - lost) ** 2 / images) / images
-            rows.append((key, seed, gained, lost, 100 * (gained - lost) / images, 100 * z * error, p))
-    names = ("student", "seed", "only student right", "only baseline right", "delta", "half", "P")
-    return pd.DataFrame(rows, columns=names)
-
-
-def t_quantile(probability: float, freedom: float) -> float:
-    """The t that Student's T with ``freedom`` degrees of freedom stays below with ``probability``."""
-    return float(special.stdtrit(freedom, probability))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from course_lib.report.calibration import check_probabilities
+from classroom.calibration import check_probabilities
 from course_lib.training.losses import check_temperature_and_alpha
 
 
