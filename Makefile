@@ -6,7 +6,7 @@ PYTHON ?=
 CANDIDATES := $(if $(PYTHON),$(PYTHON),python3.13 python3.12 python3.11 python3 python)
 # Further arguments for the command behind a target: make test ARGS="-k data", make study ARGS="--only table1"
 ARGS ?=
-# FRESH=1 runs again what the results store holds already.
+# FRESH=1 makes the study run again what the results store holds already.
 FRESH ?=
 # ALL=1 runs the slow tests too: every lesson, the browser, Ray, kill and resume.
 ALL ?=
@@ -26,15 +26,15 @@ ifneq ($(STAMPED_FOR),$(CURDIR))
 STALE := stale
 endif
 
-.PHONY: help course lab doctor test study report site stick clean stale
+.PHONY: help course lab doctor test study report site copies stick clean stale
 
 help:  ## list these commands
 	@echo "Usage: make COMMAND [COURSE_PROFILE=quick|laptop|full] [FRESH=1] [ALL=1] [ARGS=...] [PYTHON=...] [VENV=...]"
 	@echo
 	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
 
-course: $(STAMP)  ## set up, run what is missing, execute every lesson, show where Fig. 1 and Tables I-IV are
-	@$(RUN) -m course_lib course $(if $(FRESH),--fresh) $(ARGS)
+course: $(STAMP)  ## set up, execute every lesson, draw Fig. 1 and Tables I-IV, and say where they are
+	@$(RUN) -m course_lib course $(ARGS)
 
 lab: $(STAMP)  ## set up, then open JupyterLab on the lessons
 	@$(RUN) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(ARGS)
@@ -53,6 +53,9 @@ report: $(STAMP)  ## set up, then draw Fig. 1 and Tables I-IV from the results s
 
 site: $(SITE_STAMP)  ## set up, then make web pages of the committed lessons in build/site/ (ARGS=FOLDER: elsewhere)
 	@$(RUN) docs/build.py $(ARGS)
+
+copies: $(STAMP)  ## give a student a copy of all lessons, without outputs (ARGS="--to FOLDER")
+	@$(RUN) -m course_lib copies $(ARGS)
 
 stick: $(STAMP)  ## fill build/stick/ with all that a room without a network needs (ARGS="--out FOLDER": elsewhere)
 	@$(RUN) -m course_lib stick $(ARGS)

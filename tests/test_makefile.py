@@ -70,8 +70,8 @@ def test_a_second_run_installs_nothing(checkout):
     assert checkout.make("course").returncode == 0
     first = checkout.done()
     assert installs(first) == 1 and first[-1] == "run -m course_lib course"
-    assert checkout.make("course", "FRESH=1").returncode == 0
-    assert checkout.done() == ["run -m course_lib course --fresh"]
+    assert checkout.make("study", "FRESH=1").returncode == 0
+    assert checkout.done() == ["run -m course_lib study --fresh"]
     assert checkout.make("test", "ARGS=-k data").returncode == 0
     assert installs(lines := checkout.done()) == 1 and lines[-1] == f"{TESTS} -m not slow -k data"
     assert checkout.make("test", "ALL=1").returncode == 0
@@ -135,7 +135,7 @@ def test_an_old_or_missing_python_is_refused_in_one_line(checkout):
 def test_help_is_the_default_and_lists_every_command(checkout):
     shown = checkout.make()
     assert shown.returncode == 0 and checkout.done() == []
-    for command in ("course", "lab", "doctor", "test", "study", "report", "site", "stick", "clean"):
+    for command in ("course", "lab", "doctor", "test", "study", "report", "site", "copies", "stick", "clean"):
         assert f"make {command} " in shown.stdout
 
 
