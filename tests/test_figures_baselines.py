@@ -52,7 +52,7 @@ def test_the_ladder_stands_in_order_with_the_last_epoch_of_each_rung():
     names = ["batch 64", "24 pixels in one, seed 1"]
     assert [label.get_text() for label in axes.get_yticklabels()] == names
     assert [text.get_text() for text in axes.texts] == ["69.0", "74.0 (3 epochs)"]
-    assert look.alt_text(figure).endswith("24 pixels in one, seed 1 74.0; batch 64 69.0.")
+    assert look.alt_text(figure).endswith("batch 64 69.0; 24 pixels in one, seed 1 74.0.")
 
 
 def fronts(best: list[str]):

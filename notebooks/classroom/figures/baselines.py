@@ -84,31 +84,23 @@ def ladder(rows: pd.DataFrame) -> Figure:
     ``rows``: those of ``data/ladder.csv``, an epoch of a rung and seed each.
     """
     ends = rows[rows["epoch"] == rows["epochs"]].sort_values("validation_accuracy")
+    shorter = {"alternating": "alt.", "crops of 24 pixels for": "24 pixels in", " of the classifier": ""}
+    names = ends["rung"].replace(shorter, regex=True) + ends["seed"].map(lambda seed: f", seed {seed}" if seed else "")
+    few = ends["epochs"].min()
     figure = look.figure(8.4, 0.8 + 0.3 * len(ends))
     axes = figure.subplots()
-    few = ends["epochs"].min()
-    for place, rung in enumerate(ends.itertuples()):
-        longer = rung.epochs > few
-        axes.plot(rung.validation_accuracy, place, "s" if longer else "o", mfc="white" if longer else BLUE, mec=BLUE)
-        words = f"{rung.validation_accuracy:.1f}" + (f" ({rung.epochs} epochs)" if longer else "")
-        axes.annotate(words, (rung.validation_accuracy, place), (8, 0), textcoords="offset points", va="center")
-    axes.set_yticks(range(len(ends)), [_rung_name(rung) for rung in ends.itertuples()])
-    axes.set(
-        xlabel=f"accuracy on 5,000 training images kept apart, after {few} epochs (%)", ylim=(-0.7, len(ends) - 0.3)
-    )
-    axes.margins(x=0.15)
+    for place, (accuracy, epochs) in enumerate(zip(ends["validation_accuracy"], ends["epochs"], strict=True)):
+        style = {"marker": "o", "mfc": BLUE} if epochs == few else {"marker": "s", "mfc": "white"}
+        axes.plot(accuracy, place, mec=BLUE, **style)
+        words = f"{accuracy:.1f}" + (f" ({epochs} epochs)" if epochs > few else "")
+        axes.annotate(words, (accuracy, place), (8, 0), textcoords="offset points", va="center")
+    axes.set_yticks(range(len(ends)), names)
+    axes.set_xlabel(f"accuracy on 5,000 training images kept apart, after {few} epochs (%)")
+    axes.margins(x=0.15, y=0.05)
     look.dress(axes, "x")
-    said = "; ".join(f"{_rung_name(rung)} {rung.validation_accuracy:.1f}" for rung in ends[::-1].itertuples())
+    said = "; ".join(f"{name} {value:.1f}" for name, value in zip(names, ends["validation_accuracy"], strict=True))
     figure.set_label(f"The ladder, accuracy in percent after {few} epochs where nothing else is said: {said}.")
     return figure
-
-
-def _rung_name(rung: tuple) -> str:
-    name = rung.rung + (f", seed {rung.seed}" if rung.seed else "")
-    shorter = {"alternating": "alt.", "crops of 24 pixels for": "24 pixels in", " of the classifier": ""}
-    for long, short in shorter.items():
-        name = name.replace(long, short)
-    return name
 
 
 @look.styled()
@@ -148,15 +140,11 @@ def fronts(costs: pd.DataFrame, accuracy: pd.Series, best: Mapping[str, Sequence
 
 @look.styled()
 def learning_curves(results: pd.DataFrame, keys: Sequence[str], profile: str, recipe: str = "paper") -> Figure:
-    """Test accuracy (%) after every epoch of up to seven experiments of the store: their means over the seeds run.
-
-    Raises:
-        ValueError: a key is unknown.
-    """
+    """Test accuracy (%) after every epoch of up to seven experiments of the store: their means over the seeds run."""
     runs = runs_of(results, profile, recipe, keys)
-    origin = provenance(runs, profile, recipe)
+    origin, names = provenance(runs, profile, recipe), []
     figure = look.titled("Test accuracy after every epoch", 3.4, f"Ours, {origin}")
-    axes, names = figure.subplots(), []
+    axes = figure.subplots()
     for key, colour, marker in zip(keys, CURVE_COLOURS, CURVE_MARKERS, strict=False):
         seeds = [pd.DataFrame(history)["test_accuracy"] for history in runs.loc[runs["key"] == key, "history"]]
         mean = pd.concat(seeds, axis=1).mean(axis=1) if seeds else pd.Series(dtype=float)
@@ -164,9 +152,7 @@ def learning_curves(results: pd.DataFrame, keys: Sequence[str], profile: str, re
         axes.plot(mean.index + 1, mean, color=colour, marker=marker, label=names[-1])
     axes.set(xlabel="epoch", ylabel="test accuracy (%)")
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     look.dress(axes)
-    if runs.empty:
-        look.say_not_run(axes, "both")
     figure.set_label(f"Test accuracy in percent after the last epoch: {'; '.join(names)}. Ours, {origin}.")
     return figure

@@ -34,19 +34,9 @@ def difference_variance(
 ) -> tuple[float, float]:
     """Variance of the difference of two mean accuracies, in points squared: the seeds' part and the test images'.
 
-    Args:
-        seeds: trainings of each method.
-        images: test images, the same for all.
-        spread: standard deviation over seeds in points, of the accuracy on endlessly many images.
-        disagreement: share of the images on which just one of two trained networks is right.
-
-    Raises:
-        ValueError: fewer than one seed or image, a negative spread, or a share outside 0..1.
+    ``seeds``: trainings of each method; ``spread``: their standard deviation in points, on endlessly many images;
+    ``disagreement``: share of the images on which just one of two trained networks is right.
     """
-    if not seeds >= 1 or not images >= 1:
-        raise ValueError(f"{seeds} seeds and {images} test images: at least one of each is needed")
-    if not spread >= 0 or not 0 <= disagreement <= 1:
-        raise ValueError(f"spread {spread} must not be negative, and disagreement {disagreement} lies between 0 and 1")
     return 2 * spread**2 / seeds, 100**2 * disagreement / images / seeds
 
 
@@ -54,7 +44,6 @@ def detectable_difference(seeds: int, images: int, spread: float, disagreement: 
     """The true difference, in points, that a two-sided test at 5 % finds with a probability of 80 %.
 
     The test takes the variance as known. With few seeds it must be estimated, and somewhat more are needed.
-    Raises ValueError as ``difference_variance``.
     """
     return Z * math.sqrt(sum(difference_variance(seeds, images, spread, disagreement)))
 

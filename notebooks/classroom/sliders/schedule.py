@@ -6,6 +6,8 @@ that the *expected* loss after each step follows from means and covariances, wit
 model: Zhang et al., arXiv 1907.04164).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from classroom.sliders.controls import Slider
@@ -20,28 +22,25 @@ LOWEST_PEAK, HIGHEST_PEAK = 0.001, 0.05
 LOSS_RANGE = (0.02, 200)
 
 
-def expected_losses(rates: np.ndarray, momentum: float = 0.9) -> np.ndarray:
-    """Expected loss of the noisy parabola before the first step and after each: (..., steps + 1) of (..., steps) rates.
+def expected_losses(rates: Sequence[float], momentum: float = 0.9) -> np.ndarray:
+    """Expected loss of the noisy parabola before the first step and after each: (steps + 1,) of so many rates.
 
     SGD with Nesterov momentum as in ``torch.optim.SGD``: with g = h x + noise, v <- momentum v + g and
     x <- x - rate (g + momentum v). Every direction starts with v = 0 and the same share of the loss.
     """
-    h = CURVATURES
-    rates = np.moveaxis(np.asarray(rates, dtype=float), -1, 0)[..., None]  # (steps, ..., 1): an axis for directions
+    h, m = CURVATURES, momentum
+    xx, xv, vv = 1 / h, 0 * h, 0 * h
+    losses = [0.5 * xx @ h]
     with np.errstate(over="ignore", invalid="ignore"):
-        keep, pull, push = 1 - rates * (1 + momentum) * h, -rates * momentum**2, -rates * (1 + momentum)
-        step = np.zeros((*keep.shape, 3, 4))  # next second moments xx, xv, vv from (xx, xv, vv, 1), for every step
-        step[..., 0, :] = np.stack(np.broadcast_arrays(keep**2, 2 * keep * pull, pull**2, (push * NOISE) ** 2), -1)
-        mixed = keep * h, keep * momentum + pull * h, pull * momentum, push * NOISE**2
-        step[..., 1, :] = np.stack(np.broadcast_arrays(*mixed), -1)
-        step[..., 2, :] = np.stack(np.broadcast_arrays(h**2, 2 * h * momentum, momentum**2, NOISE**2), -1)
-        moments = np.zeros((*keep.shape[1:], 3, 1))
-        moments[..., 0, 0] = 1 / h
-        losses = [0.5 * moments[..., 0, 0] @ h]
-        for matrix in step:
-            moments = matrix[..., :3] @ moments + matrix[..., 3:]
-            losses.append(0.5 * moments[..., 0, 0] @ h)
-    return np.stack(losses, axis=-1)
+        for rate in rates:
+            keep, pull, push = 1 - rate * (1 + m) * h, -rate * m**2, -rate * (1 + m)
+            xx, xv, vv = (
+                keep**2 * xx + 2 * keep * pull * xv + pull**2 * vv + (push * NOISE) ** 2,
+                keep * h * xx + (keep * m + pull * h) * xv + pull * m * vv + push * NOISE**2,
+                h**2 * xx + 2 * h * m * xv + m**2 * vv + NOISE**2,
+            )
+            losses.append(0.5 * xx @ h)
+    return np.array(losses)
 
 
 class Schedule(Picture):
@@ -76,7 +75,7 @@ class Schedule(Picture):
         """Show these settings; returns the key numbers in words."""
         recipe = Recipe(lr=peak, warmup=warmup)
         rates = np.array([learning_rate(step, STEPS, recipe) for step in range(STEPS)])
-        ours, flat = expected_losses(np.stack([rates, np.full(STEPS, peak)]))
+        ours, flat = expected_losses(rates), expected_losses([peak] * STEPS)
         steps = np.arange(STEPS + 1)
         self.rate_line.set_data(steps[:-1], rates)
         self.rate_top.set_data([0, STEPS], [peak, peak])
