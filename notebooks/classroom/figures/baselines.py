@@ -96,7 +96,7 @@ def ladder(rows: pd.DataFrame) -> Figure:
         axes.annotate(words, (accuracy, place), (8, 0), textcoords="offset points", va="center")
     axes.set_yticks(range(len(ends)), names)
     axes.set_xlabel(f"accuracy on 5,000 training images kept apart, after {few} epochs (%)")
-    axes.margins(x=0.15, y=0.05)
+    axes.margins(x=0.2, y=0.05)
     look.dress(axes, "x")
     said = "; ".join(f"{name} {value:.1f}" for name, value in zip(names, ends["validation_accuracy"], strict=True))
     figure.set_label(f"The ladder, accuracy in percent after {few} epochs where nothing else is said: {said}.")
