@@ -80,14 +80,14 @@ class Stage:
         self.write(place or name, self.linked(text, ROOT / name) + end)
 
     def notebook(self, path: Path, opening: str) -> None:
-        """Copy a notebook, with ``opening`` below its title and its page's scripts at the end."""
+        """Copy a notebook, with ``opening`` below its title, and what makes its page move."""
         notebook = nbformat.read(path, as_version=4)
         for cell in notebook.cells:
             if cell.cell_type == "markdown":
                 cell.source = self.linked(cell.source, path)
         title, _, rest = notebook.cells[0].source.partition("\n")
         notebook.cells[0].source = f"{title}\n{opening}\n{rest}"
-        notebook.cells += moving.end_of(notebook, "../" * len(path.relative_to(ROOT).parent.parts))
+        moving.make_move(notebook, "../" * len(path.relative_to(ROOT).parent.parts))
         self.write(str(path.relative_to(ROOT)), nbformat.writes(notebook))
 
     def linked(self, text: str, source: Path) -> str:

@@ -26,6 +26,9 @@ WEB = Path(__file__).resolve().parent / "web"
 SLIDER = re.compile(r'data-slider="(\w+)"')
 OWN = 'class="course-own"'  # the reader's own picture
 MINE = '<div class="course-mine"></div>'  # the reader's predictions
+MINE_SHOWN = re.compile(  # what classroom.predict.mine() shows of the predictions of whoever ran the lesson
+    r'<p>No predictions yet.*?</p>|<table class="course-table"><caption>My predictions.*?</table>', re.DOTALL
+)
 SLIDER_PLACE = """```{{raw}} html
 <div class="course-slider" data-slider="{name}"><noscript>{table}</noscript></div>
 ```
@@ -42,13 +45,21 @@ def write(folder: Path) -> None:
         folder.joinpath(f"data-{name}.js").write_text(script(name, make()), encoding="utf-8")
 
 
-def end_of(notebook: nbformat.NotebookNode, up: str) -> list[nbformat.NotebookNode]:
-    """The cell below a notebook that makes its page move; none where there is nothing to move."""
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    page = "".join(output.get("data", {}).get("text/html", "") for output in outputs)
-    mine = MINE if "course-predict" in page else ""
-    needed = scripts(page + mine, up)
-    return [nbformat.v4.new_markdown_cell(f"```{{raw}} html\n{mine}\n{needed}\n```")] if needed else []
+def make_move(notebook: nbformat.NotebookNode, up: str) -> None:
+    """Give a lesson's page the scripts of its sliders and questions, and a list of the reader's own predictions.
+
+    Args:
+        notebook: a copy; its outputs are changed, and a cell may be added at its end.
+        up: leads from the page to the site's top.
+    """
+    page = ""
+    for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
+        if text := output.get("data", {}).get("text/html", ""):
+            output.data["text/html"] = MINE_SHOWN.sub(MINE, text)
+            page += output.data["text/html"]
+    end = MINE if "course-predict" in page and MINE not in page else ""
+    if needed := scripts(page + end, up):
+        notebook.cells.append(nbformat.v4.new_markdown_cell(f"```{{raw}} html\n{end}\n{needed}\n```"))
 
 
 def pages() -> Iterator[tuple[str, str]]:
@@ -68,7 +79,7 @@ def scripts(page: str, up: str) -> str:
     files = [f"{part}{name}" for name in names for part in ("data-", "")]
     if OWN in page:
         files += ["data-picture", "network", "picture"]
-    files = (["course"] if files else []) + files
+    files = (["sliders"] if files else []) + files
     if "course-predict" in page or "course-mine" in page:
         files.append("predict")
     return "\n".join(f'<script src="{up}web/{file}.js"></script>' for file in files)

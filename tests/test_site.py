@@ -2,7 +2,6 @@
 
 import json
 import re
-from contextlib import nullcontext
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,13 +10,14 @@ from urllib.parse import unquote, urlsplit
 import nbformat
 import pytest
 
-from course_lib.files import MARK, CourseError
 from tools.lessons import lessons
 
 ROOT = Path(__file__).resolve().parent.parent
 build = pytest.importorskip("build", reason="the site's packages are not installed: pip install -e '.[site]'")
 mathml = pytest.importorskip("mathml").mathml
 moving = pytest.importorskip("moving")
+
+pytestmark = pytest.mark.slow  # the whole site is made for them
 
 LOADED = {"script": "src", "img": "src", "source": "src", "iframe": "src", "link": "href"}
 CODE = re.compile(r"```.*?```|`[^`]*`", re.DOTALL)
@@ -179,47 +179,3 @@ def test_the_search_knows_the_lessons(site):
     numbers = [number for some in found for number in ([some] if isinstance(some, int) else some)]
     names = {index["docnames"][number] for number in numbers}
     assert "notebooks/03_knowledge_distillation" in names
-
-
-def test_equations_become_mathml():
-    element = mathml(r"p_i^{(T)} = \frac{e^{v_i/T}}{\sum_j e^{v_j/T}}", "block")
-    assert element.startswith("<math ") and "<mfrac>" in element and 'display="block"' in element
-    assert r"\frac{e^{v_i/T}}" in element.partition(">")[0], "the source is the equation's alternative text"
-    for wrong in (r"\nosuchcommand x", r"\frac{1}{"):
-        with pytest.raises(ValueError, match="equation"):
-            mathml(wrong)
-
-
-def test_links_are_made_fit_for_the_site(tmp_path):
-    stage = build.Stage(tmp_path)
-    lesson = ROOT / "notebooks" / "00_start_here.ipynb"
-    text = "[a](../course_lib/models/zoo.py) [b](../README.md#two-commands) [c](../data/results) [d](#here)"
-    assert stage.linked(text, lesson) == (
-        "[a](../library/course_lib-models-zoo.md) [b](../index.md#two-commands) c [d](#here)"
-    )
-    assert stage.linked("[s](solutions)", lesson) == "[s](../notebooks/solutions/index.md)"
-    assert stage.linked("[e](../environment.yml)", lesson) == "[e](../environment.yml)"
-    assert stage.files == {ROOT / "environment.yml"}
-    fenced = "```\n[a](../course_lib/models/zoo.py)\n```"
-    assert stage.linked(fenced, lesson) == fenced
-
-
-def test_a_warning_is_an_error_and_the_old_site_stays(tmp_path, monkeypatch):
-    monkeypatch.setattr(build.moving, "write", lambda folder: None)
-    monkeypatch.setattr(build.decks, "write", lambda folder, lessons: None)
-
-    def with_a_dead_link(arguments):
-        (Path(arguments[-2]) / "exercises.md").write_text("# Exercises\n\n[gone](nowhere.md)\n")
-        (Path(arguments[-1]) / "index.html").write_text("new")
-        return 1
-
-    for sphinx, words in ((lambda arguments: 0, ""), (with_a_dead_link, "Sphinx warned")):
-        with pytest.raises(CourseError, match=words) if words else nullcontext():
-            build.build(tmp_path / "site", sphinx)
-    assert [path.name for path in sorted((tmp_path / "site").iterdir())] == [MARK, ".nojekyll"]
-
-
-def test_a_folder_that_holds_somebodys_pages_is_refused(tmp_path, capsys):
-    (tmp_path / "home.html").write_text("my home page")
-    assert build.main([str(tmp_path)]) == 1 and "home.html" in capsys.readouterr().err
-    assert [path.name for path in tmp_path.iterdir()] == ["home.html"]

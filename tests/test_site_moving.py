@@ -1,8 +1,10 @@
-"""The parts of the site that move: which scripts a page needs, the numbers they show, and the slides."""
+"""Parts of the site, without making all of it: what a page needs to move, the numbers, the slides, links, equations."""
 
 import json
 import math
 import re
+from contextlib import nullcontext
+from pathlib import Path
 
 import nbformat
 import numpy as np
@@ -11,10 +13,15 @@ from torch import nn
 
 from classroom import predict, sliders
 from course_lib.data import CLASSES
+from course_lib.files import CourseError
 from course_lib.study.store import load_logits
+from tools.folders import MARK
 
-moving = pytest.importorskip("moving", reason="the site's packages are not installed: pip install -e '.[site]'")
+ROOT = Path(__file__).resolve().parent.parent
+build = pytest.importorskip("build", reason="the site's packages are not installed: pip install -e '.[site]'")
 decks = pytest.importorskip("decks")
+mathml = pytest.importorskip("mathml").mathml
+moving = pytest.importorskip("moving")
 network_steps = pytest.importorskip("network_steps")
 slider_data = pytest.importorskip("slider_data")
 
@@ -34,6 +41,7 @@ def notebook(*cells: str | tuple[str, str]) -> nbformat.NotebookNode:
 
 
 def question(monkeypatch) -> str:
+    monkeypatch.setattr(predict, "_kept", dict)
     monkeypatch.setenv("COURSE_PRINTED", "1")
     return predict.number("How many percent?", 12, "because", unit="%").data
 
@@ -48,14 +56,22 @@ def test_every_slider_of_the_site_is_one_of_the_lessons_with_a_script_and_a_tabl
 def test_a_page_gets_the_scripts_that_it_needs_and_no_others():
     assert moving.scripts("<p>words</p>", "../") == ""
     found = re.findall(r'src="\.\./web/([\w-]+)\.js"', moving.scripts('<div data-slider="width">', "../"))
-    assert found == ["course", "data-width", "width"]
+    assert found == ["sliders", "data-width", "width"]
     assert moving.scripts('<div data-slider="surface">', "") == "", "it has no script: its still picture stays"
 
 
-def test_a_lesson_with_a_question_ends_with_the_readers_predictions(monkeypatch):
-    (end,) = moving.end_of(notebook("# Title", ("ask()", question(monkeypatch))), "../")
-    assert "course-mine" in end.source and "../web/predict.js" in end.source
-    assert moving.end_of(notebook("# Title", ("1", "<p>1</p>")), "../") == []
+def test_a_lesson_with_a_question_shows_the_readers_own_predictions(monkeypatch):
+    lesson = notebook("# Title", ("ask()", question(monkeypatch)))
+    moving.make_move(lesson, "../")
+    assert "course-mine" in lesson.cells[-1].source and "../web/predict.js" in lesson.cells[-1].source
+    lesson = notebook("# Title", ("ask()", question(monkeypatch)), ("predict.mine()", predict.mine().data))
+    moving.make_move(lesson, "../")
+    assert (
+        "course-mine" in lesson.cells[2].outputs[0].data["text/html"] and "course-mine" not in lesson.cells[-1].source
+    )
+    plain = notebook("# Title", ("1", "<p>1</p>"))
+    moving.make_move(plain, "../")
+    assert len(plain.cells) == 2
 
 
 def test_the_numbers_are_written_whole(tmp_path):
@@ -113,3 +129,50 @@ def test_a_deck_has_the_lessons_questions_equations_and_pictures(tmp_path, monke
     assert "<img" in slides[2] and "falls for ever" in slides[2] and "More words" not in page
     assert "<details>" in slides[3] and "Not on a slide" not in page
     assert CLASSES[0] not in page and 'src="http' not in page and 'href="http' not in page
+
+
+# --- making the site --------------------------------------------------------------------------------
+
+
+def test_equations_become_mathml():
+    element = mathml(r"p_i^{(T)} = \frac{e^{v_i/T}}{\sum_j e^{v_j/T}}", "block")
+    assert element.startswith("<math ") and "<mfrac>" in element and 'display="block"' in element
+    assert r"\frac{e^{v_i/T}}" in element.partition(">")[0], "the source is the equation's alternative text"
+    for wrong in (r"\nosuchcommand x", r"\frac{1}{"):
+        with pytest.raises(ValueError, match="equation"):
+            mathml(wrong)
+
+
+def test_links_are_made_fit_for_the_site(tmp_path):
+    stage = build.Stage(tmp_path)
+    lesson = ROOT / "notebooks" / "00_start_here.ipynb"
+    text = "[a](../course_lib/models/zoo.py) [b](../README.md#two-commands) [c](../data/results) [d](#here)"
+    assert stage.linked(text, lesson) == (
+        "[a](../library/course_lib-models-zoo.md) [b](../index.md#two-commands) c [d](#here)"
+    )
+    assert stage.linked("[s](solutions)", lesson) == "[s](../notebooks/solutions/index.md)"
+    assert stage.linked("[e](../environment.yml)", lesson) == "[e](../environment.yml)"
+    assert stage.files == {ROOT / "environment.yml"}
+    fenced = "```\n[a](../course_lib/models/zoo.py)\n```"
+    assert stage.linked(fenced, lesson) == fenced
+
+
+def test_a_warning_is_an_error_and_the_old_site_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr(build.moving, "write", lambda folder: None)
+    monkeypatch.setattr(build.decks, "write", lambda folder, lessons: None)
+
+    def with_a_dead_link(arguments):
+        (Path(arguments[-2]) / "exercises.md").write_text("# Exercises\n\n[gone](nowhere.md)\n")
+        (Path(arguments[-1]) / "index.html").write_text("new")
+        return 1
+
+    for sphinx, words in ((lambda arguments: 0, ""), (with_a_dead_link, "Sphinx warned")):
+        with pytest.raises(CourseError, match=words) if words else nullcontext():
+            build.build(tmp_path / "site", sphinx)
+    assert [path.name for path in sorted((tmp_path / "site").iterdir())] == [MARK, ".nojekyll"]
+
+
+def test_a_folder_that_holds_somebodys_pages_is_refused(tmp_path, capsys):
+    (tmp_path / "home.html").write_text("my home page")
+    assert build.main([str(tmp_path)]) == 1 and "home.html" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["home.html"]
