@@ -66,12 +66,11 @@ def test_the_soft_gradient_becomes_that_of_copying_logits():
     np.testing.assert_allclose(soft, (difference - difference.mean()) / 10, atol=1e-4)
 
 
-def test_the_surfaces_hold_eq_1_and_its_gradients_size():
-    losses, sizes = sliders.loss_surface(TEACHER[0], STUDENT[0], 3)
-    assert losses.shape == sizes.shape == (len(surface.ALPHAS), len(surface.TEMPERATURES))
+def test_the_surface_holds_the_size_of_eq_1s_gradient():
+    sizes = sliders.gradient_surface(TEACHER[0], STUDENT[0], 3)
+    assert sizes.shape == (len(surface.ALPHAS), len(surface.TEMPERATURES))
     for row, column in ((0, 0), (-1, 0), (20, 50), (0, -1)):
-        (total, *_), gradient = autograd(0, surface.TEMPERATURES[column], surface.ALPHAS[row], 3)
-        assert losses[row, column] == pytest.approx(total)
+        _, gradient = autograd(0, surface.TEMPERATURES[column], surface.ALPHAS[row], 3)
         assert sizes[row, column] == pytest.approx(np.linalg.norm(gradient))
 
 

@@ -16,12 +16,12 @@ from classroom.sliders.ghosts import Ghosts, ghost_cost, gn_s_channels
 from classroom.sliders.schedule import Schedule, expected_losses
 from classroom.sliders.softening import entropy_bits, gradient_terms, kl_divergence, loss_terms, softened
 from classroom.sliders.stop_at import StopAt
-from classroom.sliders.surface import Surface, loss_surface
+from classroom.sliders.surface import Surface, gradient_surface
 from classroom.sliders.temperature import Temperature
 from classroom.sliders.width import Width
 
 __all__ = ["Picture", "explore", "still", "PICTURES", "SLIDER_WIDTHS"]
 __all__ += ["Chains", "Detectable", "Ensemble", "Ghosts", "Schedule", "StopAt", "Surface", "Temperature", "Width"]
 __all__ += ["chain_results", "detectable_difference", "difference_variance", "expected_losses", "ghost_cost"]
-__all__ += ["entropy_bits", "gradient_terms", "kl_divergence", "loss_surface", "loss_terms", "softened"]
+__all__ += ["entropy_bits", "gradient_surface", "gradient_terms", "kl_divergence", "loss_terms", "softened"]
 __all__ += ["Pool", "gn_s_channels", "measure_costs", "stored_members", "width_costs"]
