@@ -160,7 +160,7 @@ class Ensemble(Picture):
         self.line_label = moves(axes.text(0, -0.95, "ensemble", color=VERMILION, ha="center"))
         axes.set_yticks(range(len(names)), names)
         everything = np.concatenate([accuracies, *(accuracy for _, accuracy in self.clouds.values())])
-        axes.set(ylim=(len(names) - 0.5, -0.7), xlim=room(everything))
+        axes.set(ylim=(len(names) - 0.5, -0.7), xlim=room(everything, above=0.3))
         look.dress(axes, "x")
 
     def draw(self, chosen: Sequence[str], how: str, picture: int) -> str:
