@@ -84,7 +84,9 @@ def parser() -> argparse.ArgumentParser:
     one = add(study, "run rows of Tables I-IV; docs/study.md is its manual", profile_option())
     one.add_argument("--fresh", action="store_true", help="run again what is in the store already")
     one.add_argument("keys", nargs="*", help="experiments, e.g. 'gn-s-1.0x<resnet50'; default: the profile's")
-    one.add_argument("--only", metavar="TABLE", help="the rows of one table: table1 ... table4, or assistants")
+    one.add_argument(
+        "--only", metavar="TABLE", help="of these the rows of one table: table1 ... table4, assistants or ours"
+    )
     one.add_argument("--recipe", action="append", metavar="NAME", help="how the rows are trained; may be repeated")
     one.add_argument("--seeds", type=int, metavar="N", help="run seeds 0 to N-1 (default: the profile's)")
     one.add_argument("--minutes", type=float, metavar="M", help="stop before M minutes are over; go on next time")
@@ -124,7 +126,6 @@ def study(options: argparse.Namespace) -> int:
     several = workers.Processes(options.workers) if options.workers else workers.Inline()
     place = workers.Cluster(options.ray) if options.ray else several
     outcome = queue.work(wanted, budget, fresh=options.fresh, place=place)
-    print("".join(f"{line}\n" for line in outcome.held), end="")
     print("".join(f"FAILED {line}\n" for line in outcome.failures), end="", file=sys.stderr)
     finished = f"{counted(len(outcome.finished), 'run')} finished in {in_words(time.monotonic() - STARTED)}"
     print(f"{finished}, {len(outcome.left)} left, {len(outcome.failures)} failed")

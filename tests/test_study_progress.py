@@ -9,7 +9,7 @@ from fabricated import fake_result
 
 from course_lib.profiles import PROFILES
 from course_lib.study import store
-from course_lib.study.estimates import Estimates
+from course_lib.study.estimates import estimate
 from course_lib.study.progress import Budget, LiveLine, counted, in_words
 from course_lib.study.runs import Run
 
@@ -31,13 +31,13 @@ def ran(key: str, seconds: float, **changes) -> None:
 
 
 def epoch(key: str, device: str = HERE, **changes) -> float:
-    return Estimates(device).of(Run(key, LAPTOP, **changes)).epoch
+    return estimate(Run(key, LAPTOP, **changes), device).epoch
 
 
 def test_without_a_measurement_the_networks_costs_speak():
-    estimate = Estimates("cpu").of(Run("gn-s-1.0x", LAPTOP))
-    assert estimate.source == "model" and estimate.run == pytest.approx(LAPTOP.student_epochs * estimate.epoch)
-    assert estimate.first == estimate.epoch
+    told = estimate(Run("gn-s-1.0x", LAPTOP), "cpu")
+    assert told.source == "model" and told.run == pytest.approx(LAPTOP.student_epochs * told.epoch)
+    assert told.first == told.epoch
     costs = [epoch(key) for key in ("gn-s-1.0x", "gn-s-1.0x<resnet56", "gn-s-1.6x", "resnet18", "inceptionv3")]
     assert costs == sorted(costs) and costs[0] > 0
 
@@ -45,16 +45,15 @@ def test_without_a_measurement_the_networks_costs_speak():
 def test_the_rows_own_runs_are_a_measurement_and_gn_s_of_all_others():
     ran("gn-s-1.0x", 100.0, seed=1)
     ran("resnet18", 300.0)
-    assert Estimates(HERE).of(Run("gn-s-1.0x", LAPTOP, seed=4)).source == f"measured on {HERE}"
+    assert estimate(Run("gn-s-1.0x", LAPTOP, seed=4), HERE).source == f"measured on {HERE}"
     assert epoch("gn-s-1.0x", seed=4) == 100.0 and epoch("resnet18", seed=2) == 300.0
-    guessed = Estimates("cpu, 77 threads")
-    other, alone = (guessed.of(Run(key, LAPTOP)).epoch for key in ("gn-s-1.3x", "gn-s-1.0x"))
-    assert guessed.of(Run("gn-s-1.0x", LAPTOP)).source == "model"  # another machine's runs say nothing
-    assert epoch("gn-s-1.3x") == pytest.approx(100.0 * other / alone)
+    other, alone = (estimate(Run(key, LAPTOP), "cpu, 77 threads") for key in ("gn-s-1.3x", "gn-s-1.0x"))
+    assert alone.source == "model"  # another machine's runs say nothing
+    assert epoch("gn-s-1.3x") == pytest.approx(100.0 * other.epoch / alone.epoch)
 
 
 def test_a_long_run_is_compiled_on_a_gpu_before_its_first_epoch():
-    long, short = (Estimates("cuda, H200").of(Run("gn-s-1.0x", PROFILES[name])) for name in ("full", "laptop"))
+    long, short = (estimate(Run("gn-s-1.0x", PROFILES[name]), "cuda, H200") for name in ("full", "laptop"))
     assert long.first > long.epoch + 60 and short.first == short.epoch
     assert long.run == pytest.approx(long.first + 199 * long.epoch)
 

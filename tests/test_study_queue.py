@@ -17,7 +17,7 @@ from course_lib.profiles import PROFILES
 from course_lib.study import experiments, store
 from course_lib.study import queue as study
 from course_lib.study import runs as material
-from course_lib.study.estimates import Estimate, Estimates
+from course_lib.study.estimates import Estimate
 from course_lib.study.progress import Budget, LiveLine
 from course_lib.study.runs import Run, with_teachers
 from course_lib.training.engine import Engine
@@ -227,17 +227,9 @@ class Clock:
         monkeypatch.setattr(LiveLine, "epoch", epoch)
 
 
-class FixedEstimate:
-    def __init__(self, seconds):
-        self.seconds = seconds
-
-    def of(self, run):
-        return Estimate(self.seconds, self.seconds, 2 * self.seconds, "model")
-
-
 def fixed(monkeypatch, seconds: float) -> None:
     """An epoch of every run takes so many seconds, as the study believes."""
-    monkeypatch.setattr(study, "Estimates", lambda device: FixedEstimate(seconds))
+    monkeypatch.setattr(study, "estimate", lambda *_: Estimate(seconds, seconds, 2 * seconds, "model"))
 
 
 def test_when_the_time_is_up_the_epoch_is_saved_nothing_else_begins_and_the_next_call_goes_on(monkeypatch, capsys):
@@ -258,7 +250,7 @@ def test_a_run_whose_epoch_does_not_fit_is_not_begun(monkeypatch, capsys):
     wanted = runs("gn-s-1.0x")
     outcome = study.work(wanted, Budget(1.0))
     assert outcome.left == wanted and not outcome.finished and not wanted[0].checkpoint.exists()
-    assert "1 run could begin, but no epoch fits into the time left" in capsys.readouterr().out
+    assert "1 run left: no epoch fits into the time left" in capsys.readouterr().out
 
 
 def test_a_begun_run_is_judged_by_its_own_epochs(monkeypatch):
@@ -320,11 +312,11 @@ def test_a_disk_that_fills_up_loses_nothing_that_was_finished(monkeypatch):
 def test_a_trained_teacher_whose_result_was_not_stored_gets_it(monkeypatch):
     teacher, student = with_teachers(runs("gn-s-1.0x<resnet18"))
 
-    def full(run, result, logits):
+    def full(result):
         raise CourseError("No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(study, "keep", full)
+        patch.setattr(store, "save_result", full)
         assert study.work([student]).finished == []
     assert material.is_trained(teacher) and study.to_do([student]) == [teacher, student]
     line, _, total = study.listing([student])[1:]
@@ -446,15 +438,23 @@ def other(home):
         process.wait()
 
 
-def test_a_run_that_another_process_holds_is_left_to_it_and_named_until_it_dies(other):
+def test_a_run_that_another_process_holds_is_waited_for_and_taken_over_when_that_dies(other, monkeypatch, capsys):
     wanted = runs("gn-s-1.0x", "gn-s-1.3x")
     process = other(wanted[0].name)
     assert study.listing(wanted)[1].startswith("running")
-    outcome = study.work(wanted)
+    budget = Budget(60)
+    with monkeypatch.context() as patch:
+        patch.setattr(study.time, "sleep", lambda seconds: setattr(budget, "_end", 0.0))  # the hour is over
+        outcome = study.work(wanted, budget)
     assert set(stored()) == {"gn-s-1.3x"} and outcome.left == wanted[:1] and outcome.failures == []
-    assert outcome.held == [f"{wanted[0].name} is being run by process {process.pid} on {platform.node()}"]
-    process.kill()
-    process.wait()
+    told = f"{wanted[0].name} is being run by process {process.pid} on {platform.node()}: waiting for that"
+    assert capsys.readouterr().out.count(told) == 1
+
+    def sleep(seconds):
+        process.kill()
+        process.wait()
+
+    monkeypatch.setattr(study.time, "sleep", sleep)
     assert study.work(wanted).finished == wanted[:1]
 
 
@@ -469,15 +469,7 @@ def test_a_student_waits_for_the_teacher_that_another_process_trains(monkeypatch
 
     monkeypatch.setattr(study.time, "sleep", sleep)
     outcome = study.work([student])
-    assert len(looks) == 2 and outcome.finished == [teacher, student] and outcome.held == []
-
-
-def test_a_run_that_was_held_for_a_moment_is_run(monkeypatch):
-    wanted = runs("gn-s-1.0x")
-    lock = study.claim(wanted[0].name)
-    monkeypatch.setattr(study.time, "sleep", lambda seconds: lock.release())
-    outcome = study.work(wanted)
-    assert outcome.finished == wanted and outcome.held == [] == outcome.left
+    assert len(looks) == 2 and outcome.finished == [teacher, student]
 
 
 def test_what_another_study_finished_meanwhile_is_not_run_twice(monkeypatch):
@@ -563,7 +555,7 @@ def test_listing_sums_up_what_a_study_would_run(monkeypatch):
     teacher.checkpoint.unlink()
     student.result.unlink()
     student.checkpoint.unlink()
-    monkeypatch.setattr(Estimates, "of", lambda self, run: FixedEstimate(100.0).of(run))
+    fixed(monkeypatch, 100.0)
     assert "about 7 min left" in study.listing([student])[-1]  # 200 s each
 
 

@@ -1,17 +1,14 @@
-"""What a run is made of: its first weights, its parameter groups, and what it leaves for the lessons."""
+"""What a run is made of: its first weights and its parameter groups."""
 
 import dataclasses
 
 import pytest
 import torch
-from tiny import TINY, network, runs
+from tiny import finish
 from torch import nn
 
 from course_lib.data import load_dataset
-from course_lib.files import CheckpointError, CourseError, ResultError
-from course_lib.models.weights import load_weights
 from course_lib.profiles import PROFILES
-from course_lib.study import queue, store, verify
 from course_lib.study import runs as material
 from course_lib.study.experiments import PRETRAINED
 from course_lib.study.runs import Run
@@ -100,84 +97,10 @@ def test_a_groups_factor_scales_its_rate():
     assert moved[1] == pytest.approx(0.1 * moved[0], rel=1e-3) and moved[0] > 0
 
 
-@pytest.mark.parametrize("error", [OSError("no route to host"), RuntimeError('invalid hash value (expected "dd5f")')])
-def test_weights_that_cannot_be_fetched_are_one_line(monkeypatch, error):
+def test_what_cannot_be_fetched_fails_its_run_in_one_line(monkeypatch, tmp_path):
     def fail(*_, **__):
-        raise error
+        raise OSError("no route to host")
 
-    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", fail)
-    with pytest.raises(CourseError, match="the row efficientnetv2_s is the same network") as caught:
-        material.new_student(Run(PRETRAINED, TINY), 10)
-    assert "\n" not in str(caught.value) and str(error) in str(caught.value)
-
-
-# --- what a finished run leaves ---------------------------------------------------------------------------
-
-KEPT = dataclasses.replace(TINY, name="full")
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_HOME", str(tmp_path))
-    return tmp_path
-
-
-def wrong(run: Run, conditions: dict | None = None) -> str | None:
-    """What is said of what is kept of a run, as its stored result tells it or under other conditions."""
-    result = store.read_result(run.result)
-    result["conditions"] = result["conditions"] if conditions is None else conditions
-    try:
-        return next(verify._against_kept(result, run), None)
-    except (CheckpointError, ResultError) as error:
-        return str(error)
-
-
-def test_a_run_leaves_its_logits_and_the_folded_student(home):
-    assert queue.work([Run("gn-s-1.0x", KEPT)]).failures == []
-    name = "gn-s-1.0x.full.paper.seed0"
-    kept = store.load_logits(name, home / "data" / "logits" / "full")
-    row = store.load_results().iloc[0]
-    assert (kept.logits.argmax(dim=1).numpy() == store.predictions(row)).mean() > 0.9  # float16 may break ties
-    assert kept.meta["run"] == name and kept.meta["epochs"] == 1 and kept.meta["profile"] == "full"
-    model, about = load_weights("gn-s-1.0x", home / "data" / "weights" / "full")
-    assert about["folded"] and about["accuracy"] == row.last_accuracy
-    images = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    whole = material.load_teacher(Run("gn-s-1.0x", KEPT)).model
-    with torch.no_grad():
-        expected, stored = whole(images), model(images)
-    assert (stored - expected).norm() < 0.05 * expected.norm()  # folded and in float16: 0.003 as a rule
-    assert len(material.study_data(KEPT).test) == 20
-
-
-def test_numbers_too_large_for_float16_cost_the_artefact_and_not_the_result(home, monkeypatch):
-    def loud(*arguments, **rest):
-        model = network(*arguments, **rest)
-        torch.nn.init.constant_(model[-1].bias, 1e6)
-        return model
-
-    monkeypatch.setattr(material, "create_model", loud)
-    run = Run("gn-s-1.3x", KEPT)
-    assert queue.work([run]).failures == []
-    assert not (home / "data" / "logits").exists()
-    assert wrong(run) is None  # nor does `verify` ask for what was not kept on purpose
-    assert "no logits at" in wrong(run, {})
-
-
-def test_folded_weights_too_large_for_float16_are_not_asked_for_and_older_ones_go(home, monkeypatch):
-    run, older = Run("gn-s-1.0x", KEPT), home / "data" / "weights" / "full" / "gn-s-1.0x.safetensors"
-    older.parent.mkdir(parents=True)
-    older.write_bytes(b"of an older training")
-    loud = torch.nn.Linear(2, 2)
-    torch.nn.init.constant_(loud.bias, 1e6)
-    monkeypatch.setattr(material, "create_model", network)
-    monkeypatch.setattr(material, "fold", lambda model: loud)
-    assert queue.work([run]).failures == []
-    assert wrong(run) is None and not older.exists()
-    assert "there are no weights" in wrong(run, {})
-
-
-def test_quick_runs_and_later_seeds_leave_none(home, monkeypatch):
-    monkeypatch.setattr(material, "create_model", network)
-    queue.work([Run("gn-s-1.3x", KEPT, seed=1), *runs("gn-s-1.3x")])
-    assert len(store.load_results()) == 2
-    assert not (home / "data" / "logits").exists() and not (home / "data" / "weights").exists()
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", fail)
+    assert finish([PRETRAINED]) == [f"{PRETRAINED}, seed 0: OSError: no route to host"]

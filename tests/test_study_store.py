@@ -130,7 +130,7 @@ def raise_accuracy(content):
 
 
 DAMAGE = {
-    "torn last byte": lambda path: path.write_bytes(path.read_bytes()[:-1]),
+    "torn last bytes": lambda path: path.write_bytes(path.read_bytes()[:-2]),
     "torn in the middle": lambda path: path.write_bytes(path.read_bytes()[:700]),
     "empty": lambda path: path.write_bytes(b""),
     "not text": lambda path: path.write_bytes(b"\xff\xfe" * 10),

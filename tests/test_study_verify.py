@@ -13,8 +13,8 @@ from course_lib.__main__ import main
 from course_lib.profiles import PROFILES
 from course_lib.study import store, verify
 from course_lib.study.experiments import PRETRAINED, ROWS, find
-from course_lib.study.protocols import control_keys, origin, training_recipe
-from course_lib.study.runs import Run, kept_parts
+from course_lib.study.protocols import training_recipe
+from course_lib.study.runs import Run
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -59,16 +59,8 @@ def broken() -> dict[str, str]:
 
 
 def save(result: dict, *, accepted: bool = True) -> dict:
-    """Put a result into the store as a run does, with the artefacts it is kept for; returns it."""
+    """Put a result into the store as a run does; returns it."""
     store.save_result(result)
-    if "logits" in kept_parts(
-        Run(result["key"], PROFILES[result["profile"]["name"]], result["recipe"], result["seed"])
-    ):
-        count = result["test_images"]
-        labels, logits = store.known_test_labels(count), np.eye(10)[store.predictions(result)]
-        meta = {"run": result["run"], "accuracy": result["last_accuracy"]}
-        folder = store.repo_path("data", "logits", result["profile"]["name"])
-        store.save_logits(result["run"], logits, labels, meta, folder)
     if accepted:
         verify.accept()
     return result
@@ -96,12 +88,11 @@ def test_a_store_that_is_gone_is_broken_and_one_that_begins_anew_is_accepted_emp
     assert broken() == {}
 
 
-def test_rows_are_compared_with_the_paper_and_the_rest_say_not_run(home):
+def test_rows_are_compared_with_the_paper(home):
     save(sound(profile="full", share=0.91, seed=1))
     lines = {line.name: line.words for line in verify.examine()}
-    assert lines["full, paper, gn-s-1.0x"] == "91.00 % (n = 1), expected 89.87 to 92.87; paper 91.37, delta -0.37"
-    assert lines["full, paper, gn-d<vgg13"] == "not run"
-    assert broken() == {} and not any("repaired" in name for name in lines)
+    assert lines["full, paper, gn-s-1.0x"] == "91.00 % (n = 1), expected 87.37 to 93.37; paper 91.37, delta -0.37"
+    assert broken() == {} and len(lines) == 1
 
 
 @pytest.mark.parametrize(
@@ -132,9 +123,9 @@ def test_a_row_under_a_recipe_that_does_not_train_it_is_named(home):
     ("key", "profile", "recipe", "share"),
     [
         ("gn-d", "quick", "paper", 0.7),
-        ("gn-d", "full", "paper", 0.88),
+        ("gn-d", "full", "paper", 0.86),
         ("gn-d<ta", "full", "repaired", 0.8),
-        ("gn-d<ta", "full", "as_run", 0.925),
+        ("gn-d<ta", "full", "as_run", 0.94),
     ],
 )
 def test_a_mean_outside_its_interval_is_broken(home, key, profile, recipe, share):
@@ -169,19 +160,12 @@ def test_a_torn_file_keeps_its_name_in_a_folder_with_a_space(home, monkeypatch):
     assert str(path) in broken()[path.name]
 
 
-def test_every_row_has_an_interval_that_holds_the_papers_own_number():
+def test_every_row_has_an_interval_that_holds_the_papers_own_number(home):
     for key in ROWS:
-        low, high = verify.expected(key, "full", origin(key, "as_run"))  # that is how it came about
-        printed = verify.printed_accuracy(key)
-        assert low < high and (np.isnan(printed) or low <= printed <= high)
-
-
-def test_a_row_trained_otherwise_than_printed_is_expected_near_its_baseline():
-    """The printed 92.16 % are of a teacher shown scraps; with a sound one the student may come near its own 93.94 %."""
-    low, high = verify.expected("gn-s-2.8x<efficientnetv2_s", "full", "paper")
-    assert (low, high) == pytest.approx((89.94, 95.94))
-    assert verify.expected("gn-s-2.8x<efficientnetv2_s", "full", "as_run") == pytest.approx((90.66, 93.66))
-    assert verify.expected("gn-s-1.0x<vgg13", "full", "paper") == pytest.approx((89.69, 92.69))
+        low, high = verify.expected(key, "full")
+        assert low < verify._printed().get(key, 90.0) < high
+    assert verify.expected("gn-s-1.0x<vgg13", "full") == pytest.approx((89.02 - 4, 89.02 + 2), abs=3)
+    assert verify.expected(PRETRAINED, "laptop")[1] > verify.expected("gn-d", "laptop")[1]
 
 
 def test_a_torn_list_of_accepted_results_is_one_line(home, capsys):
@@ -250,35 +234,6 @@ def test_labels_that_cannot_be_read_are_said_of_each_row(home):
     assert "sample's labels cannot be read" in broken()["gn-s-1.0x.quick.paper.seed0"]
 
 
-def test_kept_logits_that_are_gone_or_of_another_run_are_named(home):
-    run = save(sound("resnet18", 0.6, "laptop"))["run"]
-    assert broken() == {}
-    path = home / "data" / "logits" / "laptop" / f"{run}.npz"
-    kept = store.load_logits(run, path.parent)
-    store.save_logits(run, kept.logits, kept.labels, kept.meta | {"accuracy": 1.0}, path.parent)
-    assert "its kept logits are of" in broken()[run]
-    store.save_logits(run, kept.logits.flip(1), kept.labels, kept.meta, path.parent)
-    assert "do not give its predictions" in broken()[run]
-    path.unlink()
-    assert "no logits at" in broken()[run]
-
-
-def test_kept_weights_that_are_torn_are_named(home):
-    run = save(sound("gn-s-1.0x", 0.6, "laptop"))["run"]
-    assert "there are no weights" in broken()[run]
-    path = home / "data" / "weights" / "laptop" / "gn-s-1.0x.safetensors"
-    path.parent.mkdir(parents=True)
-    path.write_bytes(b"torn")
-    assert f"{path} is damaged" in broken()[run]
-
-
-def test_a_row_of_our_own_is_spoken_of_where_it_was_run(home):
-    assert not any(PRETRAINED in line.name for line in verify.examine())
-    save(sound(PRETRAINED, 0.4))
-    assert broken() == {}
-    assert [line.name for line in verify.examine() if PRETRAINED in line.name] == [f"quick, paper, {PRETRAINED}"]
-
-
 def test_a_stranger_in_the_store_is_named_and_not_broken(home):
     path = store.save_result(sound())
     verify.accept()
@@ -286,9 +241,3 @@ def test_a_stranger_in_the_store_is_named_and_not_broken(home):
     stranger = path.with_name(f"{path.stem} (1).json")
     stranger.write_bytes(path.read_bytes())
     assert broken() == {} and str(stranger) in " ".join(line.words for line in verify.examine())
-
-
-def test_only_the_controls_that_are_ever_run_are_spoken_of(home):
-    save(sound("gn-d", recipe="unshuffled"))
-    lines = [line.name for line in verify.examine() if ", unshuffled, " in line.name]
-    assert len(lines) == len(control_keys()) == 5

@@ -27,11 +27,7 @@ TEST_LABELS_SHA256 = "cec8a24a1e92aa2ecaa0bbd3dbfa86bf6cd8759fbd209a832824c8cf0a
 def pack_predictions(predictions: np.ndarray) -> dict:
     """The fields ``test_images``, ``predictions`` (base64 of zlib of uint8) and ``predictions_sha256``.
 
-    Args:
-        predictions: (N,) class numbers.
-
-    Raises:
-        ValueError: the array is not one-dimensional, is empty, or holds something else than 0 to 255.
+    Raises ValueError unless ``predictions`` are (N,) class numbers from 0 to 255, one at least.
     """
     array = np.asarray(predictions)
     if array.ndim != 1 or not _are_bytes(array) or not np.issubdtype(array.dtype, np.integer):
@@ -47,8 +43,7 @@ def pack_predictions(predictions: np.ndarray) -> dict:
 def predictions(row: Any) -> np.ndarray:
     """The (N,) uint8 class numbers that the run of ``row`` (of the frame, or a result) gave the test images.
 
-    Raises:
-        ResultError: they cannot be unpacked, or are not those that were stored.
+    Raises ResultError where they are damaged.
     """
     try:
         raw = zlib.decompress(base64.b64decode(row["predictions"], validate=True))
@@ -73,11 +68,8 @@ class Logits:
 def save_logits(name: str, logits: Any, labels: Any, meta: dict, folder: Path | None = None) -> Path:
     """Write logits (N, C) and labels (N,), tensors or arrays, to ``data/logits/<name>.npz``.
 
-    The logits are kept as float16, which is exact to 0.1 percent.
-
-    Raises:
-        ValueError: the shapes do not fit, a logit is not finite in float16, or the name is no file name.
-        CourseError: the file cannot be written.
+    They are kept as float16, which is exact to 0.1 percent. Raises ValueError where the shapes do not fit, a logit is
+    not finite in float16, or the name is no file name; CourseError where the file cannot be written.
     """
     path = _logits_path(name, folder)
     logits, labels = (np.asarray(x.detach().cpu() if hasattr(x, "detach") else x) for x in (logits, labels))
@@ -96,11 +88,7 @@ def save_logits(name: str, logits: Any, labels: Any, meta: dict, folder: Path | 
 
 
 def load_logits(name: str, folder: Path | None = None) -> Logits:
-    """The logits saved under ``name``.
-
-    Raises:
-        ResultError: there are none, or the file is damaged.
-    """
+    """The logits saved under ``name``. Raises ResultError where there are none, or the file is damaged."""
     import torch
 
     logits, labels, meta = _read_logits(_logits_path(name, folder))
@@ -110,12 +98,11 @@ def load_logits(name: str, folder: Path | None = None) -> Logits:
 def known_test_labels(count: int) -> np.ndarray:
     """The (N,) labels of CIFAR-10's test images as they ship with the course: of all 10,000, or of the sample's 1,000.
 
-    Raises:
-        ResultError: no test set of ``count`` images is known, or the file with its labels is missing or was edited.
+    Raises ResultError where no set of ``count`` images is known, or the file with its labels is missing or was edited.
     """
     path, expected = repo_path("data", "sample", "sample.json"), TEST_LABELS_SHA256
     if count == 10_000:
-        path = _logits_path("resnet20", None)
+        path = _logits_path("resnet56", None)
         labels = _read_logits(path)[1]
     else:
         try:

@@ -1,5 +1,6 @@
 """How long runs will take: by their own epochs, by stored runs of the same row, or by what their networks cost."""
 
+import contextlib
 import functools
 import statistics
 from collections.abc import Sequence
@@ -34,42 +35,33 @@ class Estimate(NamedTuple):
     source: str
 
 
-class Estimates:
-    """What runs take on one device, one run after another.
+def estimate(run: Run, device: str = "") -> Estimate:
+    """What ``run`` takes on ``device``, named as in a result: ``cpu, 2 threads``; default the one that trains here.
 
-    Args:
-        device: as a result names it: ``cpu, 2 threads``, ``cuda, NVIDIA H200``; default the one that trains here. One
-            thread does not take twice as long as two, nor one GPU as long as another: other devices' runs say nothing.
+    One thread does not take twice as long as two, nor one GPU as long as another: other devices' runs say nothing.
     """
+    device = device or store.environment()["device"]
+    kind, alone = device.split(",")[0], Run("gn-s-1.0x", run.profile)
+    if seconds := _typical(epoch_seconds(run)):
+        source = "its own epochs"
+    elif seconds := _measured(run, device):
+        source = f"measured on {device}"
+    else:
+        known, source = _measured(alone, device), "model"
+        seconds = _work(run) * (known / _work(alone) if known else SECONDS.get(kind, SECONDS["cpu"]))
+    start = COMPILING if kind == "cuda" and run.is_long else 0.0
+    return Estimate(start + seconds, seconds, start + run.settings.epochs * seconds, source)
 
-    def __init__(self, device: str = ""):
-        self.device = device or store.environment()["device"]
-        self.kind = self.device.split(",")[0]
 
-    def of(self, run: Run) -> Estimate:
-        """What ``run`` takes."""
-        alone = Run("gn-s-1.0x", run.profile)
-        if seconds := _typical(epoch_seconds(run)):
-            source = "its own epochs"
-        elif seconds := self._measured(run):
-            source = f"measured on {self.device}"
-        else:
-            known, source = self._measured(alone), "model"
-            seconds = _work(run) * (known / _work(alone) if known else SECONDS.get(self.kind, SECONDS["cpu"]))
-        start = COMPILING if self.kind == "cuda" and run.is_long else 0.0
-        return Estimate(start + seconds, seconds, start + run.settings.epochs * seconds, source)
-
-    def _measured(self, run: Run) -> float:
-        """Seconds of an epoch of the row's stored runs on this device, whatever their seed and protocol; 0 for none."""
-        found, row = [], run.name.removesuffix(f".{run.recipe}.seed{run.seed}")
-        for path in run.result.parent.glob(f"{row}.*.json"):
-            try:
-                result = store.read_result(path)
-            except ResultError:
-                continue
-            if result["device"] == self.device:
+def _measured(run: Run, device: str) -> float:
+    """Seconds of an epoch of the row's stored runs on ``device``, whatever their seed and protocol; 0 for none."""
+    found, row = [], run.name.removesuffix(f".{run.recipe}.seed{run.seed}")
+    for path in run.result.parent.glob(f"{row}.*.json"):
+        with contextlib.suppress(ResultError):
+            result = store.read_result(path)
+            if result["device"] == device:
                 found.append(_typical([epoch["seconds"] for epoch in result["history"]]))
-        return statistics.median(found or [0.0])
+    return statistics.median(found or [0.0])
 
 
 def _typical(seconds: Sequence[float]) -> float:

@@ -82,11 +82,7 @@ EXPERIMENTS = {key: row for key, row in ROWS.items() if row.table != "ours"}
 
 
 def find(key: str) -> Experiment:
-    """The experiment called ``key``.
-
-    Raises:
-        ValueError: there is none; the message names the nearest keys.
-    """
+    """The experiment called ``key``; a ValueError that names the nearest keys where there is none."""
     if key in ROWS:
         return ROWS[key]
     near = difflib.get_close_matches(str(key), ROWS, n=3, cutoff=0.4)
@@ -95,11 +91,7 @@ def find(key: str) -> Experiment:
 
 
 def table_rows(table: str) -> list[Experiment]:
-    """The experiments of one table in the paper's order.
-
-    Raises:
-        ValueError: ``table`` is none of ``table1`` to ``table4``, ``assistants`` and ``ours``.
-    """
+    """The experiments of one table in the paper's order. Raises ValueError where there is no such table."""
     if table not in KEYS:
         raise ValueError(f"unknown table {table!r}: choose one of {', '.join((*TABLES, 'assistants', 'ours'))}")
     return [row for row in ROWS.values() if row.table == table]
@@ -111,11 +103,7 @@ def baseline_of(experiment: Experiment) -> str:
 
 
 def in_order(keys: Iterable[str]) -> list[str]:
-    """``keys`` and every network they learn from, teachers first, none twice.
-
-    Raises:
-        ValueError: a key is unknown.
-    """
+    """``keys`` and every network they learn from, teachers first, none twice. Raises ValueError as ``find``."""
     ordered: dict[str, None] = {}  # a dict keeps the order
     for key in keys:
         ordered |= dict.fromkeys([*in_order(find(key).teachers), key])
@@ -125,11 +113,8 @@ def in_order(keys: Iterable[str]) -> list[str]:
 def run_id(key: str, *, profile: str, recipe: str, seed: int) -> str:
     """A name for one run that is safe as a file name on every system: ``gn-d_from_vgg13.quick.paper.seed0``.
 
-    A published network is the same for all: ``resnet56.published``. ``profile`` and ``recipe`` are names, not objects.
-
-    Raises:
-        ValueError: a part holds other characters than lower-case letters, digits, dot, hyphen and underscore,
-            or the seed is not a whole number from 0 on.
+    A published network is the same for all: ``resnet56.published``. ``profile`` and ``recipe`` are names, not objects;
+    where one of them is no file name, or the seed no whole number from 0 on, a ValueError is raised.
     """
     if key in PUBLISHED:
         return f"{key}.published"

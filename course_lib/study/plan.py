@@ -45,12 +45,10 @@ def wanted(
     Args:
         keys: these rows, whether they are in the profile's groups or not; default all of those.
         table: of the profile's groups only the rows of one table.
-        recipes: in place of the groups' own; ``paper`` for rows that are named. ``as_run`` brings the unshuffled
-            baselines.
-        seeds: in place of the groups' own; 0 for rows that are named. All rows of a seed come before the next seed.
+        recipes, seeds: in place of the groups' own; ``paper`` and seed 0 for rows that are named. ``as_run`` brings the
+            unshuffled baselines; all rows of a seed come before the next seed.
 
-    Raises:
-        ValueError: a key, table or recipe is unknown, or the recipes have no row for a key or for the table.
+    Raises ValueError where a key, table or recipe is unknown, or the recipes have no row for a key or for the table.
     """
     recipes = None if recipes is None else [check_recipe(name) for name in recipes]
     groups = [(rows.split(), names.split(), own) for rows, names, own in SCOPE.get(profile.name, SELF_TEST)]

@@ -75,12 +75,9 @@ def check_recipe(name: str) -> str:
 
 
 def origin(key: str, recipe: str) -> str:
-    """The protocol under whose name the row ``key`` of ``recipe`` is trained and stored.
+    """The protocol under whose name the row ``key`` of ``recipe`` is trained and stored; ValueError where unknown.
 
     A row that ``recipe`` trains exactly as ``paper`` does is ``paper``'s own run.
-
-    Raises:
-        ValueError: there is no such row, or no such protocol.
     """
     return recipe if PROTOCOLS[check_recipe(recipe)].trains(find(key)) else "paper"
 
@@ -88,8 +85,7 @@ def origin(key: str, recipe: str) -> str:
 def control_keys(chosen: Iterable[str] = ROWS) -> list[str]:
     """The baselines that the unshuffled rows of ``as_run`` should have been compared with, in Table I's order.
 
-    Args:
-        chosen: only those of these rows, and these rows themselves where they are such a baseline; default all.
+    Of ``chosen`` rows, only those that belong to one of them or are among them.
     """
     chosen = set(chosen)
     students = [row for row in ROWS.values() if is_unshuffled(row) and row.student in STUDENTS]

@@ -12,15 +12,14 @@ import platform
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
 
 from filelock import FileLock, Timeout
 
 from course_lib.files import CourseError, atomic_write, check_writable, remove_leftovers, repo_path
 from course_lib.study import store
-from course_lib.study.estimates import Estimates
+from course_lib.study.estimates import estimate
 from course_lib.study.progress import Budget, LiveLine, counted, in_words
-from course_lib.study.runs import Answer, Run, epoch_seconds, is_trained, keep, with_teachers
+from course_lib.study.runs import Answer, Run, epoch_seconds, is_trained, with_teachers
 from course_lib.study.workers import Inline
 from course_lib.training.engine import choose_engine, default_device
 
@@ -32,10 +31,7 @@ def to_do(wanted: Iterable[Run], again: Iterable[Run] = ()) -> list[Run]:
 
     A teacher is trained again where a run lacks its weights. One whose training ended and left no result (a kill, a
     full disk) gets that; one that nobody needs any more is not trained for its result alone. A result that is not sound
-    is not repeated unasked.
-
-    Args:
-        again: runs that are repeated though they are in the store.
+    is not repeated unasked; those of ``again`` are.
     """
     wanted = list(wanted)
     missing = {run for run in wanted if run in again or not run.result.exists()}
@@ -58,9 +54,7 @@ class Held(CourseError):
 def claim(name: str) -> FileLock:
     """The lock of the run ``name``, taken; ``release`` it, or die.
 
-    Raises:
-        Held: another process has it.
-        CourseError: the lock's file cannot be made.
+    Raises Held where another process has it, CourseError where the lock's file cannot be made.
     """
     path = _lock_path(name)
     who, lock = path.with_suffix(".who"), FileLock(path)
@@ -94,24 +88,13 @@ def _lock_path(name: str) -> Path:
 # --- the queue --------------------------------------------------------------------------------------------
 
 
-class Outcome(NamedTuple):
-    """What a study came to.
-
-    Attributes:
-        finished: runs that this study brought to their end.
-        failures: one line for each run that failed, was waiting for one that did, or whose result is not sound.
-        left: runs that are not finished.
-        held: one line for each run that another study works on.
-    """
-
-    finished: list[Run]
-    failures: list[str]
-    left: list[Run]
-    held: list[str]
-
-
 class Queue:
     """What is left to do, what may begin, and what became of the rest. Closed, it gives up its locks.
+
+    Attributes:
+        left: runs that are not finished.
+        finished: runs that were brought to their end.
+        failures: a line for each run that failed or waits for one that did, and for each result that is not sound.
 
     Args:
         wanted: runs in order of value, see ``plan.wanted``.
@@ -120,22 +103,20 @@ class Queue:
         live: where progress is shown.
         place: where runs are trained (``workers.py``): it says what it has room for.
 
-    Raises:
-        CourseError: the store cannot be written.
+    Raises CourseError where the store cannot be written.
     """
 
     def __init__(self, wanted: list[Run], budget: Budget, fresh: bool, live: LiveLine, place: Inline):
         check_writable(repo_path("data", "results"))
         self.budget, self.live, self.place = budget, live, place
         self.again = set(wanted) if fresh else set()
-        self.todo = to_do(wanted, self.again)
-        self.damaged = [f"{run}: {words}" for run in wanted if run not in self.todo and (words := _damage(run))]
-        self.count, self.finished = len(self.todo), []
-        self.failed: dict[Run, str] = {}
-        self.held: dict[Run, str] = {}
+        self.left = to_do(wanted, self.again)
+        done = ((run, _stored(run)) for run in wanted if run not in self.left)
+        self.failures = [f"{run}: {found}" for run, found in done if isinstance(found, str)]
+        self.count, self.finished = len(self.left), []
+        self.failed: set[Run] = set()
+        self.held: set[Run] = set()  # by other studies
         self.locks: dict[Run, FileLock] = {}  # of what is under way
-        self.too_long: set[Run] = set()
-        self.asked_again: set[Run] = set()
         self.is_paused = False  # a run found no time for its next epoch: nothing else begins
 
     def __enter__(self) -> "Queue":
@@ -161,51 +142,53 @@ class Queue:
             if blocked and run.seed != blocked.seed:
                 continue
             try:
-                if not self._holds_epoch(run):
-                    self.too_long.add(run)
-                elif not self.place.has_room(run, list(self.locks)):
-                    blocked = blocked or run
+                has_room = self.place.has_room(run, list(self.locks))
+                if (blocked and not has_room) or not self._holds_epoch(run):
+                    continue
+                if not has_room:
+                    blocked = run
                 elif self._take(run):
                     return run
-                elif run not in self.todo:  # finished elsewhere meanwhile: its students may begin
+                elif run not in self.left:  # finished elsewhere meanwhile: its students may begin
                     return self.begin()
             except CourseError as error:
-                self._fail(run, error)
+                self._fail(run, in_one_line(error))
         return None
 
     def _ready(self) -> list[Run]:
-        """The runs whose teachers are trained; those whose teacher failed move from ``todo`` to ``failed``."""
-        for run in list(self.todo):
-            if lost := [teacher for teacher in run.teachers if teacher in self.failed]:
-                self.failed[run] = f"needs {lost[0]}, which failed"
-                self.todo.remove(run)
-        waiting = [run for run in self.todo if run not in self.locks and not set(run.teachers).intersection(self.todo)]
+        """The runs whose teachers are trained; those whose teacher failed have failed too."""
+        for run in list(self.left):
+            if lost := self.failed.intersection(run.teachers):
+                self._fail(run, f"needs {lost.pop()}, which failed")
+        waiting = [run for run in self.left if run not in self.locks and not set(run.teachers).intersection(self.left)]
         return [] if self.is_over else waiting
 
     def _holds_epoch(self, run: Run) -> bool:
         """Whether the budget holds the run's next epoch; one that lacks nothing but its result needs none."""
         if self.budget.left == float("inf") or (run not in self.again and is_trained(run)):
             return True
-        return self.budget.holds(Estimates(self.place.device).of(run).first)
+        return self.budget.holds(estimate(run, self.place.device).first)
 
     def _take(self, run: Run) -> bool:
         """Take the run's lock; False where another study has it, or has finished the run meanwhile."""
         try:
             lock = claim(run.name)
         except Held as held:
-            self.held[run] = str(held)
+            if run not in self.held:
+                self.live.say(f"{held}: waiting for that")
+            self.held.add(run)
             return False
-        self.held.pop(run, None)
+        self.held.discard(run)
         # Finished, with weights where a student waits for them?
-        is_teacher = any(run in other.teachers for other in self.todo)
+        is_teacher = any(run in other.teachers for other in self.left)
         if run not in self.again and run.result.exists() and (not is_teacher or is_trained(run)):
             lock.release()
-            self.todo.remove(run)
+            self.left.remove(run)
             return False
         self.locks[run] = lock
         remove_leftovers(run.checkpoint)
         remove_leftovers(run.result)
-        number = self.count - len(self.todo) + len(self.locks)
+        number = self.count - len(self.left) + len(self.locks)
         self.live.say(f"[{number}/{self.count}] {run} ({run.profile.label})")
         return True
 
@@ -220,37 +203,20 @@ class Queue:
                 self.live.say(answer.words)
                 return
             if run in self.again or not run.result.exists():  # else a teacher's, whose weights were gone
-                keep(run, answer.result, answer.logits)
+                store.save_result(answer.result)
             self.live.say(f"{answer.words} after {in_words(answer.result['wall_seconds'])}")
             self.finished.append(run)
-            self.todo.remove(run)
+            self.left.remove(run)
         except Exception as error:  # whatever it is
-            self._fail(run, error)
+            self._fail(run, in_one_line(error))
         finally:
             self.locks.pop(run).release()
 
-    def _fail(self, run: Run, error: Exception) -> None:
-        self.failed[run] = in_one_line(error)
-        self.todo.remove(run)
-        self.live.say(f"FAILED {run}: {self.failed[run]}")
-
-    def may_wait(self) -> bool:
-        """Whether to look again in a moment: other studies work on teachers of what is left, or on runs of ours.
-
-        Those runs are theirs, and are asked after once more only: who held one may have been about to end.
-        """
-        once_more = {run for run in self.held if run in self.todo} - self.asked_again
-        self.asked_again |= once_more
-        needed = (teacher for run in self.todo for teacher in with_teachers(run.teachers))
-        return not self.is_over and (bool(once_more) or any(teacher in self.held for teacher in needed))
-
-    def outcome(self) -> Outcome:
-        """What it came to."""
-        too_long = self.too_long.intersection(self.todo)
-        if too_long and not self.is_over:
-            self.live.say(f"{counted(len(too_long), 'run')} could begin, but no epoch fits into the time left")
-        failures = self.damaged + [f"{run}: {reason}" for run, reason in self.failed.items()]
-        return Outcome(self.finished, failures, self.todo, [self.held[run] for run in self.todo if run in self.held])
+    def _fail(self, run: Run, reason: str) -> None:
+        self.failed.add(run)
+        self.left.remove(run)
+        self.failures.append(f"{run}: {reason}")
+        self.live.say(f"FAILED {run}: {reason}")
 
 
 def in_one_line(error: Exception) -> str:
@@ -263,39 +229,34 @@ def in_one_line(error: Exception) -> str:
 
 
 def work(
-    wanted: Iterable[Run],
-    budget: Budget | None = None,
-    *,
-    fresh: bool = False,
-    live: LiveLine | None = None,
+    wanted: Iterable[Run], budget: Budget | None = None, *, fresh: bool = False, live: LiveLine | None = None,
     place: Inline | None = None,
-) -> Outcome:
+) -> Queue:  # fmt: skip
     """Bring the ``wanted`` runs to their end, in this order and teachers first, until the budget is used up.
 
-    Args:
-        wanted, budget, fresh, live: as for ``Queue``; default without a limit, and standard output.
-        place: where runs are trained, see ``workers.py``; default here, one after another.
-
-    Raises:
-        CourseError: the store cannot be written, or there is no such place.
+    Arguments are ``Queue``'s; by default there is no limit, standard output shows progress, and runs are trained here,
+    one after another. Returns the queue, which tells what is finished and left, and what failed. Raises CourseError
+    where the store cannot be written, or there is no such place.
     """
     place = place or Inline()
     with Queue(list(wanted), budget or Budget(), fresh, live or LiveLine(), place) as queue, place:
-        for note in choose_engine(default_device()).notes if queue.todo and not place.device else ():
+        for note in choose_engine(default_device()).notes if queue.left and not place.device else ():
             queue.live.say(f"note: {note}")
         under_way: dict[concurrent.futures.Future, Run] = {}
-        while queue.todo:
+        while queue.left:
             # The most valuable run that can be begun; after each, look again from the top.
             while run := queue.begin():
                 under_way[place.submit(run, queue.budget, queue.live, run in queue.again)] = run
             if under_way:
                 for future in concurrent.futures.wait(under_way, WAIT_SECONDS, "FIRST_COMPLETED").done:
                     queue.end(under_way.pop(future), future.result)
-            elif queue.may_wait():
-                time.sleep(min(WAIT_SECONDS, queue.budget.left))
-            else:
+            elif queue.held.isdisjoint(queue.left) or queue.is_over:
                 break
-        return queue.outcome()
+            else:  # for other studies, whose runs these are until they end or die
+                time.sleep(min(WAIT_SECONDS, queue.budget.left))
+        if queue.left and not queue.is_over:
+            queue.live.say(f"{counted(len(queue.left), 'run')} left: no epoch fits into the time left")
+        return queue
 
 
 # --- the list -------------------------------------------------------------------------------------------
@@ -311,21 +272,17 @@ def listing(wanted: Iterable[Run]) -> list[str]:
     todo, runs = set(to_do(asked)), with_teachers(asked)
     if not runs:
         return ["nothing to run: all rows of this choice are left out of the profile; name them to run them"]
-    estimates, states, rest, lines = Estimates(), [], 0.0, [runs[0].profile.label]
+    states, rest, lines = [], 0.0, [runs[0].profile.label]
     for run in runs:
-        words, damage, own = "", _damage(run), len(epoch_seconds(run))
-        if run.result.exists() and not damage:
-            result = store.read_result(run.result)
-            words = f"{result['last_accuracy']:.2f} % after {in_words(result['wall_seconds'])}"
-        if damage:
-            state, words = "damaged", damage
-        elif words and run not in todo:
-            state = "done"
-        else:
-            state = "running" if is_held(run.name) else "weights" if words else "begun" if own else "missing"
-            estimate = estimates.of(run)
-            left = estimate.run - own * estimate.epoch if own < run.settings.epochs else 0.0
-            needed = f"about {in_words(left)} ({estimate.source})" if left else "only to be stored"
+        found, own = _stored(run), len(epoch_seconds(run))
+        state, words = "damaged", found
+        if isinstance(found, dict):
+            state, words = "done", f"{found['last_accuracy']:.2f} % after {in_words(found['wall_seconds'])}"
+        if run in todo or not found:
+            state = "running" if is_held(run.name) else "weights" if found else "begun" if own else "missing"
+            whole = estimate(run)
+            left = whole.run - own * whole.epoch if own < run.settings.epochs else 0.0
+            needed = f"about {in_words(left)} ({whole.source})" if left else "only to be stored"
             words = f"{words}; its weights are gone, trained again in {needed}" if state == "weights" else needed
             words += f", {counted(own, 'epoch')} done" if own else ""
             rest += left if run in todo else 0.0
@@ -334,14 +291,12 @@ def listing(wanted: Iterable[Run]) -> list[str]:
         states.append(state)
         lines.append(f"{state:<8}{run}: {words}")
     numbers = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-    return [*lines, f"{numbers}; about {in_words(rest)} left, one after another, on {estimates.device}"]
+    return [*lines, f"{numbers}; about {in_words(rest)} left, one after another, on {store.environment()['device']}"]
 
 
-def _damage(run: Run) -> str:
-    """What is wrong with the file of a run's result; empty where it is whole, or not there."""
+def _stored(run: Run) -> dict | str | None:
+    """A run's stored result, or what is wrong with its file; None where there is none."""
     try:
-        if run.result.exists():
-            store.read_result(run.result)
+        return store.read_result(run.result) if run.result.exists() else None
     except CourseError as error:
         return str(error)
-    return ""

@@ -6,22 +6,18 @@ teacher's weights, and a teacher whose weights are missing is trained again.
 
 import functools
 import os
-import urllib.error
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-import torch
 from torch import nn
 
 from course_lib.data import Dataset, load_dataset
 from course_lib.files import CheckpointError, CourseError, repo_path, sha256_of
 from course_lib.models.cost import count_parameters
-from course_lib.models.ghostnet import fold
 from course_lib.models.state import fill
-from course_lib.models.weights import load_published, published_path, save_weights
+from course_lib.models.weights import load_published, published_path
 from course_lib.models.zoo import create_model
 from course_lib.profiles import Profile
 from course_lib.study import store
@@ -38,9 +34,6 @@ HEAD = "classifier"  # EfficientNetV2-S's last part: made anew for fine-tuning, 
 BACKBONE_FACTOR = 0.1  # PROTOCOL.md, 4.5
 IMAGENET = "torchvision EfficientNet_V2_S_Weights.IMAGENET1K_V1, new classifier"
 FROM_SCRATCH = "Kaiming-normal, fan-out"
-KEEPING = ("full", "laptop")  # profiles whose networks have learned something
-FOLDED = ("gn-s-1.0x", "gn-s-2.8x")  # of the `paper` protocol
-NOT_KEPT = "not_kept"  # in a result's conditions: numbers too large for float16
 # Steps from which on it pays to compile a network on a GPU, which takes a minute or more: a guess. None has tried it.
 LONG = 5_000
 
@@ -132,34 +125,18 @@ def study_data(profile: Profile) -> Dataset:
 def new_student(run: Run, num_classes: int) -> tuple[nn.Module, str]:
     """The run's network before its first step, and in words where its weights come from.
 
-    Raises:
-        CourseError: it starts from ImageNet weights, and they cannot be fetched or are not the published ones.
+    Those of ImageNet are fetched once, and checked against the SHA-256 in their name (OSError or RuntimeError if not).
     """
     row, std = run.experiment, linear_std(run.experiment)
     model = create_model(row.student, width=row.width, num_classes=num_classes, seed=run.seed, linear_std=std)
     if run.key == PRETRAINED:
-        weights = {name: value for name, value in imagenet_weights().items() if not name.startswith(HEAD)}
+        from torchvision.models import EfficientNet_V2_S_Weights
+
+        state = EfficientNet_V2_S_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
+        weights = {name: value for name, value in state.items() if not name.startswith(HEAD)}
         model.load_state_dict(weights, strict=False)
         return model, IMAGENET
     return model, FROM_SCRATCH + (f"; linear layers normal, s.d. {std:g}" if std else "")
-
-
-def imagenet_weights() -> dict:
-    """torchvision's weights of EfficientNetV2-S, downloaded once and checked against the SHA-256 in their name.
-
-    Raises:
-        CourseError: the download failed, or what came is not what was published.
-    """
-    from torchvision.models import EfficientNet_V2_S_Weights
-
-    try:
-        return EfficientNet_V2_S_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
-    except (OSError, urllib.error.URLError, RuntimeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CourseError(
-            f"the ImageNet weights of EfficientNetV2-S cannot be fetched ({reason}): the row efficientnetv2_s is the "
-            "same network trained from scratch"
-        ) from error
 
 
 def head_and_backbone(model: nn.Module) -> list[dict]:
@@ -202,9 +179,7 @@ def _seen(path: Path, changed: int) -> tuple[dict, tuple[float, ...]]:
 def load_teacher(run: Run, num_classes: int = 10) -> Teacher:
     """The last-epoch weights of a finished run, or those that are published, as a Teacher.
 
-    Raises:
-        CheckpointError: there are none, they are unfinished, damaged, of another architecture or of other settings
-            than the run's.
+    Raises CheckpointError where there are none, or they are unfinished, damaged, of another network or other settings.
     """
     if run.is_published:
         return Teacher(load_published(run.key))
@@ -256,18 +231,12 @@ class OutOfTime(CourseError):
 
 
 class Answer(NamedTuple):
-    """What the training of a run comes back with.
-
-    Attributes:
-        words: how it ended, in one line.
-        result: its result, not stored yet; None where the time did not suffice.
-        logits: float32 (N, classes) for the test images after the last epoch; None likewise.
-        checkpoint: its checkpoint, where it was written on another machine; None where there is none.
+    """What the training of a run comes back with: one line on how it ended, its ``result``, not stored yet (None where
+    the time did not suffice), and its ``checkpoint``, where that was written on another machine.
     """
 
     words: str
     result: dict | None = None
-    logits: np.ndarray | None = None
     checkpoint: bytes | None = None
 
 
@@ -279,8 +248,7 @@ def train_run(run: Run, budget: Budget, live: LiveLine, *, again: bool = False) 
         live: shows each epoch.
         again: begin anew; the older checkpoint stays until the first new epoch is safe.
 
-    Raises:
-        CourseError: a teacher's weights are missing, the loss diverged, or a file cannot be read or written.
+    Raises CourseError where a teacher's weights are missing, the loss diverged, or a file cannot be read or written.
     """
     dataset, row, training, device = study_data(run.profile), run.experiment, run.settings, default_device()
     model, first_weights = new_student(run, dataset.num_classes)
@@ -314,44 +282,4 @@ def train_run(run: Run, budget: Budget, live: LiveLine, *, again: bool = False) 
         wall_seconds=finished.seconds, images_per_second=finished.images_per_second,
         data=about | {"train_images": len(dataset.train)}, conditions=conditions,
     )  # fmt: skip
-    return Answer(f"{run}: {result['last_accuracy']:.2f} %", result, finished.logits.numpy())
-
-
-def kept_parts(run: Run) -> list[str]:
-    """What a run leaves for the lessons besides its result: test ``logits``; two students folded ``weights``."""
-    if run.profile.name not in KEEPING or run.seed:
-        return []
-    return ["logits", *(["weights"] if run.key in FOLDED and run.recipe == "paper" else [])]
-
-
-def keep(run: Run, result: dict, logits: np.ndarray) -> None:
-    """Store a finished run: its result, and the logits and folded weights that it is kept for, in float16.
-
-    What is too large for float16 (of a diverged or hardly trained network) is left out, and the result says so.
-
-    Args:
-        logits: (N, classes) for the test images after the last epoch.
-
-    Raises:
-        CourseError: a file cannot be written.
-    """
-    row, data, training = run.experiment, result["data"], result["training"]
-    meta = {"run": run.name, "key": run.key, "model": row.student, "width": row.width, "recipe_name": run.recipe}
-    meta |= {"profile": run.profile.name, "dataset": data["name"], "train_images": data["train_images"]}
-    meta |= {"epochs": training["epochs"], "accuracy": result["last_accuracy"], "recipe": training}
-    meta |= {"device": result["device"], "revision": result["revision"]}
-    for part in kept_parts(run):
-        folder = repo_path("data", part, run.profile.name)
-        if part == "logits" and _fits(torch.from_numpy(logits)):
-            store.save_logits(run.name, logits, study_data(run.profile).test.labels, meta, folder)
-        elif part == "weights" and _fits(*(folded := fold(load_teacher(run).model).half()).state_dict().values()):
-            save_weights(run.key, folded, meta | {"folded": True, "stored_as": "float16"}, folder)
-        else:
-            result.setdefault("conditions", {}).setdefault(NOT_KEPT, []).append(part)
-            older = f"{run.name}.npz" if part == "logits" else f"{run.key}.safetensors"
-            (folder / older).unlink(missing_ok=True)
-    store.save_result(result)
-
-
-def _fits(*tensors: torch.Tensor) -> bool:
-    return all(bool(tensor.half().isfinite().all()) for tensor in tensors)
+    return Answer(f"{run}: {result['last_accuracy']:.2f} %", result)

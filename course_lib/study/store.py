@@ -72,8 +72,7 @@ def make_result(
             ``teacher_sees``, and of each of its ``teachers`` the run, epochs and accuracy.
         device: what the run ran on, as for ``environment``.
 
-    Raises:
-        ValueError: ``predictions`` or ``history`` is empty, or a prediction is no class number.
+    Raises ValueError where ``predictions`` or ``history`` is empty, or a prediction is no class number.
     """
     if not history:
         raise ValueError("a result needs the history of at least one epoch")
@@ -163,8 +162,7 @@ def code_revision() -> str:
 def environment(device: Any = None) -> dict:
     """What a run's numbers depend on: ``device`` in words, ``versions`` and the code's ``revision``.
 
-    Args:
-        device: a torch device or its name; None for the one training chooses, a CUDA GPU where there is one.
+    ``device`` is a torch device or its name; None for the one training chooses, a CUDA GPU where there is one.
     """
     import torch
 
@@ -190,14 +188,12 @@ def result_path(run: str, profile: str, folder: Path | None = None) -> Path:
 def save_result(result: dict, folder: Path | None = None) -> Path:
     """Check ``result`` and write it to its place; an older file of the same run is replaced whole.
 
-    Raises:
-        ResultError: the result is incomplete or contradicts itself.
-        CourseError: the file cannot be written.
+    Raises ResultError where it is incomplete or contradicts itself, CourseError where the file cannot be written.
     """
     problem = contradiction(result)
     try:
         text = problem or _to_text(result)
-    except (TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         problem = str(error)
     if problem:
         raise ResultError(f"the result of {result.get('run', 'a run')} was not saved: {problem}")
@@ -207,20 +203,22 @@ def save_result(result: dict, folder: Path | None = None) -> Path:
 
 
 def read_result(path: Path) -> dict:
-    """The result in one file.
-
-    Raises:
-        ResultError: it is missing, torn, edited, or lies under another run's name.
-    """
+    """The result in one file. Raises ResultError where that is missing, torn, edited, or has another run's name."""
     path = Path(path)
     try:
-        result = _from_text(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        result = json.loads(path.read_text(encoding="utf-8"))
+        if result["format"] != FORMAT:
+            raise ValueError(f"unknown format {result['format']!r}, this course reads {FORMAT}")
+        columns, rows = result["history"]["columns"], result["history"]["rows"]
+        result["history"] = [dict(zip(columns, row, strict=True)) for row in rows]
+        if result.pop("content_sha256") != _digest(result):
+            raise ValueError("its content does not match content_sha256: it was edited")
+        if path != result_path(result["run"], result["profile"]["name"], path.parent.parent):
+            raise ValueError(f"it is the result of run {result['run']}, profile {result['profile']['name']}")
+    except (OSError, KeyError, TypeError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
+        reason = f"it has no {error}" if isinstance(error, KeyError) else reason
         raise ResultError(f"{path} cannot be read ({reason}): {REMEDY}") from error
-    profile = result["profile"]["name"]
-    if (path.stem, path.parent.name) != (result["run"], profile):
-        raise ResultError(f"{path} holds the result of run {result['run']}, profile {profile}: {REMEDY}")
     return result
 
 
@@ -235,10 +233,8 @@ def load_results(folder: Path | None = None) -> pd.DataFrame:
     """Every run in the store, one a row, with ``COLUMNS``; an empty store gives an empty frame.
 
     ``temperature``, ``alpha``, ``epochs`` and ``batch_size`` are those really trained with, and
-    ``profile_spec`` is the profile as it was then. A file that is not named as a run is warned of and left out.
-
-    Raises:
-        ResultError: a file is not sound; ``verify`` lists all of them.
+    ``profile_spec`` is the profile as it was then. A file that is not named as a run is warned of and left out; one
+    that is not sound raises ResultError (``verify`` lists all of them).
     """
     files, strangers = result_files(folder)
     for path in strangers:
@@ -268,15 +264,11 @@ def stored_answers(
 ) -> dict[str, np.ndarray]:
     """By key, the int64 class numbers (N,) of the first seed's test predictions; keys that were not run are left out.
 
-    Args:
-        results: ``load_results()``.
-
-    Raises:
-        ResultError: stored predictions are damaged.
+    ``results`` are of ``load_results``; raises ResultError where stored predictions are damaged.
     """
     chosen = results[(results["profile"] == profile) & (results["recipe"] == recipe)].sort_values("seed")
-    first = {row["key"]: row for _, row in chosen.drop_duplicates("key").iterrows()}
-    return {key: predictions(first[key]).astype(np.int64) for key in keys if key in first}
+    first = chosen.drop_duplicates("key").set_index("key", drop=False)
+    return {key: predictions(first.loc[key]).astype(np.int64) for key in keys if key in first.index}
 
 
 # --- the file's form ------------------------------------------------------------------------------
@@ -286,30 +278,10 @@ def _to_text(result: dict) -> str:
     """Indented JSON, but a line an epoch, so that 200 epochs stay small and a change shows as one line."""
     columns = list(result["history"][0])
     rows = [json.dumps([row[name] for name in columns], allow_nan=False) for row in result["history"]]
-    table = f'{{\n "columns": {json.dumps(columns)},\n "rows": [\n  ' + ",\n  ".join(rows) + "\n ]\n}"
-    texts = {
-        name: table if name == "history" else json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False)
-        for name, value in {**result, "content_sha256": _digest(result)}.items()
-    }
-    lines = ",\n".join(f'"{name}": {text}' for name, text in texts.items())
-    return "{\n " + lines.replace("\n", "\n ") + "\n}\n"
-
-
-def _from_text(text: str) -> dict:
-    """The result as it was saved. Raises ValueError where the text is torn or was edited."""
-    if not text.endswith("}\n"):  # what JSON alone would let pass: a lost last byte, or no object at all
-        raise ValueError("the end of the file is missing")
-    result = json.loads(text)
-    if result.get("format") != FORMAT:
-        raise ValueError(f"unknown format {result.get('format')!r}, this course reads {FORMAT}")
-    try:
-        columns, rows = result["history"]["columns"], result["history"]["rows"]
-        result["history"] = [dict(zip(columns, row, strict=True)) for row in rows]
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError("its history is damaged") from error
-    if result.pop("content_sha256", None) != _digest(result):
-        raise ValueError("its content does not match content_sha256: it was edited")
-    return result
+    whole = result | {"history": {"columns": "@columns", "rows": "@rows"}, "content_sha256": _digest(result)}
+    text = json.dumps(whole, indent=1, allow_nan=False, ensure_ascii=False)
+    text = text.replace('"@columns"', json.dumps(columns), 1)
+    return text.replace('"@rows"', "[\n   " + ",\n   ".join(rows) + "\n  ]", 1) + "\n"
 
 
 def _digest(result: dict) -> str:

@@ -30,11 +30,8 @@ ENVIRONMENT = ("COURSE_HOME", "COURSE_DATA", "COURSE_REVISION", "OMP_NUM_THREADS
 
 
 class Inline:
-    """In this process, one run after another.
-
-    Attributes:
-        device: what runs are trained on, as a result names it; empty for this machine's own.
-        limit: how many runs go on at once.
+    """In this process, one run after another: ``limit`` is how many go on at once, ``device`` what they are trained on,
+    as a result names it, or empty for this machine's own.
     """
 
     device, limit = "", 1
@@ -115,11 +112,8 @@ class Cluster(Inline):
     weights are sent along, and the checkpoint comes back. A run whose machine dies is begun again elsewhere, from its
     checkpoint where the disk is shared.
 
-    Args:
-        address: ``auto`` for the cluster this machine belongs to, or ``host:port`` of its head.
-
-    Raises:
-        CourseError: on entering: Ray is not installed, or there is no cluster.
+    ``address`` is ``auto`` for the cluster this machine belongs to, or ``host:port`` of its head. Entered, it raises
+    CourseError where Ray is not installed, or there is no cluster.
     """
 
     def __init__(self, address: str = "auto"):
@@ -171,9 +165,8 @@ def share_of(run: Run, cluster: dict) -> dict[str, float]:
 def _train_elsewhere(run: Run, end: float | None, again: bool, begun: bytes | None, *weights: bytes) -> Answer:
     """On a machine of the cluster: put down what was sent, train, and send the checkpoint back with the answer.
 
-    Args:
-        end: when the time is over, in seconds of ``time.time()``; the machines' clocks agree to a second or so.
-        begun: the checkpoint to go on from, where there is one; weights: the teachers' checkpoints.
+    ``end`` is when the time is over, in seconds of ``time.time()`` (the machines' clocks agree to a second or so),
+    ``begun`` the checkpoint to go on from, where there is one, and ``weights`` are the teachers' checkpoints.
     """
     left = None if end is None else end - time.time()
     if left is not None and left <= 0:
@@ -189,40 +182,27 @@ def _train_elsewhere(run: Run, end: float | None, again: bool, begun: bytes | No
 
 
 def _connect(address: str):
+    """Ray, joined to the cluster at ``address``."""
+    named = (address == "auto" and os.environ.get("RAY_ADDRESS")) or address  # as Ray reads it
+    if "://" in named:  # Ray's client, which the [ray] extra does without
+        raise CourseError(f"cannot use {named}: join the cluster with `ray start` and say --ray auto")
+    host, _, port = named.rpartition(":")
     # Ray reads the second when it is imported: epochs that differ only in their numbers are not one line repeated.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_DEDUP_LOGS", "0")
-    try:
-        import ray
-    except ImportError as error:
-        raise CourseError("Ray is not installed: python -m pip install -e '.[ray]'") from error
-    if ray.is_initialized():
-        return ray
-    _check_address(address)
     # Workers find the course where it lies here, and the data where they are named here.
     place = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
     place["PYTHONPATH"] = str(Path(course_lib.__file__).resolve().parent.parent)
     try:
-        ray.init(address=address, runtime_env={"env_vars": place}, logging_level="warning")
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise _no_cluster(address, error) from error
-    return ray
-
-
-def _check_address(address: str) -> None:
-    """Raise CourseError where nothing listens at ``host:port``: Ray itself would go on trying for minutes."""
-    if address == "auto":
-        address = os.environ.get("RAY_ADDRESS") or address  # as Ray reads it
-    if "://" in address:  # Ray's client, which the [ray] extra does without
-        raise CourseError(f"cannot use {address}: join the cluster with `ray start` and say --ray auto")
-    host, _, port = address.rpartition(":")
-    try:
-        if host:
+        if host:  # where nothing listens, Ray itself would go on trying for minutes
             socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
-    except (OSError, ValueError, OverflowError) as error:  # no number or one too large, too
-        raise _no_cluster(address, error) from error
+        import ray
 
-
-def _no_cluster(address: str, error: Exception) -> CourseError:
-    words = str(error).splitlines()[0]
-    return CourseError(f"no Ray cluster at {address!r} ({words}): start one with `ray start --head`")
+        if not ray.is_initialized():
+            ray.init(address=address, runtime_env={"env_vars": place}, logging_level="warning")
+        return ray
+    except ImportError as error:
+        raise CourseError("Ray is not installed: python -m pip install -e '.[ray]'") from error
+    except (OSError, OverflowError, RuntimeError, ValueError) as error:  # no number as the port, or one too large, too
+        words = str(error).splitlines()[0]
+        raise CourseError(f"no Ray cluster at {named!r} ({words}): start one with `ray start --head`") from error
