@@ -6,8 +6,14 @@
 (function () {
   "use strict";
 
+  course.bytes = text => {
+    const letters = atob(text), bytes = new Uint8Array(letters.length);
+    for (let at = 0; at < bytes.length; at++) bytes[at] = letters.charCodeAt(at);
+    return bytes;
+  };
+
   /* float32 in base64, little-endian, as every machine that runs a browser. */
-  const weights = text => new Float32Array(Uint8Array.from(atob(text), letter => letter.charCodeAt(0)).buffer);
+  const weights = text => new Float32Array(course.bytes(text).buffer);
 
   function convolve(x, step, w) {
     const { data: pixels } = x;

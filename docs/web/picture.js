@@ -38,7 +38,7 @@
 
   function start(place) {
     const data = course.data.picture, ask = course.network(data);
-    const area = 3 * SIDE * SIDE, bytes = Uint8Array.from(atob(data.examples), letter => letter.charCodeAt(0));
+    const area = 3 * SIDE * SIDE, bytes = course.bytes(data.examples);
     const examples = data.labels.map((label, at) => ({ label, pixels: bytes.subarray(at * area, (at + 1) * area) }));
     const seen = element("canvas", { width: SIDE, height: SIDE, role: "img", "aria-label": "the picture, 32 × 32 pixels" });
     const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
