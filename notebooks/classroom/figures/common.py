@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
@@ -60,10 +59,3 @@ def intervals(middles: pd.Series, low: pd.Series, high: pd.Series, squares: Sequ
     axes.set(xlabel=x, ylim=(max(1, len(middles)) - 0.5, -0.5))
     look.dress(axes, "x")
     return figure
-
-
-def powers_of_two(axes: Axes, values: Sequence[float], label: str) -> None:
-    """A logarithmic x axis with a tick at each value."""
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(values, [f"{value:g}" for value in values])
-    axes.set_xlabel(label)

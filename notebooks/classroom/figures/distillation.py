@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from classroom.figures.common import powers_of_two
 from course_lib import look
 from course_lib.look import BLACK, BLUE, CURVE_COLOURS, VERMILION
 
@@ -77,8 +76,9 @@ def entropies(temperatures: Sequence[float], bits: Mapping[str, Sequence[float]]
         axes.plot(temperatures, values, dash + mark, color=colour, label=name)
     axes.axhline(highest, color=BLACK, lw=0.8)
     axes.text(temperatures[0], highest + 0.07, "all classes alike: says nothing")
-    powers_of_two(axes, temperatures, "temperature T")
-    axes.set(ylabel="entropy (bits)", ylim=(-0.1, highest + 0.5))
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(temperatures, [f"{T:g}" for T in temperatures])
+    axes.set(xlabel="temperature T", ylabel="entropy (bits)", ylim=(-0.1, highest + 0.5))
     axes.legend(loc="lower right")
     ends = f"from T = {temperatures[0]:g} to {temperatures[-1]:g}"
     words = "; ".join(f"{name} {values[0]:.3f} to {values[-1]:.2f} bits" for name, values in bits.items())
