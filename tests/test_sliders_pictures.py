@@ -231,7 +231,7 @@ def test_stop_at_tells_what_the_authors_log_says(make):
     log = report.authors_histories()["test_accuracy"]
     for network, epoch in (("gn-s-1.0x", 30), ("gn-s-1.0x", 200), ("gn-d", 140)):
         said = words(make("StopAt"), epoch=epoch, network=network)
-        assert said.startswith(f"{network}, stopped after epoch {epoch} of 200: {log[network, epoch]:.2f} %")
+        assert f"{network}, stopped after epoch {epoch} of 200: {log[network, epoch]:.2f} %" in said
     assert "the rate at 0.01000;" in words(make("StopAt"), epoch=60), "the end of the warm-up"
     first = words(make("StopAt"), epoch=1)
     assert first.endswith("the rate at 0.00017.") and f"{log['gn-s-1.0x', 200]:.2f}" not in first, "no look ahead"
