@@ -198,6 +198,6 @@ def test_unknown_missing_and_edited_labels_are_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_HOME", str(tmp_path))
     with pytest.raises(ResultError, match="sample.json"):
         store.known_test_labels(1000)
-    store.save_logits("resnet18", np.zeros((10_000, 10)), np.zeros(10_000, dtype=int), {})
+    store.save_logits("resnet56", np.zeros((10_000, 10)), np.zeros(10_000, dtype=int), {})
     with pytest.raises(ResultError, match="does not hold the labels"):
         store.known_test_labels(10_000)

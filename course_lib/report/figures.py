@@ -13,9 +13,8 @@ from matplotlib.figure import Figure
 from course_lib import look
 from course_lib.files import atomic_write, repo_path
 from course_lib.look import BLACK, BLUE, GREEN, VERMILION, dress, say_not_run, write
-from course_lib.profiles import Profile
 from course_lib.report.paper import TITLES
-from course_lib.report.runs import available, name_of, provenance, runs_of, seeds_in_words, temperature_of
+from course_lib.report.runs import available, provenance, runs_of, seeds_in_words, temperature_of
 from course_lib.report.tables import (
     AUTHORS_ACCURACY,
     AUTHORS_DELTA,
@@ -24,6 +23,7 @@ from course_lib.report.tables import (
     OWN,
     PAPER_ACCURACY,
     PAPER_DELTA,
+    SOFTENED,
     judged,
     own_table,
     style,
@@ -38,13 +38,13 @@ TAUGHT = {"paper": ("D", GREEN, 0.1), "repaired": ("v", BLACK, 0.2)}
 
 
 @look.styled()
-def figure_1(results: pd.DataFrame, profile: str | Profile, recipe: str = "paper") -> Figure:
+def figure_1(results: pd.DataFrame, profile: str, recipe: str = "paper") -> Figure:
     """Fig. 1: accuracy against GN-S's width, the paper's and its authors' on the left, ours on the right; GN-D a line.
 
     Beside ours stand the students that ResNet56 taught, where they were run. The accuracy axis is shared only with the
     full profile: a smaller one is another experiment.
     """
-    frame, shared = table(1, results, profile, recipe), name_of(profile) == "full"
+    frame, shared = table(1, results, profile, recipe), profile == "full"
     origin = provenance(runs_of(results, profile, recipe, frame.index), profile, recipe)
     ghosts = frame[frame["model"] == "GN-S"]
     figure = look.titled("Accuracy against width", 3.8, f"Ours, {origin}", shared)
@@ -128,7 +128,7 @@ def _width_words(accuracies: pd.Series) -> str:
 
 
 @look.styled()
-def evidence_figure(results: pd.DataFrame, profile: str | Profile, recipe: str = "paper") -> Figure:
+def evidence_figure(results: pd.DataFrame, profile: str, recipe: str = "paper") -> Figure:
     """What each teacher changed, in points: printed, in the authors' logs, ours with its verdict's interval.
 
     A line for each student of the paper; below them our own that were run.
@@ -137,6 +137,7 @@ def evidence_figure(results: pd.DataFrame, profile: str | Profile, recipe: str =
     total, lines = lines["own"].sum(), lines[~lines["own"] | (lines["n"] > 0)].reset_index(drop=True)
     ours = lines[lines["n"] > 0]
     origin = provenance(runs_of(results, profile, recipe, [*ROWS]), profile, recipe)
+    origin += f"; {SOFTENED}" if ours["own"].any() else ""
     figure = look.titled(
         "A student with a teacher against the same student alone", 1.7 + 0.23 * len(lines), f"Ours, {origin}"
     )
@@ -155,7 +156,7 @@ def evidence_figure(results: pd.DataFrame, profile: str | Profile, recipe: str =
     axes.set_yticks(lines.index, lines["words"], fontsize=8)
     axes.set(ylim=(len(lines) - 0.2, -0.7), xlabel="difference in points of accuracy")
     axes.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.3, 1), ncols=3, frameon=False)
-    words = [f"{line['words']} {line['verdict']}" for _, line in ours.iterrows()]
+    words = [f"{line['words']} {line['verdict'].mean:+.2f} ({line['verdict']})" for _, line in ours.iterrows()]
     figure.set_label(
         f"Change against the student alone, in points, of {(~lines['own']).sum()} students of the paper and "
         f"{lines['own'].sum()} of {total} {OWN}. Printed: {_delta_words(lines[PAPER_DELTA])}. Authors' logs: "

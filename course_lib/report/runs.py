@@ -28,26 +28,21 @@ OWN_ROWS = {
 }
 
 
-def name_of(profile: str | Profile) -> str:
-    return profile.name if isinstance(profile, Profile) else profile
-
-
-def runs_of(results: pd.DataFrame, profile: str | Profile, recipe: str, keys: Iterable[str]) -> pd.DataFrame:
+def runs_of(results: pd.DataFrame, profile: str, recipe: str, keys: Iterable[str]) -> pd.DataFrame:
     """The runs of ``keys``, by key and seed; a row that the recipe trains as another does is that one's run.
 
     Raises:
         ValueError: there is no such profile or recipe; a misspelt one must not look like one that nobody has run.
     """
-    name = name_of(profile)
-    if name not in PROFILES:
-        raise ValueError(f"unknown profile {name!r}: choose one of {', '.join(PROFILES)}")
+    if profile not in PROFILES:
+        raise ValueError(f"unknown profile {profile!r}: choose one of {', '.join(PROFILES)}")
     origins = {key: origin(key, check_recipe(recipe)) for key in keys}
-    chosen = (results["profile"] == name) & (results["recipe"] == results["key"].map(origins))
+    chosen = (results["profile"] == profile) & (results["recipe"] == results["key"].map(origins))
     numbers = ("last_accuracy", "best_accuracy", "parameters", "epochs")  # floats: means of none are NaN, not errors
     return results[chosen].astype(dict.fromkeys(numbers, float)).sort_values(["key", "seed"])
 
 
-def own_rows(n: int, results: pd.DataFrame, profile: str | Profile, recipe: str) -> list[tuple[str, str]]:
+def own_rows(n: int, results: pd.DataFrame, profile: str, recipe: str) -> list[tuple[str, str]]:
     """Key and recipe of each line of our own below Table ``n``: as ``recipe`` trains it, and at another T where run."""
     keys = OWN_ROWS.get(n, ())
     run = {each: set(runs_of(results, profile, each, keys)["key"]) for each in ("paper", "repaired")}
@@ -84,10 +79,10 @@ def check_alike(runs: pd.DataFrame, n: int) -> None:
 # --- words ----------------------------------------------------------------------------------------
 
 
-def provenance(runs: pd.DataFrame, profile: str | Profile, recipe: str) -> str:
+def provenance(runs: pd.DataFrame, profile: str, recipe: str) -> str:
     """The words that stand beside our numbers: the profile as it really ran, the data, the recipe."""
     if runs.empty:
-        return f"{name_of(profile)} profile, recipe {recipe!r}: none of these rows has been run"
+        return f"{profile} profile, recipe {recipe!r}: none of these rows has been run"
     run = runs.iloc[-1]
     data = f"{DATASET_NAMES.get(run['dataset'], run['dataset'])}, {int(run['test_images']):,} test images"
     shared = sorted(set(runs["recipe"]) - {recipe})
