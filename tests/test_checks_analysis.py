@@ -210,7 +210,7 @@ WRONG = [
     (analysis.check_choose_temperature, lambda runs: choose(runs, report="validation"), "it was chosen by"),
     (analysis.check_deltas_by_recipe, recipes_mixed, "baselines of all recipes"),
     (analysis.check_deltas_by_recipe, seeds_without_partner, "pair them first"),
-    (analysis.check_deltas_by_recipe, recipe_forgotten_in_the_pair, "of another recipe, slipped in"),
+    (analysis.check_deltas_by_recipe, recipe_forgotten_in_the_pair, "pair by recipe and by seed"),
     (
         analysis.check_deltas_by_recipe,
         lambda *a: deltas_by_recipe(*a) | {"as_run": math.nan},

@@ -182,25 +182,20 @@ def check_deltas_by_recipe(answer) -> str:
     given = {recipe: number(mean, f"the delta of {recipe}", finite=False) for recipe, mean in given.items()}
     expected = {"paper": -0.3, "repaired": 0.7}
     require("as_run" not in given, "recipe 'as_run' has no baseline in it: there is no delta to give, leave it out")
-    missing = sorted(expected.keys() - given.keys())
-    require(not missing, f"no delta for recipe {', '.join(missing)}: each recipe has one of its own")
-    extra = sorted(str(name) for name in given.keys() - expected.keys())
-    require(not extra, f"{', '.join(extra)} is no recipe that both were run with")
+    words = (
+        f"one delta for each of {', '.join(expected)}, which both were run with; yours: {', '.join(map(str, given))}"
+    )
+    require(given.keys() == expected.keys(), words)
+    everybody = fmean(a for key, *_, a in rows if key == "b")
     for recipe, mean in expected.items():
-        own, alone = ({seed: a for key, name, seed, a in rows if (key, name) == (k, recipe)} for k in "sb")
-        of_any_recipe = {seed: a for key, _, seed, a in rows if key == "b"}
+        own, alone = (fmean(a for key, name, _, a in rows if (key, name) == (k, recipe)) for k in "sb")
         mistakes = {
-            "a mean over seeds that only one has: pair them first": fmean(own.values()) - fmean(alone.values()),
-            "its students are compared with baselines of all recipes": (
-                fmean(own.values()) - fmean(a for key, *_, a in rows if key == "b")
-            ),
-            "a baseline of the same seed, but of another recipe, slipped in": (
-                fmean(a - of_any_recipe[seed] for seed, a in own.items() if seed in of_any_recipe)
-            ),
-            "the sign is turned round: student minus baseline": -mean,
+            f"recipe {recipe!r}: a mean over seeds that only one has: pair them first": own - alone,
+            f"recipe {recipe!r}: its students are compared with baselines of all recipes": own - everybody,
+            f"recipe {recipe!r}: the sign is turned round: student minus baseline": -mean,
         }
-        mistakes = {f"recipe {recipe!r}: {words}": value for words, value in mistakes.items()}
-        compare(given[recipe], mean, mistakes, f"the delta of {recipe}", place=f"recipe {recipe!r}: ")
+        hint = "pair by recipe and by seed"
+        compare(given[recipe], mean, mistakes, f"the delta of {recipe}", hint, f"recipe {recipe!r}: ")
     return "one recipe at a time, seed by seed."
 
 
