@@ -84,9 +84,7 @@ def parser() -> argparse.ArgumentParser:
     one = add(study, "run rows of Tables I-IV; docs/study.md is its manual", profile_option())
     one.add_argument("--fresh", action="store_true", help="run again what is in the store already")
     one.add_argument("keys", nargs="*", help="experiments, e.g. 'gn-s-1.0x<resnet50'; default: the profile's")
-    one.add_argument(
-        "--only", metavar="TABLE", help="of these the rows of one table: table1 ... table4, assistants or ours"
-    )
+    one.add_argument("--only", metavar="TABLE", help="rows of one table: table1 ... table4, assistants or ours")
     one.add_argument("--recipe", action="append", metavar="NAME", help="how the rows are trained; may be repeated")
     one.add_argument("--seeds", type=int, metavar="N", help="run seeds 0 to N-1 (default: the profile's)")
     one.add_argument("--minutes", type=float, metavar="M", help="stop before M minutes are over; go on next time")

@@ -202,7 +202,7 @@ UNSOUND = {
     "percent": lambda r: r["history"][0].update(test_accuracy=101.0),
     "its history has the epochs [2, 2]": lambda r: r["history"][0].update(epoch=2),
     "field source is missing": lambda r: r["data"].pop("source"),
-    "the seed must be": lambda r: r.update(seed=True),
+    "seedTrue": lambda r: r.update(seed=True),
     "format is 2": lambda r: r.update(format=2),
     "run is": lambda r: r.update(run="other"),
     "key is gn-d": lambda r: r.update(key="gn-d"),

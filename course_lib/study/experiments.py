@@ -31,6 +31,7 @@ KEYS = {
     "gn-s-1.0x<resnet56 gn-s-2.8x<resnet56 gn-d<resnet56 gn-s-1.0x<published resnet20<resnet56 "
     "gn-s-1.0x<resnet20<resnet56 gn-s-1.0x<resnet20 resnet20-trained gn-s-1.0x<resnet20-trained",
 }
+RUN_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*\.[a-z0-9_-]+\.[a-z0-9_-]+\.seed\d+")  # see ``run_id``
 # Who is meant where the part after ``<`` is not the teacher's own key.
 MEANT = {"ta": ("resnet18<ta",), "ensemble": ENSEMBLE_TEACHERS, "published": PUBLISHED}
 
@@ -118,10 +119,7 @@ def run_id(key: str, *, profile: str, recipe: str, seed: int) -> str:
     """
     if key in PUBLISHED:
         return f"{key}.published"
-    parts = (str(key).replace("<", "_from_"), profile, recipe)
-    for part in parts:
-        if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", str(part)):
-            raise ValueError(f"cannot name a run after {part!r}: use a-z, 0-9, '.', '-' and '_'")
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ValueError(f"the seed must be a whole number from 0 on, not {seed!r}")
-    return ".".join((*parts, f"seed{seed}"))
+    name = f"{key.replace('<', '_from_')}.{profile}.{recipe}.seed{seed}"
+    if not RUN_NAME.fullmatch(name):
+        raise ValueError(f"cannot name a run {name!r}: use a-z, 0-9, '.', '-' and '_', and a whole seed from 0 on")
+    return name

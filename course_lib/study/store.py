@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import platform
-import re
 import subprocess
 import warnings
 from collections.abc import Iterable
@@ -34,13 +33,12 @@ from course_lib.study.answers import (
     predictions,
     save_logits,
 )
-from course_lib.study.experiments import Experiment, run_id
+from course_lib.study.experiments import RUN_NAME, Experiment, run_id
 
 __all__ = ["Logits", "known_test_labels", "load_logits", "pack_predictions", "predictions", "save_logits"]
 
 FORMAT = 1
 REMEDY = "restore it, or delete it and run it again"
-RUN_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*\.[a-z0-9_-]+\.[a-z0-9_-]+\.seed\d+")
 COLUMNS = (
     *("run", "key", "table", "student", "width", "teachers", "method", "temperature", "alpha"),
     *("profile", "recipe", "seed", "epochs", "train_images", "batch_size"),

@@ -21,11 +21,11 @@ from course_lib.models.cost import count_parameters
 from course_lib.models.zoo import create_model
 from course_lib.profiles import PROFILES
 from course_lib.study import store
-from course_lib.study.experiments import PRETRAINED, ROWS, TABLES
+from course_lib.study.experiments import PRETRAINED, ROWS, RUN_NAME, TABLES
 from course_lib.study.protocols import PROTOCOLS, fed_size, origin, teacher_sees
 from course_lib.study.runs import Run
 
-ACCEPTED_LINE = re.compile(store.RUN_NAME.pattern + r",[0-9a-f]{64}")
+ACCEPTED_LINE = re.compile(RUN_NAME.pattern + r",[0-9a-f]{64}")
 ROUNDING = 1e-4  # percent; results keep seven digits
 OTHER_TRAINING = 5.0  # points; a teacher whose weights were gone is trained again, and not to the same last digit
 
