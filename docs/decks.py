@@ -6,6 +6,7 @@ paragraph and its equations, and one for every picture, short table or question 
 
 import html
 import re
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,8 @@ LAST = re.compile(r"what we learned|summary", re.IGNORECASE)  # but one with the
 TO_SEE = re.compile(r"^\*\*(?:What to see|Look)\b.*?(?=\n\n|\Z)", re.MULTILINE | re.DOTALL)
 EQUATION = re.compile(r"\$\$.+?\$\$|\\begin\{(\w+\*?)\}.+?\\end\{\1\}", re.DOTALL)
 FEWEST_WORDS = 6  # of a paragraph that says something by itself
+ASIDE = re.compile(r"\s*\*\*(?!The question)")  # "**Time:** an hour" and the like, in the opening
+DRAWING = re.compile(r"!\[([^\]]*)\]\(([^)\s]+\.svg)\)")
 MOST_WORDS = 45  # of the paragraph on a slide
 MOST_ROWS = 14  # of a table on a slide
 PAGE = """<!doctype html>
@@ -72,24 +75,28 @@ def deck(path: Path) -> str:
     notebook = nbformat.read(path, as_version=4)
     title, _, opening = notebook.cells[0].source.partition("\n")
     title = title.lstrip("# ").strip()
-    first = f"<h1>{_inline(title)}</h1>{_words(opening)}"
-    slides = "\n".join(f'<section class="slide">{each}</section>' for each in [first, *_slides(notebook)])
+    said = "\n\n".join(part for part in opening.split("\n\n") if not ASIDE.match(part))
+    first = f"<h1>{_inline(title)}</h1>{_words(said) or _listed(opening)}{_drawn(opening, path.parent)}"
+    found = [first, *_slides(notebook, path.parent, title)]
+    slides = "\n".join(f'<section class="slide">{each}</section>' for each in found)
     needed = scripts(slides.replace("course-predict", ""), "../")  # a lecturer opens an answer without saying one
     return PAGE.format(title=html.escape(title), slides=slides, stem=path.stem, scripts=needed)
 
 
-def _slides(notebook: nbformat.NotebookNode) -> Iterator[str]:
-    """The slides after the title's, as HTML."""
-    heading, below = "", ""
+def _slides(notebook: nbformat.NotebookNode, folder: Path, heading: str) -> Iterator[str]:
+    """The slides after the title's, as HTML; ``folder`` is the lesson's, ``heading`` its title."""
     cells = notebook.cells
     for place, cell in enumerate(cells):
         if cell.cell_type == "markdown":
+            drawn = _drawn(cell.source, folder) if place else ""
+            if drawn and not HEADING.search(cell.source):
+                yield f'<h2 class="again">{_inline(heading)}</h2>{drawn}'
             for heading, below in _sections(cell.source):
                 if LAST.search(heading):
                     yield f"<h2>{_inline(heading)}</h2>{_listed(below)}"
                 if END.search(heading):
                     return
-                yield f"<h2>{_inline(heading)}</h2>{_words(below)}{_equations(below)}"
+                yield f"<h2>{_inline(heading)}</h2>{_words(below)}{_equations(below)}{_drawn(below, folder)}"
             continue
         shown = [each for output in cell.get("outputs", []) if (each := _shown(output))]
         after = cells[place + 1].source if place + 1 < len(cells) and cells[place + 1].cell_type == "markdown" else ""
@@ -134,6 +141,16 @@ def _listed(text: str) -> str:
     """A list, or else the first paragraph."""
     found = re.search(r"^(?:[-*]|\d+\.) .+?(?=\n\s*\n(?![-*\d ])|\Z)", text, re.MULTILINE | re.DOTALL)
     return MARKDOWN.render(found[0]) if found else _words(text)
+
+
+def _drawn(text: str, folder: Path) -> str:
+    """The drawings of a text, put into the page."""
+    drawings = [(alt, folder / name) for alt, name in DRAWING.findall(text) if (folder / name).is_file()]
+    images = [
+        f'<img alt="{html.escape(alt)}" src="data:image/svg+xml;base64,{b64encode(path.read_bytes()).decode("ascii")}">'
+        for alt, path in drawings
+    ]
+    return f'<div class="shown">{"".join(images)}</div>' if images else ""
 
 
 def _equations(text: str) -> str:

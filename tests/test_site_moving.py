@@ -110,8 +110,10 @@ def test_a_step_that_the_page_does_not_know_is_named():
 
 def test_a_deck_has_the_lessons_questions_equations_and_pictures(tmp_path, monkeypatch):
     path = tmp_path / "07_test.ipynb"
+    (tmp_path / "chain.svg").write_text("<svg/>")
     lesson = notebook(
-        "# 07 Test: a lesson\n\n**The question of this lesson:** what becomes of a test?\n\n- a list",
+        "# 07 Test: a lesson\n\n**The question of this lesson:** what becomes of it?\n\n**Time:** no time at all",
+        "![A chain](chain.svg)",
         "## 1. Why so?\n\nBecause [this](../README.md) is so, as everybody can see.\n\n$$a = \\frac{1}{2}$$",
         ("draw()", PICTURE),
         "**What to see:** the curve falls for ever.\n\nMore words.",
@@ -123,8 +125,10 @@ def test_a_deck_has_the_lessons_questions_equations_and_pictures(tmp_path, monke
     nbformat.write(lesson, path)
     page = decks.deck(path)
     slides = page.split('<section class="slide">')[1:]
-    assert len(slides) == 4, "the title, the section, its picture, its question"
-    assert "<h1>07 Test: a lesson</h1>" in slides[0] and "what becomes of a test?" in slides[0]
+    assert len(slides) == 5, "the title, a drawing, the section, its picture, its question"
+    assert 'alt="A chain" src="data:image/svg' in slides.pop(1)
+    assert "<h1>07 Test: a lesson</h1>" in slides[0] and "what becomes of it?" in slides[0]
+    assert "no time at all" not in page
     assert "<mfrac>" in slides[1] and "Because this is so" in slides[1] and "README" not in page
     assert "<img" in slides[2] and "falls for ever" in slides[2] and "More words" not in page
     assert "<details>" in slides[3] and "Not on a slide" not in page
