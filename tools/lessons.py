@@ -177,13 +177,23 @@ def _in_a_thread(work: Coroutine) -> Any:
 
     In the main thread nbclient would take Ctrl-C for itself, and a caller might have a running loop there already.
     """
-    loop = asyncio.SelectorEventLoop()
-    with contextlib.closing(loop), ThreadPoolExecutor(1) as pool:
-        task = loop.create_task(work)
+    running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task]] = []
+
+    async def told() -> Any:
+        running.append((asyncio.get_running_loop(), asyncio.current_task()))
+        return await work
+
+    def run() -> Any:
+        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+            return runner.run(told())
+
+    with ThreadPoolExecutor(1) as pool:
+        outcome = pool.submit(run)
         try:
-            return pool.submit(loop.run_until_complete, task).result()
+            return outcome.result()
         except KeyboardInterrupt:
-            loop.call_soon_threadsafe(task.cancel)  # nbclient then shuts the kernels down
+            for loop, task in running:
+                loop.call_soon_threadsafe(task.cancel)  # nbclient then shuts the kernels down
             raise
 
 
