@@ -14,8 +14,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from course_lib import look
-from course_lib.look import BLACK, BLUE, CURVE_COLOURS, CURVE_MARKERS, VERMILION
-from course_lib.report.runs import provenance, runs_of
+from course_lib.look import BLACK, BLUE, VERMILION
 
 TILE = 34  # pixels from one photograph to the next: 32 and a white gap
 GUESSING = {"loss": math.log(10), "accuracy": 10.0}  # of ten classes alike
@@ -135,24 +134,4 @@ def fronts(costs: pd.DataFrame, accuracy: pd.Series, best: Mapping[str, Sequence
     figure.legend(*panels[0].get_legend_handles_labels(), ncols=2, loc="outside lower center")
     words = "; ".join(f"{name}: {', '.join(front)}" for name, front in best.items())
     figure.set_label(f"Accuracy against three costs. Nobody beats, by {words}.")
-    return figure
-
-
-@look.styled()
-def learning_curves(results: pd.DataFrame, keys: Sequence[str], profile: str, recipe: str = "paper") -> Figure:
-    """Test accuracy (%) after every epoch of up to seven experiments of the store: their means over the seeds run."""
-    runs = runs_of(results, profile, recipe, keys)
-    origin, names = provenance(runs, profile, recipe), []
-    figure = look.titled("Test accuracy after every epoch", 3.4, f"Ours, {origin}")
-    axes = figure.subplots()
-    for key, colour, marker in zip(keys, CURVE_COLOURS, CURVE_MARKERS, strict=False):
-        seeds = [pd.DataFrame(history)["test_accuracy"] for history in runs.loc[runs["key"] == key, "history"]]
-        mean = pd.concat(seeds, axis=1).mean(axis=1) if seeds else pd.Series(dtype=float)
-        names.append(f"{key} {mean.iloc[-1]:.2f} (n = {len(seeds)})" if seeds else f"{key}: not run")
-        axes.plot(mean.index + 1, mean, color=colour, marker=marker, label=names[-1])
-    axes.set(xlabel="epoch", ylabel="test accuracy (%)")
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-    look.dress(axes)
-    figure.set_label(f"Test accuracy in percent after the last epoch: {'; '.join(names)}. Ours, {origin}.")
     return figure
