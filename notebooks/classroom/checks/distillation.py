@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
 from classroom.calibration import reliability
@@ -292,8 +293,8 @@ def _miscalibrated(factor: float) -> tuple[Tensor, Tensor]:
 )
 def check_fitted_temperature(logits, labels):
     """``my_temperature(logits, labels)``: the T > 0 that makes softmax(logits / T) the likeliest for the labels."""
-    grid = torch.logspace(-1, 1, 240)
-    best = float(grid[torch.stack([F.cross_entropy(logits / T, labels) for T in grid]).argmin()])
+    found = minimize_scalar(lambda T: F.cross_entropy(logits / T, labels).item(), bounds=(0.1, 10), method="bounded")
+    best = float(found.x)
     lowest = f"the cross-entropy of logits / T is lowest near {best:.2f}"
     return best, {
         "T must be above 0": lambda found: found <= 0,
