@@ -10,7 +10,6 @@ from course_lib.data import load_dataset
 from course_lib.data.augment import draw_views, view_number
 from course_lib.training.loop import train
 from course_lib.training.recipe import Recipe
-
 from tests import tiny
 
 

@@ -19,7 +19,7 @@ from classroom import sliders
 from course_lib.data import CLASSES, load_dataset, sample_test_rows
 from course_lib.study.store import load_logits
 images = {"images": load_dataset("cifar10", "sample").test.images, "classes": CLASSES, "rows": sample_test_rows()}
-networks = {"teacher": load_logits("resnet18"), "student": load_logits("gn-s-1.0x")}
+networks = {"teacher": load_logits("resnet56"), "student": load_logits("gn-s-1.0x")}
 """
 NEEDS = {
     "Temperature": "**networks, **images",
