@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from classroom.checks import distillation
 from classroom.calibration import calibration_error, check_probabilities, reliability
+from classroom.checks import distillation
 
 SURE = np.array([[0.9, 0.1], [0.1, 0.9], [0.6, 0.4], [0.45, 0.55]])
 LABELS = [0, 0, 0, 1]
