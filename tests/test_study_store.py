@@ -78,16 +78,6 @@ def test_predictions_survive_packing(tmp_path):
     np.testing.assert_array_equal(store.predictions(row), expected)
 
 
-def test_stored_answers_are_of_the_first_seed_and_of_what_was_run(tmp_path):
-    for seed in (1, 0):
-        store.save_result(fake_result("resnet50", seed=seed), tmp_path)
-    frame = store.load_results(tmp_path)
-    answers = store.stored_answers(frame, ("vgg13", "resnet50"), "quick")
-    assert list(answers) == ["resnet50"] and answers["resnet50"].dtype == np.int64
-    np.testing.assert_array_equal(answers["resnet50"], np.random.default_rng(0).integers(0, 10, 1000))
-    assert store.stored_answers(frame, ("resnet50",), "laptop") == {}
-
-
 @pytest.mark.parametrize("bad", [[], [-1], [256], [0.5], [[1, 2]]])
 def test_predictions_must_be_class_numbers(bad):
     with pytest.raises(ValueError, match="class numbers"):

@@ -12,7 +12,6 @@ import os
 import platform
 import subprocess
 import warnings
-from collections.abc import Iterable
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -255,18 +254,6 @@ def _flat(result: dict, path: Path) -> dict:
         "conditions": result.get("conditions", {}),
         "path": str(path),
     }
-
-
-def stored_answers(
-    results: pd.DataFrame, keys: Iterable[str], profile: str, recipe: str = "paper"
-) -> dict[str, np.ndarray]:
-    """By key, the int64 class numbers (N,) of the first seed's test predictions; keys that were not run are left out.
-
-    ``results`` are of ``load_results``; raises ResultError where stored predictions are damaged.
-    """
-    chosen = results[(results["profile"] == profile) & (results["recipe"] == recipe)].sort_values("seed")
-    first = chosen.drop_duplicates("key").set_index("key", drop=False)
-    return {key: predictions(first.loc[key]).astype(np.int64) for key in keys if key in first.index}
 
 
 # --- the file's form ------------------------------------------------------------------------------
