@@ -12,6 +12,7 @@ import threading
 import time
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
 from pathlib import Path
 
 import torch
@@ -64,7 +65,7 @@ class Processes(Inline):
 
     def __init__(self, workers: int):
         self.limit, self.threads = workers, max(1, torch.get_num_threads() // workers)
-        self.free: list[ProcessPoolExecutor] = []
+        self.pools: dict[ProcessPoolExecutor, Future] = {}  # with what each was handed last
         self.before = multiprocessing.active_children()
 
     def __exit__(self, kind, *_) -> None:
@@ -72,18 +73,18 @@ class Processes(Inline):
             for child in multiprocessing.active_children():
                 if child not in self.before:
                     child.terminate()
-        for pool in self.free:
+        for pool in self.pools:
             pool.shutdown(wait=kind is None, cancel_futures=True)
+        self.pools.clear()
 
     def submit(self, run: Run, budget: Budget, live: LiveLine, again: bool) -> "Future[Answer]":
         """Hand ``run`` to a free process, which writes its own live lines."""
-        if self.free:
-            pool = self.free.pop()
-        else:  # a fresh interpreter, as a CUDA context does not survive a fork
-            pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _settle, (self.threads,))
-        future = pool.submit(_train, run, budget, again)
-        future.add_done_callback(lambda done: isinstance(done.exception(), BrokenProcessPool) or self.free.append(pool))
-        return future
+        done = {pool: last.exception() for pool, last in self.pools.items() if last.done()}
+        free = [pool for pool, error in done.items() if not isinstance(error, BrokenProcessPool)]
+        # A fresh interpreter, as a CUDA context does not survive a fork.
+        pool = free[0] if free else ProcessPoolExecutor(1, get_context("spawn"), _settle, (self.threads,))
+        self.pools[pool] = pool.submit(_train, run, budget, again)
+        return self.pools[pool]
 
 
 def _settle(threads: int) -> None:
