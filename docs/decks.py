@@ -103,6 +103,9 @@ def _slides(notebook: nbformat.NotebookNode, folder: Path, heading: str) -> Iter
         seen = TO_SEE.search(after)
         for number, each in enumerate(shown):
             words = _words(seen[0]) if seen and number == len(shown) - 1 else ""
+            if "course-predict" in each:  # what there is to see is folded with the answer
+                question, end, rest = each.rpartition("</details>")
+                each, words = question + words + end + rest, ""
             yield f'<h2 class="again">{_inline(heading)}</h2><div class="shown">{each}</div>{words}'
 
 

@@ -118,6 +118,7 @@ def test_a_deck_has_the_lessons_questions_equations_and_pictures(tmp_path, monke
         ("draw()", PICTURE),
         "**What to see:** the curve falls for ever.\n\nMore words.",
         ("ask()", question(monkeypatch)),
+        "**What to see:** the answer is small.",
         ("long()", f"<table>{'<tr><td>1</td></tr>' * 40}</table>"),
         "## Exercises\n\nNot on a slide.",
         ("draw()", PICTURE),
@@ -131,7 +132,8 @@ def test_a_deck_has_the_lessons_questions_equations_and_pictures(tmp_path, monke
     assert "no time at all" not in page
     assert "<mfrac>" in slides[1] and "Because this is so" in slides[1] and "README" not in page
     assert "<img" in slides[2] and "falls for ever" in slides[2] and "More words" not in page
-    assert "<details>" in slides[3] and "Not on a slide" not in page
+    assert "the answer is small" in slides[3].partition("<details>")[2].partition("</details>")[0]
+    assert "Not on a slide" not in page
     assert CLASSES[0] not in page and 'src="http' not in page and 'href="http' not in page
 
 

@@ -70,16 +70,16 @@
     pen.text(409, 43, "at T = 1");
     pen.diamond(492, 43, 7, colours.vermilion);
     pen.text(504, 43, "student at T");
-    pen.text(600, 76, "teacher", { anchor: "end", size: 14 });
-    pen.text(655, 76, "student", { anchor: "end", size: 14 });
+    pen.text(596, 76, "teacher", { anchor: "end", size: 14 });
+    pen.text(662, 76, "student", { anchor: "end", size: 14 });
     data.classes.forEach((name, c) => {
       const y = TOP + c * STEP, middle = y + THICK / 2;
       pen.text(left - 8, middle, name, { anchor: "end", bold: c === parts.label });
       pen.rect(left, y, wide * n[`teacher ${name}`], THICK, colours.sky);
       pen.outline(left, y, wide * n[`plain ${name}`], THICK);
       pen.diamond(left + wide * n[`student ${name}`], middle, 7, colours.vermilion);
-      pen.text(600, middle, number(n[`teacher ${name}`], 2), { anchor: "end" });
-      pen.text(655, middle, number(n[`student ${name}`], 2), { anchor: "end" });
+      pen.text(596, middle, number(n[`teacher ${name}`], 2), { anchor: "end" });
+      pen.text(662, middle, number(n[`student ${name}`], 2), { anchor: "end" });
     });
     pen.across(left, left + wide, 0, 1, TOP + 10 * STEP, [0, 0.5, 1], 1);
     pen.text(left + wide / 2, TOP + 10 * STEP + 36, "probability (bold: the label)", { anchor: "middle", size: 14 });
