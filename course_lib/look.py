@@ -7,6 +7,7 @@ whatever the reader's own matplotlibrc or ``plt.style`` asks for (LaTeX, a dark 
 import base64
 import html
 import io
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -75,7 +76,7 @@ def titled(title: str, height: float, origin: str, shared: bool = True) -> Figur
     """An empty figure of the lessons' width that says below where its numbers come from; ``height`` in inches."""
     empty = figure(8.4, height)
     empty.suptitle(title, fontsize=11)
-    empty.supxlabel(origin + ("" if shared else "\nThe two panels have scales of their own."), fontsize=8)
+    empty.supxlabel(textwrap.fill(origin, 110) + ("" if shared else "\nThe two panels have scales of their own."))
     return empty
 
 
@@ -94,7 +95,7 @@ def say_not_run(axes: Axes, scale: str) -> None:
 def write(axes: Axes, words: str, place: tuple[float, float], offset: tuple[float, float], ha: str) -> None:
     """Small words beside a point, ``offset`` in points, with a white rim so that lines do not cross them."""
     rim = [patheffects.withStroke(linewidth=2.5, foreground="white")]
-    axes.annotate(words, place, offset, textcoords="offset points", fontsize=8, ha=ha, path_effects=rim, zorder=5)
+    axes.annotate(words, place, offset, textcoords="offset points", ha=ha, path_effects=rim, zorder=5)
 
 
 def alt_text(figure: Figure) -> str:

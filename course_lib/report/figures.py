@@ -34,7 +34,7 @@ from course_lib.study.experiments import ROWS, find
 
 # Beside the students alone stand in Fig. 1 those of one teacher: a recipe's mark, colour and place beside the width.
 TEACHER = "resnet56"
-TAUGHT = {"paper": ("D", GREEN, 0.1), "repaired": ("v", BLACK, 0.2)}
+TAUGHT = {"paper": ("D", GREEN, 0.05), "repaired": ("v", BLACK, 0.1)}
 
 
 @look.styled()
@@ -47,7 +47,7 @@ def figure_1(results: pd.DataFrame, profile: str, recipe: str = "paper") -> Figu
     frame, shared = table(1, results, profile, recipe), profile == "full"
     origin = provenance(runs_of(results, profile, recipe, frame.index), profile, recipe)
     ghosts = frame[frame["model"] == "GN-S"]
-    figure = look.titled("Accuracy against width", 3.8, f"Ours, {origin}", shared)
+    figure = look.titled("Accuracy against width", 4.2, f"Ours, {origin}", shared)
     left, right = figure.subplots(1, 2, sharey=shared)
     _points(left, ghosts[PAPER_ACCURACY], "printed: best of 200 epochs", ("o", BLUE, 0.0), (0, 7))
     _points(left, ghosts[AUTHORS_ACCURACY], "authors' logs: last epoch", ("^", BLACK, 0.0))
@@ -65,9 +65,9 @@ def figure_1(results: pd.DataFrame, profile: str, recipe: str = "paper") -> Figu
     for axes, column in ((left, PAPER_ACCURACY), (right, OUR_ACCURACY)):
         _finish_widths(axes, [find(key).width for key in ghosts.index], frame.loc["gn-d", column])
     counts = pd.concat(counts)
-    left.set_title("The paper and its authors: one seed", fontsize=9)
+    left.set_title("The paper and its authors: one seed", fontsize=10)
     bars = ", bars ± 1 sd" if counts.max() > 1 else ""
-    right.set_title(f"Ours: last epoch, {seeds_in_words(counts)}{bars}", fontsize=9)
+    right.set_title(f"Ours: last epoch, {seeds_in_words(counts)}{bars}", fontsize=10)
     left.set_ylabel("test accuracy (%)")
     figure.set_label(
         f"Accuracy against the width of GN-S. Paper: {_width_words(frame[PAPER_ACCURACY])}. "
@@ -84,7 +84,7 @@ def _points(
     offset: tuple[int, int] | None = None,
     sd: pd.Series | None = None,
 ) -> None:
-    """Accuracies by experiment key at their widths, joined where no teacher is in it, with numbers at ``offset``."""
+    """Accuracies by experiment key at their widths, joined where no teacher is in it, three with their number."""
     known, (marker, colour, shift) = accuracies.dropna(), marks
     if known.empty:
         return
@@ -92,8 +92,10 @@ def _points(
     widths = [find(key).width + shift for key in known.index]
     line = "none" if shift or label.startswith("authors") else "-"
     axes.errorbar(widths, known, spread, color=colour, marker=marker, linestyle=line, capsize=3, label=label)
-    for width, accuracy in zip(widths, known, strict=True) if offset else ():
-        write(axes, f"{accuracy:.2f}", (width, accuracy), offset, "right" if offset[0] else "center")
+    places = {0, int(known.argmax()), len(known) - 1} if offset else ()  # first, highest, last: all would collide
+    for place in places:
+        accuracy = known.iloc[place]
+        write(axes, f"{accuracy:.2f}", (widths[place], accuracy), offset, "right" if offset[0] else "center")
 
 
 def _finish_widths(axes: Axes, widths: list[float], default: float) -> None:
@@ -110,8 +112,8 @@ def _finish_widths(axes: Axes, widths: list[float], default: float) -> None:
         return
     low, high = axes.get_ylim()
     room = max(high - low, 3.0)  # points: one run alone must not fill the panel with its own spread
-    axes.set_ylim(high - room if high - low < 3 else low, high + 0.3 * room)
-    axes.legend(fontsize=8, frameon=False, loc="upper left")
+    axes.set_ylim(high - room if high - low < 3 else low, high + 0.45 * room)
+    axes.legend(fontsize=10, frameon=False, loc="upper left")
 
 
 def _width_words(accuracies: pd.Series) -> str:
@@ -153,9 +155,9 @@ def evidence_figure(results: pd.DataFrame, profile: str, recipe: str = "paper") 
     axes.errorbar(means, ours.index, xerr=spread, fmt="s", color=VERMILION, capsize=3, label=label)
     for mean, place in zip(means, ours.index, strict=True):
         write(axes, f"{mean:+.2f}", (mean, place), (0, -13), "center")
-    axes.set_yticks(lines.index, lines["words"], fontsize=8)
+    axes.set_yticks(lines.index, lines["words"], fontsize=10)
     axes.set(ylim=(len(lines) - 0.2, -0.7), xlabel="difference in points of accuracy")
-    axes.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.3, 1), ncols=3, frameon=False)
+    axes.legend(fontsize=10, loc="lower center", bbox_to_anchor=(0.3, 1), ncols=3, frameon=False)
     words = [f"{line['words']} {line['verdict'].mean:+.2f} ({line['verdict']})" for _, line in ours.iterrows()]
     figure.set_label(
         f"Change against the student alone, in points, of {(~lines['own']).sum()} students of the paper and "
