@@ -1,6 +1,5 @@
 """Checkers for the exercises of lesson 05: means of teachers, diversity, and three mistakes to find."""
 
-import itertools
 import math
 
 import torch
@@ -8,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from classroom.checks.declared import compare, declared
-from classroom.checks.reading import close, items, number, numbers, pair
+from classroom.checks.reading import close, numbers, pair
 from classroom.checks.verdict import checker, require
 from course_lib.data.augment import crop_and_flip, draw_views, normalise
 
