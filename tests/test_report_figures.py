@@ -38,7 +38,7 @@ def test_figure_1_means_something_with_three_points(own):
     figure = report.figure_1(own, "laptop")
     right = figure.axes[1]
     assert drawn(right, "alone") == {1.0: 78.0}
-    assert drawn(right, "from ResNet56, T = 1: 78.25") == {1.1: 78.25}
+    assert drawn(right, "from ResNet56, T = 1: 78.25") == {1.05: 78.25}
     assert [round(y, 2) for y in drawn(right, "from ResNet56, T = 4: 80.17").values()] == [80.17]
     assert "n = 3 seeds, bars ± 1 sd" in right.get_title()
     low, high = right.get_ylim()
