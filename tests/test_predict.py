@@ -21,13 +21,16 @@ def parts(widget):
     return field, see, show_me, words, below
 
 
-def test_a_number_opens_the_lock_and_is_kept():
-    seen = []
-    field, see, _, words, below = parts(predict.number("How many?", 1234, lambda: seen.append(1), unit="images"))
-    assert not seen, "nothing is drawn before the answer"
+def test_a_number_opens_the_lock_and_is_kept(monkeypatch):
+    last = "the figure of this cell"
+    field, see, _, words, below = parts(predict.number("How many?", 1234, lambda: last, unit="images"))
+    last = "that of a later cell"
+    shown = []
+    monkeypatch.setattr(predict, "display", lambda *what: shown.extend(each.data for each in what))
     field.value = " 1000 "
     see.click()
-    assert "You said 1000 images, it is 1,234 images." in words.value and seen == [1] and field.disabled
+    assert "You said 1000 images, it is 1,234 images." in words.value and field.disabled
+    assert shown == ["<p>the figure of this cell</p>"]
     kept = json.loads(predict.repo_path(*predict.FILE).read_text())
     assert kept == {"How many?": ["1000 images", "1,234 images"]}
     assert "1000 images" in predict.mine().data
@@ -35,7 +38,7 @@ def test_a_number_opens_the_lock_and_is_kept():
 
 @pytest.mark.parametrize("typed", ["", "many", "nan", "inf"])
 def test_what_is_no_number_leaves_the_lock_shut(typed):
-    field, see, _, words, _ = parts(predict.number("How many?", 5, lambda: pytest.fail("it was shown")))
+    field, see, _, words, _ = parts(predict.number("How many?", 5))
     field.value = typed
     see.click()
     assert "Write a number" in words.value and not field.disabled and not predict._kept()

@@ -35,7 +35,7 @@ def number(
     Args:
         answer: what it is.
         then: what appears after the answer: a figure, a table, a slider's ``Picture``, a text, or a function without
-            arguments that returns one of these and is called only when it is to be seen.
+            arguments that returns one of these.
         unit: written after the numbers: ``%``, ``points``.
         digits: of the answer, after the decimal point.
     """
@@ -96,12 +96,13 @@ class Question:
             field = w.Text(placeholder="a number", layout={"width": "110px"})
         see, show_me = w.Button(description="See", button_style="primary"), w.Button(description="Show me")
         words, below = w.HTML(), w.Output()
+        revealed = self.revealed()  # now: by the time of the answer, "Run all" has given its names other values
 
         def reveal(sentence: str) -> None:
             words.value = _spoken(sentence)
             field.disabled = see.disabled = show_me.disabled = True
             with below:
-                display(*self.revealed())
+                display(*revealed)
 
         def judge(_button: object) -> None:
             try:
