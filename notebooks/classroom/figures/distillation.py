@@ -111,8 +111,9 @@ def arrows(panels: Mapping[str, Mapping[str, tuple[float, float]]]) -> Figure:
 
     The label's own gradient is the thick grey arrow of length 1 to the right.
     """
-    figure = look.figure(9, 2.9)
-    longest = max(length for each in panels.values() for length, _ in each.values())
+    figure = look.figure(9, 4.2)
+    ends = [(length, (1 - cosine**2) ** 0.5) for each in panels.values() for length, cosine in each.values()]
+    longest, highest = max(length for length, _ in ends), max(length * sine for length, sine in ends)
     rows = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
     for axes, (student, gradients) in zip(rows, panels.items(), strict=True):
         axes.annotate("", (1, 0), (0, 0), arrowprops={"color": "0.75", "width": 7, "headwidth": 14})
@@ -120,7 +121,7 @@ def arrows(panels: Mapping[str, Mapping[str, tuple[float, float]]]) -> Figure:
             end = length * cosine, length * (1 - cosine**2) ** 0.5
             axes.annotate("", end, (0, 0), arrowprops={"color": colour, "arrowstyle": "->", "lw": 2, "ls": dash})
             axes.text(end[0] + 0.1, end[1], f"{name}: {length:.2f} times", color=colour, va="bottom")
-        axes.set(xlim=(0, longest + 2.4), ylim=(-0.35, 0.5 * longest), yticks=[], title=student)
+        axes.set(xlim=(0, longest + 2.4), ylim=(-0.35, 1.3 * highest + 0.4), yticks=[], title=student)
         axes.spines["left"].set_visible(False)
     axes.set_xlabel("length along the label's gradient (grey), which is 1")
     words = "; ".join(
