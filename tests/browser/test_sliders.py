@@ -28,6 +28,7 @@ NEEDS = {
 }
 # Of every picture each control, with a key that moves it and one that moves it back.
 RIGHT, SPACE, MENU = ("ArrowRight", "ArrowLeft"), ("Space", "Space"), (1, 0)  # of a menu: its entries
+LEFT = RIGHT[::-1]  # of a slider that begins at its right end
 CONTROLS = {
     "Width": {"width": RIGHT},
     "Ghosts": {"channels": RIGHT, "parts": RIGHT, "kernel": RIGHT},
@@ -36,10 +37,10 @@ CONTROLS = {
     "Temperature": {"temperature": RIGHT, "alpha": RIGHT, "picture": RIGHT},
     "Surface": {"temperature": RIGHT, "alpha": RIGHT, "picture": RIGHT},
     "Chains": {"assistants": SPACE, "points": RIGHT},
-    "Ensemble": {"chosen": SPACE, "how": MENU, "picture": RIGHT},
+    "Ensemble": {"chosen": SPACE, "how": MENU, "picture": LEFT},
     "Detectable": {"seeds": RIGHT, "images": RIGHT, "spread": RIGHT},
 }
-HANDLES = {SPACE: "input[type=checkbox] >> nth=1", MENU: "select", RIGHT: "[role=slider]"}
+HANDLES = {SPACE: "input[type=checkbox] >> nth=1", MENU: "select", RIGHT: "[role=slider]", LEFT: "[role=slider]"}
 # From the key press to the moment the browser has the new picture. Load events do not bubble, but can be captured.
 STOPWATCH = """() => {
     document.addEventListener('keydown', () => { window.pressed = performance.now(); }, true);
