@@ -101,13 +101,23 @@ def panel_of(page, name: str):
 
 
 def press(page, handle, key: str | int) -> float:
-    """Press a key on the control (or choose an entry of a menu), wait for the new picture; the milliseconds between."""
+    """Press a key on the control (or choose an entry of a menu), wait for the new picture; the milliseconds between.
+
+    Picture, alt text and text line come in messages of their own, and a picture's load may be told late: all three must
+    have changed.
+    """
+    panel = handle.locator("xpath=ancestor::*[contains(@class, 'jp-OutputArea-output')][1]")
+    before = seen(panel)
     page.evaluate("() => { window.redrawn = null; }")
     if isinstance(key, int):
         handle.select_option(index=key)
     else:
         handle.press(key)
     page.wait_for_function("() => window.redrawn !== null")
+    for _ in range(500):
+        if all(then != now for then, now in zip(before, seen(panel), strict=True)):
+            break
+        page.wait_for_timeout(20)
     return page.evaluate("() => window.redrawn - window.pressed")
 
 
