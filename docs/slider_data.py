@@ -186,10 +186,10 @@ def stopat() -> dict:
 def chains() -> dict:
     """Means over the seeds for every chain and number of points, and the maps as a sprite."""
     frame = sliders.chain_results()
-    maps = toy_chains._stored_maps(repo_path("data", "toy", "maps.npz"))
+    maps = toy_chains.stored_maps(repo_path("data", "toy", "maps.npz"))
     numbers = {}
     for points in toy_chains.POINTS:
-        summary = toy_chains._summary(points)
+        summary = toy_chains.means_of(points)
         numbers[points] = {
             "accuracy": summary.accuracy,
             "agreement": {name: value for name, value in summary.agreement.items() if value == value},

@@ -180,7 +180,7 @@ def test_maps_are_white_outside_of_the_disc_and_pure_where_certain():
 
 @pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n"])
 def test_damaged_chains_are_refused_in_one_line(content, tmp_path):
-    for name, read in (("chains.csv", sliders.chain_results), ("maps.npz", chains._stored_maps)):
+    for name, read in (("chains.csv", sliders.chain_results), ("maps.npz", chains.stored_maps)):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(DataError, match=rf"^[^\n]*{name} is damaged[^\n]*tools/make_toy.py[^\n]*$"):
             read(tmp_path / name)

@@ -30,7 +30,7 @@ from course_lib.report.tables import (
     table,
     verdicts_table,
 )
-from course_lib.report.verdicts import LEAST_SEEDS
+from course_lib.report.verdicts import NONE
 from course_lib.study.experiments import ROWS, find
 
 # Beside the students alone stand in Fig. 1 those of one teacher: a recipe's mark, colour and place beside the width.
@@ -151,7 +151,7 @@ def evidence_figure(results: pd.DataFrame, profile: str, recipe: str = "paper") 
     axes.plot(lines[PAPER_DELTA], lines.index, "o", color=BLUE, markersize=5, label="printed: best epoch")
     axes.plot(lines[AUTHORS_DELTA], lines.index, "^", color=BLACK, mfc="none", label="authors' logs: last epoch")
     means = [verdict.mean for verdict in ours["verdict"]]
-    lows = [verdict.low if verdict.seeds >= LEAST_SEEDS else np.nan for verdict in ours["verdict"]]
+    lows = [verdict.low if verdict.word != NONE else np.nan for verdict in ours["verdict"]]
     label = f"ours: last epoch, {seeds_in_words(ours['n'])}" + (", 95 % interval" if np.isfinite(lows).any() else "")
     spread = np.nan_to_num(np.subtract(means, lows))
     axes.errorbar(means, ours.index, xerr=spread, fmt="s", color=VERMILION, capsize=3, label=label)

@@ -111,8 +111,9 @@ def verdict_of(
     seeds = [seed for seed in own.index if seed in alone.index]
     if not seeds:
         return Verdict(NONE, "its baseline has not been run with the same seed" if len(own) else "not run")
+    labels = {count: store.known_test_labels(count) for count in own.loc[seeds, "test_images"].unique()}
     right = [
-        [store.predictions(runs.loc[seed]) == store.known_test_labels(own.loc[seed, "test_images"]) for seed in seeds]
+        [store.predictions(runs.loc[seed]) == labels[own.loc[seed, "test_images"]] for seed in seeds]
         for runs in (own, alone)
     ]
     verdict = paired_verdict(*np.array(right))

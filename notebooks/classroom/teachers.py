@@ -16,7 +16,6 @@ from course_lib.data.augment import VIEWS, view_number
 from course_lib.files import ResultError, atomic_write, repo_path
 from course_lib.training.teachers import Answering, digest_of
 
-NAMES = ("resnet20", "resnet32", "resnet44", "resnet56")  # ascending, in parameters and in accuracy
 ON_BOARD = ("resnet56", "published")  # whose answers in every view are here; the second is the mean of the four
 AS_IT_IS = 80  # the number of the view in the middle, not mirrored
 

@@ -83,7 +83,7 @@ def colours_of(probabilities: np.ndarray) -> np.ndarray:
 
 
 @functools.cache
-def _stored_maps(path: Path) -> dict[str, np.ndarray]:
+def stored_maps(path: Path) -> dict[str, np.ndarray]:
     """The maps of seed 0 as colours, by points and chain: ``100 128-32``."""
     try:
         with np.load(path, allow_pickle=False) as archive:
@@ -103,7 +103,7 @@ class _Summary(NamedTuple):
 
 
 @functools.cache
-def _summary(points: int) -> _Summary:
+def means_of(points: int) -> _Summary:
     rows = chain_results()
     by_seed = rows[rows["points"] == points].pivot(index="seed", columns="chain")
     mean, error = by_seed.mean(), by_seed.sem()
@@ -131,7 +131,7 @@ class Chains(Picture):
         """Raises DataError: ``data/toy`` is missing or damaged."""
         note = "Maps: what each network answers in the disc (seed 0). Numbers: means over 20 seeds, 4,000 test points."
         super().__init__(10, 7, note)
-        self.maps = _stored_maps(repo_path("data", "toy", "maps.npz"))
+        self.maps = stored_maps(repo_path("data", "toy", "maps.npz"))
         self.images, self.captions = [], []
         for place in range(len(ASSISTANTS) + 2):
             axes = self.panel((0.012 + 0.165 * place, 0.585, 0.15, 0.214))
@@ -148,7 +148,7 @@ class Chains(Picture):
         (self.kl_line,) = moves(axes.plot([], [], "o-", color=BLUE))
         self.kl_words = Labels(axes, [(0, 0)], axes.transData, right=True)
         axes.set(xlim=(-1.5, len(ASSISTANTS) + 1.4), xticks=[], xlabel="the teacher, then each network of the chain")
-        axes.set_ylim(0, 1.3 * max(mean for n in POINTS for mean, _ in _summary(n).kl.values() if mean == mean))
+        axes.set_ylim(0, 1.3 * max(mean for n in POINTS for mean, _ in means_of(n).kl.values() if mean == mean))
 
     def _add_students(self, axes: Axes) -> None:
         rows = range(len(ALL_CHAINS))
@@ -158,13 +158,13 @@ class Chains(Picture):
         axes.axvline(0, color=BLACK, linewidth=0.8)
         axes.set_yticks(rows, ["none (direct)", *(chain_name(chain[1:-1]) for chain in ALL_CHAINS[1:])])
         axes.set_ylim(len(rows) - 0.4, -0.6)
-        ends = [np.abs(_summary(n).delta[:, 0]) + 2 * _summary(n).delta[:, 1] for n in POINTS]
+        ends = [np.abs(means_of(n).delta[:, 0]) + 2 * means_of(n).delta[:, 1] for n in POINTS]
         reach = float(np.max(ends))
         axes.set_xlim(-1.05 * reach, 1.05 * reach)
 
     def draw(self, assistants: Sequence[int], points: int) -> str:
         """Show a chain; returns the key numbers in words."""
-        chain, summary = (TEACHER, *assistants, STUDENT), _summary(points)
+        chain, summary = (TEACHER, *assistants, STUDENT), means_of(points)
         self._draw_maps(chain, points, summary)
         self._draw_distances(chain, summary)
         delta = self._draw_students(chain, summary)

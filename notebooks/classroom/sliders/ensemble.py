@@ -12,10 +12,10 @@ from classroom.sliders.controls import Choice, Slider, Ticks
 from classroom.sliders.drawing import SKY, Labels, Picture, moves, room
 from classroom.sliders.gallery import PICTURES, aligned
 from classroom.sliders.softening import entropy_bits, softened
-from classroom.teachers import NAMES
 from course_lib import look
 from course_lib.look import BLACK, BLUE, VERMILION
 from course_lib.models import DISPLAY_NAMES
+from course_lib.study.experiments import PUBLISHED
 from course_lib.study.store import Logits, load_logits
 
 HOWS = ("mean of logits", "mean of probabilities")
@@ -28,7 +28,7 @@ def stored_members() -> dict[str, Logits]:
     Raises:
         ResultError: a file is missing or damaged.
     """
-    return {DISPLAY_NAMES[name]: load_logits(name) for name in NAMES}
+    return {DISPLAY_NAMES[name]: load_logits(name) for name in PUBLISHED}
 
 
 class Measures(NamedTuple):
