@@ -12,6 +12,7 @@ from course_lib.profiles import active_profile, profile_option
 STARTED = time.monotonic()  # loading torch and the data counts against --minutes
 TOOLS = {  # programs of tools/, which work on a checkout and are no part of the library: file and words
     "doctor": ("doctor", "what this machine has and what to do"),
+    "verify": ("verify", "compare the store with the paper and what is expected"),
     "course": ("course", "execute every lesson, draw Fig. 1 and Tables I-IV, and say where they are"),
     "lessons": ("lessons", "execute lessons into build/course/"),
     "exercises": ("exercises", "list the exercises of the lessons"),
@@ -91,8 +92,6 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--workers", type=int, metavar="N", help="processes that share queue and GPU")
     one.add_argument("--ray", metavar="ADDRESS", help="run on a Ray cluster: auto, or its address")
     one.add_argument("--list", action="store_true", help="show what is done, running and missing, run nothing")
-    one = add(verify, "compare the store with the paper and what is expected")
-    one.add_argument("--accept", action="store_true", help="write down new, sound results as those to be expected")
     add(report, "draw Fig. 1 and Tables I-IV from the store into figures/")
     for name, (_, words) in TOOLS.items():
         commands.add_parser(name, help=words, add_help=False)  # only for the list: run_tool reads their options
@@ -140,19 +139,6 @@ def check_study(options: argparse.Namespace) -> None:
             said = "a choice of experiments" if other == "keys" else f"--{other}"
             advice = ": delete the results that are to be made again instead" if name == "fresh" else ""
             raise ValueError(f"--{name} and {said} do not go together{advice}")
-
-
-def verify(options: argparse.Namespace) -> int:
-    """Print a line a row; 1 where one is broken."""
-    from course_lib.study import verify as checks
-
-    accepted = checks.accept() if options.accept else []
-    lines = checks.examine()
-    print(*accepted, *lines, sep="\n")
-    broken = [line for line in lines if line.broken]
-    for line in broken:
-        print(f"BROKEN {line.name}: {line.words}", file=sys.stderr)
-    return 1 if broken else 0
 
 
 def report(options: argparse.Namespace) -> int:

@@ -19,7 +19,7 @@ LINES_OF_A_MODULE = 400
 # What a learner reads is the smallest part of the library. The library and the lessons' own code are meant to have
 # 5,500 lines each and are not there yet: these two numbers may only fall.
 BUDGETS = {
-    "course_lib": (("course_lib",), 6_140),
+    "course_lib": (("course_lib",), 5_910),
     "what a learner reads": (("course_lib.data", "course_lib.models", "course_lib.training"), 2_600),
     "classroom": (("classroom",), 5_630),
 }

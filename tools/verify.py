@@ -1,18 +1,19 @@
-"""Is the store sound, and does it say what is expected? A line for each thing that is, and is not.
+"""Is the store sound, and does it say what is expected? A line for each: ``python -m course_lib verify``.
 
 Three questions. Is every result there that was accepted, byte for byte (``data/results/accepted.csv``)? Does each agree
 with itself, its row, its protocol, its profile, its teachers' results and the true labels? And does the mean of each
 row lie where it should?
 """
 
+import argparse
 import csv
 import math
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 
@@ -24,21 +25,25 @@ from course_lib.study import store
 from course_lib.study.experiments import PRETRAINED, ROWS, RUN_NAME, TABLES
 from course_lib.study.protocols import PROTOCOLS, fed_size, origin, teacher_sees
 from course_lib.study.runs import Run
+from tools.lines import Line
 
 ACCEPTED_LINE = re.compile(RUN_NAME.pattern + r",[0-9a-f]{64}")
 ROUNDING = 1e-4  # percent; results keep seven digits
 OTHER_TRAINING = 5.0  # points; a teacher whose weights were gone is trained again, and not to the same last digit
 
 
-class Line(NamedTuple):
-    """One thing examined: its name, what was found, and whether that is broken."""
-
-    name: str
-    words: str
-    broken: bool = False
-
-    def __str__(self) -> str:
-        return f"{'BROKEN' if self.broken else 'ok    '}  {self.name}: {self.words}"
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Compare the store with the paper and what is expected: a line a row; 1 where something is broken."""
+    options = argparse.ArgumentParser(prog="python -m course_lib verify", description=main.__doc__)
+    words = "write down new, sound results as those to be expected"
+    options.add_argument("--accept", action="store_true", help=words)
+    taken = accept() if options.parse_args(arguments).accept else []
+    lines = examine()
+    print(*taken, *lines, sep="\n")
+    broken = [line for line in lines if line.broken]
+    for line in broken:
+        print(f"BROKEN {line.name}: {line.words}", file=sys.stderr)
+    return 1 if broken else 0
 
 
 def examine() -> list[Line]:

@@ -11,10 +11,11 @@ from fabricated import fake_result
 
 from course_lib.__main__ import main
 from course_lib.profiles import PROFILES
-from course_lib.study import store, verify
+from course_lib.study import store
 from course_lib.study.experiments import PRETRAINED, ROWS, find
 from course_lib.study.protocols import training_recipe
 from course_lib.study.runs import Run
+from tools import verify
 
 ROOT = Path(__file__).resolve().parent.parent
 
