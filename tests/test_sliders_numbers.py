@@ -12,13 +12,13 @@ from course_lib.files import DataError
 from course_lib.models import PAPER_WIDTHS, create_model, fold
 from course_lib.models.cost import count_activations, count_macs, count_parameters
 from course_lib.models.ghostnet import GhostModule
-from tools.make_width_costs import make_width_costs
+from tools.make_width_costs import make_width_costs, measure_costs
 
 # --- widths -------------------------------------------------------------------------------------------------------
 
 
 def test_kept_costs_are_what_counting_gives_today():
-    pd.testing.assert_frame_equal(sliders.width_costs(1.0), sliders.measure_costs(1.0), check_dtype=False)
+    pd.testing.assert_frame_equal(sliders.width_costs(1.0), measure_costs(1.0), check_dtype=False)
     for width, parameters in ((1.0, 483_554), (2.8, 2_426_850)):
         assert sliders.width_costs(width)["parameters"].sum() == parameters
 
@@ -37,11 +37,13 @@ def test_every_position_of_the_width_slider_is_kept():
     kept = costs._stored_costs(costs.costs_path())
     assert tuple(kept) == sliders.SLIDER_WIDTHS
     assert set(PAPER_WIDTHS) < set(kept)
+    with pytest.raises(ValueError, match="was not counted at width 1.25"):
+        sliders.width_costs(1.25)
     assert all((blocks["channels"].iloc[:-1] % 4 == 0).all() for blocks in kept.values())
 
 
 def test_costs_can_be_made_again_and_read_back(tmp_path, monkeypatch):
-    measured = sliders.measure_costs(1.0)
+    measured = measure_costs(1.0)
     monkeypatch.setenv("COURSE_HOME", str(tmp_path))
     (tmp_path / "data" / "costs").mkdir(parents=True)
     make_width_costs((1.0,))

@@ -4,9 +4,24 @@ python tools/make_width_costs.py    # seconds
 """
 
 import pandas as pd
+import torch
 
-from classroom.sliders.costs import COST_COLUMNS, SLIDER_WIDTHS, costs_path, measure_costs
+from classroom.sliders.costs import COST_COLUMNS, SLIDER_WIDTHS, costs_path
 from course_lib.files import atomic_write
+from course_lib.models import create_model, fold
+from course_lib.models.cost import block_costs
+
+
+def measure_costs(width: float) -> pd.DataFrame:
+    """Count what ``classroom.sliders.width_costs`` returns, on networks without weights."""
+    with torch.device("meta"):
+        model = create_model("gn-s", width=width)
+    folded = block_costs(fold(model))[["block", "parameters", "macs", "activations"]]
+    return (
+        block_costs(model)
+        .merge(folded.add_prefix("folded_"), left_on="block", right_on="folded_block")
+        .drop(columns="folded_block")
+    )
 
 
 def make_width_costs(widths: tuple[float, ...] = SLIDER_WIDTHS) -> None:

@@ -4,16 +4,15 @@
 2,500 training images on board in each of their 162 views. ``tools/make_answers.py`` made both.
 """
 
-import io
-import json
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from course_lib.data import ImageSet, load_dataset
-from course_lib.data.augment import VIEWS, view_number
-from course_lib.files import ResultError, atomic_write, repo_path
+from course_lib.data.augment import view_number
+from course_lib.files import ResultError, repo_path
 from course_lib.training.teachers import Answering, digest_of
 
 ON_BOARD = ("resnet56", "published")  # whose answers in every view are here; the second is the mean of the four
@@ -66,7 +65,7 @@ def written_answers(name: str) -> Tensor:
     """
     if name not in ON_BOARD:
         raise ValueError(f"no answers of {name!r} are on board: choose one of {', '.join(ON_BOARD)}")
-    path = _path(name)
+    path = answers_path(name)
     try:
         with np.load(path, allow_pickle=False) as file:
             return torch.from_numpy(file["answers"] * file["scale"])
@@ -74,16 +73,5 @@ def written_answers(name: str) -> Tensor:
         raise ResultError(f"{path} cannot be read ({error}): restore it, or run tools/make_answers.py") from error
 
 
-def write_answers(name: str, answers: Tensor, meta: dict) -> str:
-    """Keep logits (2500, 162, 10) in 8 bits with one scale; returns the file's path."""
-    if answers.shape != (2500, VIEWS, 10):
-        raise ValueError(f"answers in shape {tuple(answers.shape)}, not (2500, {VIEWS}, 10)")
-    scale = answers.abs().max() / 127
-    whole, buffer = (answers / scale).round().to(torch.int8).numpy(), io.BytesIO()
-    np.savez_compressed(buffer, answers=whole, scale=np.float32(scale), meta=np.array(json.dumps(meta)))
-    atomic_write(_path(name), buffer.getvalue())
-    return str(_path(name))
-
-
-def _path(name: str):
+def answers_path(name: str) -> Path:
     return repo_path("data", "logits", "sample", f"{name}.npz")

@@ -7,7 +7,7 @@ every picture are at hand. Each picture has a file of its own; ``drawing`` and `
 """
 
 from classroom.sliders.chains import Chains, chain_results
-from classroom.sliders.costs import SLIDER_WIDTHS, measure_costs, width_costs
+from classroom.sliders.costs import SLIDER_WIDTHS, width_costs
 from classroom.sliders.detectable import Detectable, detectable_difference, difference_variance
 from classroom.sliders.drawing import Picture, explore, still
 from classroom.sliders.ensemble import Ensemble, Pool, stored_members
@@ -24,4 +24,4 @@ __all__ = ["Picture", "explore", "still", "PICTURES", "SLIDER_WIDTHS"]
 __all__ += ["Chains", "Detectable", "Ensemble", "Ghosts", "Schedule", "StopAt", "Surface", "Temperature", "Width"]
 __all__ += ["chain_results", "detectable_difference", "difference_variance", "expected_losses", "ghost_cost"]
 __all__ += ["entropy_bits", "gradient_surface", "gradient_terms", "kl_divergence", "loss_terms", "softened"]
-__all__ += ["Pool", "gn_s_channels", "measure_costs", "stored_members", "width_costs"]
+__all__ += ["Pool", "gn_s_channels", "stored_members", "width_costs"]

@@ -6,8 +6,6 @@ from pathlib import Path
 import pandas as pd
 
 from course_lib.files import DataError, repo_path
-from course_lib.models import create_model, fold
-from course_lib.models.cost import block_costs
 
 SLIDER_WIDTHS = tuple(round(0.1 * tenths, 1) for tenths in range(5, 41))  # 0.5 to 4.0
 COST_COLUMNS = (
@@ -17,32 +15,19 @@ COST_COLUMNS = (
 
 
 def width_costs(width: float) -> pd.DataFrame:
-    """What each block of GN-S costs at ``width``, for one 32 x 32 image.
+    """What each block of GN-S costs at ``width``, one of ``SLIDER_WIDTHS``, for one 32 x 32 image.
 
     Columns of ``models.cost.block_costs`` for the training form, and again with ``folded_`` in front for the folded
-    one. Counting takes seconds, so the counts of the slider's widths are kept in ``data/costs``.
+    one. Counting takes a second each, so ``tools/make_width_costs.py`` has counted all of them.
 
     Raises:
-        ValueError: GN-S cannot have this width.
-        DataError: the kept counts are damaged.
+        ValueError: the slider has no such width.
+        DataError: the kept counts are missing or damaged.
     """
     stored = _stored_costs(costs_path())
-    return stored[width] if width in stored else measure_costs(width)
-
-
-@functools.cache
-def measure_costs(width: float) -> pd.DataFrame:
-    """Count what :func:`width_costs` returns, on networks without weights."""
-    import torch
-
-    with torch.device("meta"):
-        model = create_model("gn-s", width=width)
-    folded = block_costs(fold(model))[["block", "parameters", "macs", "activations"]]
-    return (
-        block_costs(model)
-        .merge(folded.add_prefix("folded_"), left_on="block", right_on="folded_block")
-        .drop(columns="folded_block")
-    )
+    if width not in stored:
+        raise ValueError(f"GN-S was not counted at width {width}: choose one of {', '.join(map(str, stored))}")
+    return stored[width]
 
 
 def costs_path() -> Path:
@@ -51,14 +36,12 @@ def costs_path() -> Path:
 
 @functools.cache
 def _stored_costs(path: Path) -> dict[float, pd.DataFrame]:
-    if not path.exists():
-        return {}
     try:
         counts = pd.read_csv(path)
         blocks = counts.groupby("width")["block"].count()
         if tuple(counts.columns) != COST_COLUMNS or counts.isna().any(axis=None) or blocks.nunique() != 1:
             raise ValueError("columns or rows are missing")
     except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{path} is damaged ({error}): delete it, or run python tools/make_width_costs.py") from error
+        raise DataError(f"{path} is damaged ({error}): make it again with python tools/make_width_costs.py") from error
     groups = counts.groupby("width")
     return {width: group.drop(columns="width").reset_index(drop=True) for width, group in groups}
