@@ -17,10 +17,11 @@ import nbformat
 import numpy as np
 import pandas as pd
 import slider_data
-from slider_data import MAKERS
+from slider_data import MAKERS, SHOWS_NUMBERS_OF
 
 from classroom import sliders
 from course_lib.data import CLASSES
+from course_lib.training.recipe import Recipe, learning_rate
 
 WEB = Path(__file__).resolve().parent / "web"
 SLIDER = re.compile(r'data-slider="(\w+)"')
@@ -74,9 +75,9 @@ def pages() -> Iterator[tuple[str, str]]:
 
 def scripts(page: str, up: str) -> str:
     """The script elements that ``page`` needs (HTML) for its sliders and questions; ``up`` leads to the site's top."""
-    on_page = dict.fromkeys(SLIDER.findall(page))
-    names = [name for name in on_page if name in MAKERS]
-    files = [f"{part}{name}" for name in names for part in ("data-", "")]
+    on_page = [slider for name in SLIDER.findall(page) for slider in (SHOWS_NUMBERS_OF.get(name, name), name)]
+    names = [name for name in dict.fromkeys(on_page) if name in TABLES]
+    files = [f"{part}{name}" for name in names for part in ("data-", "") if name in MAKERS or not part]
     if OWN in page:
         files += ["data-picture", "network", "picture"]
     files = (["sliders"] if files else []) + files
@@ -153,10 +154,56 @@ def _chains() -> tuple[tuple, list[tuple]]:
     return ("student's accuracy (%) of chain", *(f"{points} points" for points in data["numbers"])), rows
 
 
+def _surface() -> tuple[tuple, list[tuple]]:
+    picture, alphas, rows = slider_data.temperature_picture(), (0.0, 0.5, 1.0), []
+    start = picture.controls["picture"].start
+    for t in (0.5, 1.0, 2.0, 4.0, 8.0, 20.0):
+        hard, soft = sliders.gradient_terms(*picture.logits(start), t)
+        sizes = [np.linalg.norm(alpha * hard + (1 - alpha) * soft) for alpha in alphas]
+        rows.append((f"{t:g}", *(f"{size:.3f}" for size in sizes)))
+    place, name = picture.name(start)
+    head = f"size of Eq. 1's gradient, test image {place} ({name}), alpha"
+    return ("T", *(f"{head} {alpha:g}" for alpha in alphas)), rows
+
+
+def _ghosts() -> tuple[tuple, list[tuple]]:
+    kernels, rows = (1, 3, 5), []
+    for channels in (4, 16, 40, 120, 320):
+        rows.append((channels, *(f"{sliders.ghost_cost(channels, kernel=kernel).ratio:.2f}" for kernel in kernels)))
+    return (
+        "channels in",
+        *(f"ghost module / ordinary weights, {kernel} × {kernel} ghosts" for kernel in kernels),
+    ), rows
+
+
+def _schedule() -> tuple[tuple, list[tuple]]:
+    steps, rows = slider_data.schedule()["steps"], []
+    for peak in (0.001, 0.003, 0.01, 0.03):
+        rates = [learning_rate(step, steps, Recipe(lr=peak)) for step in range(steps)]
+        losses = [sliders.expected_losses(each) for each in (rates, [peak] * steps)]
+        rows.append((f"{peak:g}", *(f"{loss[at]:.2f}" for loss in losses for at in (steps // 2, -1))))
+    schedules = (f"warm-up {Recipe().warmup:.0%} and cosine", "the peak throughout")
+    head = [f"expected loss {when}, {which}" for which in schedules for when in ("half-way", "at the end")]
+    return ("peak rate", *head), rows
+
+
+def _detectable() -> tuple[tuple, list[tuple]]:
+    seeds = (1, 3, 5, 10, 30)
+    rows = [
+        (f"{images:,}", *(f"{sliders.detectable_difference(n, images, 0.1):.2f}" for n in seeds))
+        for images in (1_000, 10_000, 100_000)
+    ]
+    return ("test images", *(f"points that {n} seed{'s' if n > 1 else ''} can find" for n in seeds)), rows
+
+
 TABLES = {
     "temperature": _temperature,
     "width": _width,
     "ensemble": _ensemble,
     "stopat": _stopat,
     "chains": _chains,
+    "surface": _surface,
+    "ghosts": _ghosts,
+    "schedule": _schedule,
+    "detectable": _detectable,
 }

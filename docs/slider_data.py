@@ -18,6 +18,9 @@ from PIL import Image
 from classroom import sliders
 from classroom.sliders import chains as toy_chains
 from classroom.sliders import controls, stop_at
+from classroom.sliders import detectable as power
+from classroom.sliders import ghosts as ghost_module
+from classroom.sliders import schedule as parabola
 from classroom.sliders.ensemble import HOWS
 from classroom.sliders.gallery import Gallery, network_name
 from course_lib.data import CLASSES, MEAN, STD, load_dataset, sample_test_rows
@@ -26,6 +29,7 @@ from course_lib.models import fold
 from course_lib.models.weights import load_weights
 from course_lib.study.experiments import find
 from course_lib.study.store import load_logits
+from course_lib.training.recipe import LOWEST_RATE, Recipe
 
 TEACHER, STUDENT = "resnet56", "gn-s-1.0x"
 EVERY = 5  # one in so many of the 1,000 test images on board, in the order of the teacher's doubt, is on the slider
@@ -209,6 +213,43 @@ def chains() -> dict:
     }
 
 
+@functools.cache
+def ghosts() -> dict:
+    """The module that is drawn, and the input channels of GN-S's own modules."""
+    return {
+        "controls": exported(sliders.Ghosts.controls),
+        "out": ghost_module.OUT_CHANNELS,
+        "used": sorted(set(sliders.gn_s_channels())),
+        "most": ghost_module.LONGEST,
+    }
+
+
+@functools.cache
+def schedule() -> dict:
+    """The noisy parabola and the recipe that the page's formulas take."""
+    return {
+        "controls": exported(sliders.Schedule.controls),
+        "steps": parabola.STEPS,
+        "lowest": LOWEST_RATE,
+        "curvatures": parabola.CURVATURES,
+        "noise": parabola.NOISE,
+        "momentum": Recipe().momentum,
+        "range": parabola.LOSS_RANGE,
+    }
+
+
+@functools.cache
+def detectable() -> dict:
+    """The paper's deltas, without sign, and what the page's formulas take."""
+    return {
+        "controls": exported(sliders.Detectable.controls),
+        "deltas": sliders.Detectable().deltas,
+        "z": power.Z,
+        "disagreement": power.DISAGREEMENT,
+        "range": (power.LOWEST, power.HIGHEST),
+    }
+
+
 # --- the reader's own picture ---------------------------------------------------------------------
 
 
@@ -253,11 +294,15 @@ def _base64(values: np.ndarray) -> str:
     return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode("ascii")
 
 
+SHOWS_NUMBERS_OF = {"surface": "temperature"}  # sliders without numbers of their own, and whose they show
 MAKERS = {
     "temperature": temperature,
     "width": width,
     "ensemble": ensemble,
     "stopat": stopat,
     "chains": chains,
+    "ghosts": ghosts,
+    "schedule": schedule,
+    "detectable": detectable,
     "picture": picture,
 }

@@ -48,7 +48,8 @@ def question(monkeypatch) -> str:
 
 def test_every_slider_of_the_site_is_one_of_the_lessons_with_a_script_and_a_table():
     lessons = {name.lower() for name, kind in vars(sliders).items() if isinstance(kind, type)}
-    assert set(moving.TABLES) <= lessons and set(moving.TABLES) == set(moving.MAKERS) - {"picture"}
+    numbers = {*moving.MAKERS, *moving.SHOWS_NUMBERS_OF} - {"picture"}
+    assert set(moving.TABLES) == lessons - {"picture", "pool"} == numbers
     for name in moving.TABLES:
         assert f'course.slider("{name}"' in (moving.WEB / f"{name}.js").read_text()
 
@@ -57,7 +58,9 @@ def test_a_page_gets_the_scripts_that_it_needs_and_no_others():
     assert moving.scripts("<p>words</p>", "../") == ""
     found = re.findall(r'src="\.\./web/([\w-]+)\.js"', moving.scripts('<div data-slider="width">', "../"))
     assert found == ["sliders", "data-width", "width"]
-    assert moving.scripts('<div data-slider="surface">', "") == "", "it has no script: its still picture stays"
+    found = re.findall(r'src="web/([\w-]+)\.js"', moving.scripts('<div data-slider="surface">', ""))
+    assert found == ["sliders", "data-temperature", "temperature", "surface"], "it shows another slider's numbers"
+    assert moving.scripts('<div data-slider="pool">', "") == "", "it has no script: its still picture stays"
 
 
 def test_a_lesson_with_a_question_shows_the_readers_own_predictions(monkeypatch):

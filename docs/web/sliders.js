@@ -18,6 +18,7 @@
    *   draw(pen, data, settings, n)    n: the values by key
    *   words(data, settings, n)        a sentence or two with the key numbers
    *   adopt(data, settings)           optional: settings of the notebook's slider as this one takes them
+   *   data                            optional: another slider whose numbers this one shows too
    */
   course.slider = (name, slider) => { course.sliders[name] = slider; };
 
@@ -95,6 +96,10 @@
     line(x1, y1, x2, y2, stroke = course.colours.black, more = {}) {
       return this.add("line", { x1, y1, x2, y2, stroke, "stroke-width": 1.5, ...more });
     }
+    /* What is drawn with it is cut off at the box's edges. */
+    inside(x, y, width, height) {
+      return new Pen(this.add("svg", { x, y, width, height, viewBox: `${x} ${y} ${width} ${height}` }));
+    }
     path(points, stroke, more = {}) {
       const d = points.map(([x, y], at) => `${at ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
       return this.add("path", { d, fill: "none", stroke, "stroke-width": 2, ...more });
@@ -121,28 +126,30 @@
       for (const [key, value] of Object.entries(size)) image.setAttribute(key, value);
       box.append(image);
     }
-    /* An axis along the bottom of a panel; returns x of a value. */
-    across(left, right, low, high, y, ticks, digits = 0) {
-      const x = value => left + (right - left) * (value - low) / (high - low);
+    /* An axis along the bottom of a panel; returns x of a value. Ticks show `digits` after the point, or, where that is
+     * null, as many as each has; `scale` bends the axis: Math.log. */
+    across(left, right, low, high, y, ticks, digits = 0, scale = value => value) {
+      const x = value => left + (right - left) * (scale(value) - scale(low)) / (scale(high) - scale(low));
       this.line(left, y, right, y);
       for (const tick of ticks) {
         this.line(x(tick), y, x(tick), y + 5);
-        this.text(x(tick), y + 17, course.number(tick, digits), { anchor: "middle", size: 14 });
+        this.text(x(tick), y + 17, tickWords(tick, digits), { anchor: "middle", size: 14 });
       }
       return x;
     }
     /* An axis up the left of a panel with pale lines across; returns y of a value. */
-    up(bottom, top, low, high, left, right, ticks, digits = 0) {
-      const y = value => bottom - (bottom - top) * (value - low) / (high - low);
+    up(bottom, top, low, high, left, right, ticks, digits = 0, scale = value => value) {
+      const y = value => bottom - (bottom - top) * (scale(value) - scale(low)) / (scale(high) - scale(low));
       for (const tick of ticks) {
         this.line(left, y(tick), right, y(tick), course.colours.pale, { "stroke-width": 1 });
-        this.text(left - 6, y(tick), course.number(tick, digits), { anchor: "end", size: 14 });
+        this.text(left - 6, y(tick), tickWords(tick, digits), { anchor: "end", size: 14 });
       }
       this.line(left, bottom, left, top);
       return y;
     }
   }
   course.Pen = Pen;
+  const tickWords = (tick, digits) => digits === null ? String(tick) : course.number(tick, digits);
 
   /* Round ticks between two ends, some four of them. */
   course.ticks = (low, high) => {
@@ -227,8 +234,8 @@
 
   /* Puts a slider into `place`; returns a function that shows settings, or null where its data is not on the page. */
   course.mount = place => {
-    const name = place.dataset.slider, slider = course.sliders[name], data = course.data[name];
-    if (!slider || !data) return null;
+    const name = place.dataset.slider, slider = course.sliders[name], data = slider && course.data[slider.data || name];
+    if (!data) return null;
     let given = JSON.parse(place.dataset.settings || "{}");
     if (slider.adopt) given = slider.adopt(data, given);
     const settings = startAt(data.controls, given), controls = {};
@@ -245,7 +252,7 @@
       pen.clear();
       slider.draw(pen, data, settings, values);
       words.textContent = slider.words(data, settings, values);
-      svg.setAttribute("aria-label", slider.shows);
+      svg.setAttribute("aria-label", `${slider.shows} ${words.textContent}`);
       facts.replaceChildren(...numbers.filter(number => !number.fine).map(row));
       all.replaceChildren(...numbers.filter(number => number.fine).map(row));
       more.hidden = !all.children.length;

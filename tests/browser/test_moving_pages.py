@@ -20,6 +20,7 @@ from course_lib.models import fold
 from course_lib.models.weights import load_weights
 from course_lib.report import authors_histories
 from course_lib.study.store import load_logits
+from course_lib.training.recipe import Recipe, learning_rate
 
 decks = pytest.importorskip("decks", reason="the site's packages are not installed: pip install -e '.[site]'")
 moving = pytest.importorskip("moving")
@@ -137,6 +138,47 @@ def chains(assistants: list[int], points: int) -> dict[str, float]:
     return found | {"error": 2 * gain.sem(), "alone": rows.loc["alone", "accuracy"].mean()}
 
 
+def surface(temperature: float, alpha: float, picture: int) -> dict[str, float]:
+    place = slider_data.temperature()["places"][picture]
+    teacher, student = (load_logits(name) for name in (slider_data.TEACHER, slider_data.STUDENT))
+    parts = teacher.logits[place], student.logits[place], teacher.labels[place]
+    hard, soft = -sliders.gradient_terms(*parts, temperature) * [[alpha], [1 - alpha]]
+    size, *sizes = np.linalg.norm([hard + soft, hard, soft], axis=1)
+    whole = sliders.gradient_surface(*parts)
+    found = {"size": size, "hard": sizes[0], "soft": sizes[1], "lowest": whole.min(), "highest": whole.max()}
+    found["total"] = sliders.loss_terms(*parts, temperature, alpha).total
+    if min(sizes) > 1e-6:
+        found["cosine"] = hard @ soft / np.prod(sizes)
+    for key, pulls in (("label", hard), ("teacher", soft), ("sum", hard + soft)):
+        found |= {f"{key} {name}": pull for name, pull in zip(CLASSES, pulls, strict=True)}
+    return found
+
+
+def ghosts(channels: int, parts: int, kernel: int) -> dict[str, float]:
+    cost = sliders.ghost_cost(channels, parts=parts, kernel=kernel)
+    return cost._asdict() | {"ratio": cost.ratio, "even": kernel**2, "limit": 1 / parts}
+
+
+def schedule(warmup: float, peak: float) -> dict[str, float]:
+    recipe, steps = Recipe(lr=peak, warmup=warmup), slider_data.schedule()["steps"]
+    rates = [learning_rate(step, steps, recipe) for step in range(steps)]
+    ours, flat = sliders.expected_losses(rates), sliders.expected_losses([peak] * steps)
+    found = {"start": ours[0], "end": ours[-1], "top": ours.max(), "half": ours[steps // 2], "flat": flat[-1]}
+    found |= {"flat top": flat.max(), "flat half": flat[steps // 2], "rate half": rates[steps // 2]}
+    return {key: value for key, value in found.items() if np.isfinite(value)}  # where it diverges it has no end
+
+
+def detectable(seeds: int, images: int, spread: float) -> dict[str, float]:
+    found, parts = (
+        sliders.detectable_difference(seeds, images, spread),
+        np.array(sliders.difference_variance(seeds, images, spread)),
+    )
+    by_seeds, by_images = 100 * parts / parts.sum()
+    one_seed = np.hypot(spread, 100 * np.sqrt(0.08 / images / 2))
+    large = (sliders.Detectable().deltas >= found).sum()
+    return {"found": found, "seeds share": by_seeds, "images share": by_images, "measured": one_seed, "as large": large}
+
+
 # Of each slider: the numbers in Python, and moves (control, key, times) with the settings they lead to.
 MOVES = {
     "temperature": (
@@ -170,12 +212,50 @@ MOVES = {
         chains,
         [("assistants", "Space", 1, {"assistants": [64, 32]}), ("points", "ArrowRight", 1, {"points": 300})],
     ),
+    "surface": (
+        surface,
+        [
+            ("temperature", "ArrowLeft", 6, {"temperature": 1.0}),
+            ("temperature", "End", 1, {"temperature": 20.0}),
+            ("alpha", "Home", 1, {"alpha": 0.0}),
+            ("picture", "Home", 1, {"picture": 0}),
+            ("alpha", "ArrowRight", 3, {"alpha": 0.15}),
+        ],
+    ),
+    "ghosts": (
+        ghosts,
+        [
+            ("channels", "ArrowRight", 2, {"channels": 24}),
+            ("parts", "End", 1, {"parts": 6}),
+            ("kernel", "ArrowRight", 1, {"kernel": 5}),
+            ("channels", "Home", 1, {"channels": 4}),
+        ],
+    ),
+    "schedule": (
+        schedule,
+        [
+            ("warmup", "ArrowRight", 5, {"warmup": 0.55}),
+            ("peak", "ArrowLeft", 3, {"peak": 10**-2.15}),
+            ("warmup", "Home", 1, {"warmup": 0.0}),
+            ("peak", "End", 1, {"peak": 10**-1.35}),  # it diverges
+        ],
+    ),
+    "detectable": (
+        detectable,
+        [
+            ("seeds", "ArrowRight", 2, {"seeds": 3}),
+            ("images", "ArrowRight", 1, {"images": 20_000}),
+            ("spread", "Home", 1, {"spread": 0.0}),
+            ("images", "Home", 1, {"images": 500}),
+        ],
+    ),
 }
 
 
 def started(name: str) -> dict:
     """Where a slider of the page begins."""
-    return {key: control["start"] for key, control in moving.MAKERS[name]()["controls"].items()}
+    data = moving.MAKERS[moving.SHOWS_NUMBERS_OF.get(name, name)]()
+    return {key: control["start"] for key, control in data["controls"].items()}
 
 
 @pytest.mark.parametrize("name", MOVES)
@@ -186,7 +266,7 @@ def test_every_key_moves_numbers_and_they_are_pythons(opened, name):
     agrees(before, expected(**settings))
     drawing, words = place.locator("svg").first, place.locator(".course-words")
     for control, key, times, leads_to in moves:
-        seen = drawing.inner_html(), words.inner_text()
+        seen = drawing.inner_html(), words.inner_text(), drawing.get_attribute("aria-label")
         for _ in range(times):
             place.locator(f'[name="{control}"]').first.press(key)
         settings |= leads_to
@@ -194,7 +274,9 @@ def test_every_key_moves_numbers_and_they_are_pythons(opened, name):
             settings["chosen"] = list(slider_data.ensemble()["names"][1:])
         after = place.evaluate(SHOWN)
         assert after != before, f"{key} on {control} changes no number"
-        assert (drawing.inner_html(), words.inner_text()) != seen, f"{key} on {control} changes no picture"
+        now = drawing.inner_html(), words.inner_text(), drawing.get_attribute("aria-label")
+        for then, one, what in zip(seen, now, ("picture", "words", "alt text"), strict=True):
+            assert then != one, f"{key} on {control} changes no {what}"
         agrees(after, expected(**settings))
         before = after
 
