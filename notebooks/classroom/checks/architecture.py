@@ -9,12 +9,9 @@ from torch import Tensor, nn
 
 from classroom.checks.declared import compare, declared
 from classroom.checks.reading import close, numbers, pair, tensor
+from classroom.checks.stand_ins import noise
 from classroom.checks.verdict import Wrong, checker, require
 from course_lib.models.ghostnet import GN_S_STAGES, Block, ConvBN, GhostNet
-
-
-def _noise(*shape: int, seed: int) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
 @declared(
@@ -126,7 +123,7 @@ def _field(layers: list[tuple[int, int]], early: bool = False) -> int:
 def check_fold_bn(answer) -> str:
     """``answer(weight, bn)``: kernel and bias of "convolve with weight, then bn in eval mode"."""
     for shape, groups in (((6, 6, 3, 3), 1), ((6, 1, 3, 3), 6)):
-        weight, bn, x = _noise(*shape, seed=1), _lived_in_bn(6), _noise(4, 6, 8, 8, seed=3)
+        weight, bn, x = noise(*shape, seed=1), _lived_in_bn(6), noise(4, 6, 8, 8, seed=3)
         kernel, bias = _kernel_and_bias(answer(weight.clone(), copy.deepcopy(bn)), shape)
         gamma, beta, mean, var = bn.weight, bn.bias, bn.running_mean, bn.running_var
         factor = gamma / torch.sqrt(var + bn.eps)
@@ -158,7 +155,7 @@ def check_fold_bn(answer) -> str:
 
 
 @declared(
-    [(_noise(out, width, 1, 1, seed=1), size) for out, width, size in ((4, 1, 3), (5, 3, 3), (4, 1, 5), (2, 2, 1))],
+    [(noise(out, width, 1, 1, seed=1), size) for out, width, size in ((4, 1, 3), (5, 3, 3), (4, 1, 5), (2, 2, 1))],
     "zeros around it, the weight in the middle.",
     hint="the weight must stand in the middle, and zeros around it.",
     shape="a margin of 1 makes 3 × 3 of every kernel; for 5 × 5 it is 2: size // 2.",
@@ -207,8 +204,8 @@ def check_train_and_fold(answer) -> str:
         network.train()
         with torch.no_grad():
             for number, parameter in enumerate(network.parameters()):
-                parameter.mul_(1.3).add_(0.05 * _noise(*parameter.shape, seed=number))
-            network(3 * _noise(16, 3, 32, 32, seed=5) + 1)
+                parameter.mul_(1.3).add_(0.05 * noise(*parameter.shape, seed=number))
+            network(3 * noise(16, 3, 32, 32, seed=5) + 1)
         return network
 
     model = GhostNet(((Block(3, 8, 8, 0, 1),),), width=1.0, num_classes=3)
@@ -219,7 +216,7 @@ def check_train_and_fold(answer) -> str:
     require(unfolded, "you fold first and train the folded network, without its branches: train, then fold.")
     returned = isinstance(result, GhostNet) and isinstance(result.stem, ConvBN)
     require(not returned, "you return the training form: fold what was trained, and return that.")
-    images = _noise(4, 3, 32, 32, seed=6)
+    images = noise(4, 3, 32, 32, seed=6)
     with torch.no_grad():
         before, after = trained[-1].eval()(images), _logits(result, images)
     early = "It was folded before the training: fold() makes a copy, and the copy learns nothing later."
@@ -244,8 +241,8 @@ def check_fold_batch(answer) -> str:
 
     ``mean`` (c,) and ``covariance`` (c, c) are those of the input over the batch and all pixels, divided by N.
     """
-    weight, bn, mixing = _noise(5, 4, 1, 1, seed=1), _lived_in_bn(5), _noise(4, 4, seed=8)
-    x = torch.einsum("ij,njhw->nihw", mixing, _noise(8, 4, 6, 6, seed=9)) + _noise(4, 1, 1, seed=10)
+    weight, bn, mixing = noise(5, 4, 1, 1, seed=1), _lived_in_bn(5), noise(4, 4, seed=8)
+    x = torch.einsum("ij,njhw->nihw", mixing, noise(8, 4, 6, 6, seed=9)) + noise(4, 1, 1, seed=10)
     flat = x.transpose(0, 1).flatten(1)
     mean, centred = flat.mean(1), flat - flat.mean(1, keepdim=True)
     covariance = centred @ centred.T / flat.shape[1]
@@ -289,8 +286,8 @@ def _kernel_and_bias(result: object, shape: tuple[int, ...]) -> tuple[Tensor, Te
 def _lived_in_bn(channels: int) -> nn.BatchNorm2d:
     """Batch norm in eval mode whose five numbers a channel all matter; its eps is large enough to be missed."""
     bn = nn.BatchNorm2d(channels, eps=0.05).requires_grad_(False).eval()
-    bn.weight.copy_(0.5 + _noise(channels, seed=2).abs())
-    bn.bias.copy_(_noise(channels, seed=3))
-    bn.running_mean.copy_(1 + _noise(channels, seed=4))
-    bn.running_var.copy_(0.2 + _noise(channels, seed=5).abs())
+    bn.weight.copy_(0.5 + noise(channels, seed=2).abs())
+    bn.bias.copy_(noise(channels, seed=3))
+    bn.running_mean.copy_(1 + noise(channels, seed=4))
+    bn.running_var.copy_(0.2 + noise(channels, seed=5).abs())
     return bn

@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from classroom.checks.declared import compare, declared
 from classroom.checks.reading import close, items, number, pair
+from classroom.checks.stand_ins import CLASSES, Watched, noise
 from classroom.checks.verdict import ReturnedNothing, Wrong, checker, require
 from course_lib.training.losses import distillation_loss
 
-LOGITS = torch.randn(40, 10, generator=torch.Generator().manual_seed(0))
+LOGITS = noise(40, CLASSES)
 TEN_OTHERS = torch.cat([-LOGITS[:10], LOGITS[10:]])  # another class for the first ten images
 
 
@@ -40,27 +41,26 @@ def _sizes(result: object) -> list[float]:
     return [number(size, "sizes") for size in items(result, "return the assistants' sizes, a list of numbers")]
 
 
-@checker
-def check_equal_steps(answer) -> str:
+@declared(
+    [(64.0, 1.0, 2), (64.0, 1.0, 0), (23_520_842.0, 483_554.0, 3)],
+    "k assistants make k + 1 steps, each of the (k + 1)-th root of the whole ratio.",
+    shape="as many sizes as assistants were asked for, the assistants only, without teacher and student",
+    tolerance=1e-3,
+    read=_sizes,
+)
+def check_equal_steps(largest, smallest, assistants):
     """``answer(largest, smallest, assistants)``: the assistants' sizes, largest first, in steps of equal ratio."""
-    sizes = _sizes(answer(64.0, 1.0, 2))
-    require(len(sizes) != 4, "return the assistants only, without teacher and student")
-    require(len(sizes) == 2, f"two assistants were asked for, {len(sizes)} came")
-    require(min(sizes) > 0, "sizes are above 0")
-    mistakes = {
-        "those are equal differences, nearly all of it in the last step. Take equal *ratios*": torch.tensor([43.0, 22]),
-        "the largest assistant comes first: it stands next to the teacher": sizes[0] <= sizes[1],
+    steps, ratio = torch.arange(1, assistants + 1).double(), smallest / largest
+    equal = largest + (smallest - largest) * steps / (assistants + 1)
+    return largest * ratio ** (steps / (assistants + 1)), {
+        "those are equal differences, nearly all of it in the last step. Take equal *ratios*": (
+            lambda found: bool(((found - equal).abs() < 1).all())  # a learner may have rounded
+        ),
+        "the largest assistant comes first: it stands next to the teacher": lambda found: bool(found[0] < found[-1]),
+        "the root depends on the number of assistants: three make four steps, each of the fourth root": (
+            largest * ratio ** (steps / 3)
+        ),
     }
-    ratios = ", ".join(f"{one / other:.2f}" for one, other in zip([64, *sizes], [*sizes, 1], strict=True))
-    hint = f"from 64 to 1 your steps have the ratios {ratios}: all should be 4"
-    compare(sizes, [16.0, 4.0], mistakes, "the sizes", hint, tolerance=1e-3)
-    require(_sizes(answer(64.0, 1.0, 0)) == [], "without assistants the list is empty")
-    longer = _sizes(answer(23_520_842, 483_554, 3))
-    require(len(longer) == 3, "with three assistants three sizes should come: the root depends on their number")
-    ratio = (23_520_842 / 483_554) ** (1 / 4)
-    fourth = math.isclose(longer[0], 23_520_842 / ratio, rel_tol=0.01)
-    require(fourth, "with three assistants there are four steps: the ratio is the fourth root")
-    return "k assistants make k + 1 steps, each of the (k + 1)-th root of the whole ratio."
 
 
 @checker
@@ -117,34 +117,19 @@ def check_chain(answer) -> str:
     return "every link has one teacher, the network trained just before it."
 
 
-class _Tiny(nn.Module):
-    """Batch-norm and dropout: everything that a teacher in train mode would give away by."""
-
-    def __init__(self, dropout: float):
-        super().__init__()
-        self.body = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Dropout(dropout), nn.ReLU(), nn.Linear(8, 4))
-        self.was_training = self.recorded = None
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.was_training, self.recorded = self.training, torch.is_grad_enabled()
-        return self.body(x)
-
-
 @checker
 def check_link_step(answer) -> str:
     """``answer(student, teacher, images, labels, temperature, alpha, lr)``: one SGD step; returns the loss."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        student, teacher = _Tiny(0.0), _Tiny(0.5)  # without dropout the right loss of the student is known
-        images, labels = torch.randn(16, 6), torch.randint(4, (16,))
-        before, fresh = copy.deepcopy(teacher.state_dict()), copy.deepcopy(student)
-        # Both are in train mode, as a link leaves them: the assistant was a student a moment ago.
-        loss = number(answer(student, teacher, images.clone(), labels.clone(), 4.0, 0.3, 0.1), "the loss")
+    student, teacher = Watched(seed=0, side=4), Watched(seed=1, side=4)
+    images, labels = noise(16, 3, 4, 4, seed=2), torch.arange(16) % CLASSES
+    before, fresh = copy.deepcopy(teacher.state_dict()), copy.deepcopy(student)
+    # Both are in train mode, as a link leaves them: the assistant was a student a moment ago.
+    loss = number(answer(student, teacher, images.clone(), labels.clone(), 4.0, 0.3, 0.1), "the loss")
     _teacher_untouched(teacher, before)
     with torch.no_grad():
         answers = teacher.eval()(images)
 
-    def step(rate: float = 0.1) -> tuple[_Tiny, Tensor, Tensor, Tensor]:
+    def step(rate: float = 0.1) -> tuple[Watched, Tensor, Tensor, Tensor]:
         """A copy of the student after one step of Eq. 1, and its loss, the hard term, the loss of another alpha."""
         network = copy.deepcopy(fresh)
         optimizer = torch.optim.SGD(network.parameters(), lr=abs(rate), maximize=rate < 0)
@@ -157,7 +142,7 @@ def check_link_step(answer) -> str:
     stepped, expected, hard, exchanged = step()
     words = "the student has not learned: are backward() and optimizer.step() there, and nothing set to zero between?"
     require(not _same_weights(student, fresh), words)
-    require(bool(student.was_training), "the student learned in eval mode: its batch-norm must see the batch")
+    require(student.in_train_mode, "the student learned in eval mode: its batch-norm must see the batch")
     mistakes = {
         "that is the cross-entropy with the labels only: the teacher's answer does not enter the loss": hard,
         "alpha is exchanged: distillation_loss weighs the labels' term by alpha, as Eq. 1 does": exchanged,
@@ -169,14 +154,14 @@ def check_link_step(answer) -> str:
     return "a teacher only answers: eval mode, no gradients, none of its weights in the optimiser."
 
 
-def _teacher_untouched(teacher: _Tiny, before: dict[str, Tensor]) -> None:
+def _teacher_untouched(teacher: Watched, before: dict[str, Tensor]) -> None:
     """Raise Wrong where the teacher learned, answered in train mode or was recorded for gradients."""
     changed = {name for name, value in teacher.state_dict().items() if not torch.equal(before[name], value)}
     learned = any(name in changed for name, _ in teacher.named_parameters())
     require(not learned, "the teacher's weights have changed: the optimiser must get the student's parameters alone")
-    require(teacher.recorded is not None, "the teacher was not asked: teacher(images)")
-    words = "the assistant answered in train mode: dropout garbles its answers. Call teacher.eval() first"
-    require(not changed and not teacher.was_training, words)
+    require(bool(teacher.seen), "the teacher was not asked: teacher(images)")
+    words = "the assistant answered in train mode: the batch leaks into its answers. Call teacher.eval() first"
+    require(not changed and not teacher.in_train_mode, words)
     recorded = teacher.recorded or any(value.grad is not None for value in teacher.parameters())
     require(not recorded, "the teacher's answer was recorded for gradients: ask it inside torch.no_grad()")
 

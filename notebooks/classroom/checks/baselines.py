@@ -9,17 +9,13 @@ from torch import Tensor, nn
 
 from classroom.checks.declared import compare, declared, tell
 from classroom.checks.reading import close, items, number, pair, tensor
+from classroom.checks.stand_ins import noise, seeded
 from classroom.checks.verdict import Wrong, checker, require
 from course_lib.data.augment import MEAN, OFFSETS, PADDING, STD, crop_and_flip, normalise
 from course_lib.models.ghostnet import GN_S_STAGES, GhostNet
 from course_lib.training.recipe import Recipe, learning_rate
 
-
-def _generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-IMAGES = torch.randint(0, 256, (6, 3, 32, 32), dtype=torch.uint8, generator=_generator())
+IMAGES = torch.randint(0, 256, (6, 3, 32, 32), dtype=torch.uint8, generator=seeded())
 VIEWS = torch.tensor([[0, 0, 0], [8, 8, 1], [4, 4, 0], [1, 7, 1], [0, 5, 1], [6, 2, 0]])
 
 
@@ -65,7 +61,7 @@ def _window(images: Tensor, views: Tensor) -> Tensor:
 def check_draws(answer) -> str:
     """``draw(n, generator)``: int64 (n, 3), each image its own of the 162 views, all equally likely."""
     count = 8_100  # 50 a view
-    views = tensor(answer(count, _generator()), "the views")
+    views = tensor(answer(count, seeded()), "the views")
     shape = tuple(views.shape)
     require(shape == (count, 3), f"one row of three an image: ({count}, 3), yours is {shape}")
     require(views.dtype == torch.int64, f"the views must be int64 whole numbers, yours are {views.dtype}")
@@ -79,7 +75,7 @@ def check_draws(answer) -> str:
     counts = torch.bincount((views[:, 0] * OFFSETS + views[:, 1]) * 2 + views[:, 2], minlength=162)
     require(bool(counts.min()), f"{int((counts == 0).sum())} of the 162 views never come up in {count:,} draws")
     require(int(counts.max()) < 100, "some views come up far more often than others: draw each number uniformly")
-    again = torch.equal(views, tensor(answer(count, _generator()), "the views"))
+    again = torch.equal(views, tensor(answer(count, seeded()), "the views"))
     require(again, "the same generator state gave other draws: pass generator= to every draw")
     return "162 views, all alike likely, and every image draws for itself."
 
@@ -155,10 +151,10 @@ def check_nesterov(answer) -> str:
 @checker
 def check_descend(answer) -> str:
     """``descend(model, images, labels, rate, steps)``: plain gradient descent; returns the losses before each step."""
-    images, labels = torch.randn(12, 5, generator=_generator()), torch.arange(12) % 3
+    images, labels = noise(12, 5), torch.arange(12) % 3
     first = nn.utils.skip_init(nn.Linear, 5, 3)
     with torch.no_grad():
-        first.weight.copy_(torch.randn(3, 5, generator=_generator(1)))
+        first.weight.copy_(noise(3, 5, seed=1))
         first.bias.zero_()
     model = copy.deepcopy(first)
     given = answer(model, images.clone(), labels.clone(), 0.5, 5)
@@ -194,7 +190,7 @@ def _descend(first, images, labels, steps: int, forget: bool = False) -> tuple[T
 @checker
 def check_accuracy(answer) -> str:
     """``accuracy_of(model, images, labels, batch_size)``: percent right, in eval mode, batches of unequal size."""
-    images = 2 * torch.randn(50, 3, generator=_generator(3))
+    images = 2 * noise(50, 3, seed=3)
     model = nn.Sequential(nn.BatchNorm1d(3)).eval()  # in training mode its answers depend on the batch
     with torch.no_grad():
         model[0].running_mean.copy_(torch.tensor([1.0, -1.0, 0.5]))

@@ -1,27 +1,20 @@
 """Checkers of lesson 03: soft targets, Eq. 1 and its gradient, four bugs from real scripts, calibration."""
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from scipy.optimize import minimize_scalar
-from torch import Tensor, nn
+from torch import Tensor
 
 from classroom.calibration import reliability
 from classroom.checks.declared import compare, declared, tell
 from classroom.checks.reading import close, numbers, pair, tensor
+from classroom.checks.stand_ins import CLASSES, Watched, noise, seeded
 from classroom.checks.verdict import checker, require
 
-CLASSES = 10
-
-
-def _random(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-V, Z = 2.5 * torch.randn(2, 6, CLASSES, generator=_random(0))  # logits of a teacher and of a student
+V, Z = 2.5 * noise(2, 6, CLASSES)  # logits of a teacher and of a student
 LABELS = torch.tensor([8, 2, 0, 9, 3, 5])
 
 
@@ -136,19 +129,10 @@ def check_soft_gradient(z, v, T):
     }
 
 
-def _small_network(seed: int) -> nn.Module:
-    """A convolution with batch norm, whose statistics are not those of a fresh one."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(16, CLASSES))
-        network[1].running_mean.normal_()
-    return network
-
-
 @checker
 def check_teacher_answer(answer) -> str:
     """``my_answer(model, images)``: a teacher's logits; a find-the-bug exercise."""
-    model, images = _small_network(seed=1), torch.randn(8, 3, 4, 4, generator=_random(2))
+    model, images = Watched(seed=1, side=4), noise(8, 3, 4, 4, seed=2)
     with torch.no_grad():
         right = model.eval()(images)
     model.train()  # as a careless script leaves it
@@ -171,32 +155,25 @@ def check_teacher_answer(answer) -> str:
 @checker
 def check_one_view(answer) -> str:
     """``my_logits(student, teacher, images, augment)``: both networks' logits; a find-the-bug exercise."""
-    random = _random(3)
-    images = torch.rand(6, 3, 4, 4, generator=random)
-    networks = {name: _small_network(seed).eval() for name, seed in (("student", 4), ("teacher", 5))}
-    drawn, seen = [], {}
+    random = seeded(3)
+    images, drawn = torch.rand(6, 3, 4, 4, generator=random), []
+    student, teacher = networks = [Watched(seed, side=4).eval() for seed in (4, 5)]
 
     def augment(batch: Tensor) -> Tensor:
         drawn.append(batch + torch.rand(batch.shape, generator=random))
         return drawn[-1]
 
-    def watched(name: str) -> Callable[[Tensor], Tensor]:
-        def ask(batch: Tensor) -> Tensor:
-            seen[name] = batch.detach().clone()
-            return networks[name](batch)
-
-        return ask
-
-    both = answer(watched("student"), watched("teacher"), images.clone(), augment)
+    both = answer(student, teacher, images.clone(), augment)
     logits = pair(both, "return two things: the student's logits, the teacher's logits")
-    require(set(seen) == {"student", "teacher"}, "ask both networks, once each")
+    require(bool(student.seen and teacher.seen), "ask both networks, once each")
     require(bool(drawn), "nobody sees an augmented image: call augment(images)")
-    plain = [name for name, batch in seen.items() if close(batch, images)]
+    named = zip(("student", "teacher"), networks, strict=True)
+    plain = [name for name, network in named if close(network.seen[-1], images)]
     require(not plain, f"plain images reach the {' and the '.join(plain)}: give both what augment returned")
-    one_view = len(drawn) == 1 and close(seen["student"], seen["teacher"]) and close(seen["student"], drawn[0])
+    one_view = len(drawn) == 1 and all(close(network.seen[-1], drawn[0]) for network in networks)
     require(one_view, "crop and flip are drawn twice, apart: augment once, and give both networks that")
     with torch.no_grad():
-        right = torch.stack([networks[name](drawn[0]) for name in ("student", "teacher")])
+        right = torch.stack([network(drawn[0]) for network in networks])
     found = torch.stack([numbers(tensor(part, "logits"), right[0].shape, "logits") for part in logits])
     mistakes = {
         "these are probabilities: return the logits, the loss takes the softmax": right.softmax(2),
@@ -246,7 +223,7 @@ def check_order(answer) -> str:
 
 def _badly_calibrated(images: int = 2000) -> tuple[Tensor, Tensor]:
     """Logits that are too sure in some bins and not sure enough in others, and labels: no two rules agree on them."""
-    random = _random(6)
+    random = seeded(6)
     likely = torch.randint(CLASSES, (images,), generator=random)
     logits = torch.randn(images, CLASSES, generator=random) * 1.5
     logits[torch.arange(images), likely] += torch.randn(images, generator=random) * 2 + 1.5
@@ -281,7 +258,7 @@ def check_ece(logits, labels, bins):
 
 def _miscalibrated(factor: float) -> tuple[Tensor, Tensor]:
     """Logits that are ``factor`` times too large, and labels."""
-    random = _random(7)
+    random = seeded(7)
     calm = torch.randn(4000, CLASSES, generator=random) * 1.5
     return factor * calm, torch.multinomial(calm.softmax(1), 1, generator=random).flatten()
 

@@ -4,26 +4,26 @@ import math
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from classroom.checks.declared import compare, declared
 from classroom.checks.reading import close, numbers, pair
+from classroom.checks.stand_ins import CLASSES, Watched, noise, seeded
 from classroom.checks.verdict import checker, require
 from course_lib.data.augment import crop_and_flip, draw_views, normalise
 
-IMAGES, CLASSES = 12, 10
+IMAGES = 12
 MEMBERS_ONLY = "average over the members, not over images or classes"
 BY_THREE = "you divide by 3, however many members there are: divide by their number"
 
 
 def _members(seed: int, count: int = 3) -> list[Tensor]:
     """Made-up logits (N, C) of members that are loud to different degrees."""
-    generator = torch.Generator().manual_seed(seed)
-    return [(1 + k) * torch.randn(IMAGES, CLASSES, generator=generator) for k in range(count)]
+    return [(1 + k) * noise(IMAGES, CLASSES, seed=10 * seed + k) for k in range(count)]
 
 
 def _labels(seed: int) -> Tensor:
-    return torch.randint(CLASSES, (IMAGES,), generator=torch.Generator().manual_seed(seed))
+    return torch.randint(CLASSES, (IMAGES,), generator=seeded(seed))
 
 
 @declared(
@@ -103,7 +103,7 @@ def check_disagreement_in_bits(members):
 
 
 def _right_of_two() -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(7)
+    generator = seeded(7)
     shared = torch.rand(200, generator=generator)
     return tuple(0.6 * shared + 0.4 * torch.rand(200, generator=generator) > 0.45 for _ in range(2))
 
@@ -135,28 +135,12 @@ def check_q_statistic(right_a, right_b):
     }
 
 
-class _Tiny(nn.Module):
-    """A network with batch normalisation that notes down what it was shown."""
-
-    def __init__(self, seed: int):
-        super().__init__()
-        self.norm, self.linear = nn.BatchNorm2d(3), nn.utils.skip_init(nn.Linear, 3 * 32 * 32, CLASSES, bias=False)
-        generator = torch.Generator().manual_seed(seed)
-        with torch.no_grad():
-            self.linear.weight.copy_(0.03 * torch.randn(self.linear.weight.shape, generator=generator))
-            self.norm.running_mean.copy_(torch.randn(3, generator=generator))
-        self.seen: list[Tensor] = []
-
-    def forward(self, images: Tensor) -> Tensor:
-        self.seen = [*self.seen[-1:], images.detach().clone()]
-        return self.linear(self.norm(images.float()).flatten(1))
+def _networks(count: int = 3) -> list[Watched]:
+    """In train mode, as every network is that is made."""
+    return [Watched(seed, side=32) for seed in range(count)]
 
 
-def _networks(count: int = 3) -> list[_Tiny]:
-    return [_Tiny(seed).train() for seed in range(count)]
-
-
-PHOTOGRAPHS = torch.randint(256, (6, 3, 32, 32), generator=torch.Generator().manual_seed(8)).to(torch.uint8)
+PHOTOGRAPHS = torch.randint(256, (6, 3, 32, 32), generator=seeded(8), dtype=torch.uint8)
 INPUTS = PHOTOGRAPHS.float() / 128 - 1
 
 
@@ -211,7 +195,7 @@ def check_teachers_answer(answer) -> str:
 def check_one_view(answer) -> str:
     """``answer(student, teachers, images, generator)``: student logits and mean teacher logits of the same views."""
     student, *teachers = networks = [network.eval() for network in _networks(4)]
-    result = answer(student, list(teachers), PHOTOGRAPHS.clone(), torch.Generator().manual_seed(0))
+    result = answer(student, list(teachers), PHOTOGRAPHS.clone(), seeded())
     logits = pair(result, "return two things: the student's logits and the mean of the teachers' logits")
     asked = all(len(network.seen) == 1 for network in networks)
     require(asked, "ask the student and every teacher exactly once, about the whole batch")
@@ -247,7 +231,7 @@ def _one_draw(seen: list[Tensor]) -> None:
     require(not (others and alike), words)
     words = f"teacher {sum(others[:1])} sees another crop than the student: draw the views once, before anybody looks"
     require(not others, words)
-    shown = crop_and_flip(PHOTOGRAPHS, draw_views(len(PHOTOGRAPHS), torch.Generator().manual_seed(0)))
+    shown = crop_and_flip(PHOTOGRAPHS, draw_views(len(PHOTOGRAPHS), seeded()))
     mistakes = {
         "now nobody sees an augmented picture: keep crop and flip, but draw them once for all": normalise(PHOTOGRAPHS),
         "keep normalise(...): the networks were trained on normalised images": shown.float(),
