@@ -30,11 +30,11 @@ def test_it_solves_the_exercise_of_lesson_3():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((np.log(SURE), LABELS), "logits need softmax"),
-        ((10 * SURE, LABELS), "logits need softmax"),
-        ((100 * SURE, LABELS), "divide them by 100"),
-        ((SURE / 2, LABELS), "sum to 1 over the classes, these to 0.5"),
-        ((np.full_like(SURE, np.nan), LABELS), "NaN or infinity"),
+        ((np.log(SURE), LABELS), "logits need a softmax"),
+        ((10 * SURE, LABELS), "logits need a softmax"),
+        ((100 * SURE, LABELS), "percentages a division by 100"),
+        ((SURE / 2, LABELS), "a sum of 1 along the last axis"),
+        ((np.full_like(SURE, np.nan), LABELS), "unlike these of shape"),
         ((SURE[:0], []), "shape"),
         ((SURE[0], LABELS), "labels"),
         ((SURE, np.array(LABELS)[:, None]), r"labels \(N,\), not \(4, 2\) and \(4, 1\)"),

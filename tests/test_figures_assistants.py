@@ -65,11 +65,6 @@ def test_points_are_drawn_in_the_colours_of_their_labels_beside_a_map():
     assert "two points: 50%, 50%, 0%." in look.alt_text(figure)
 
 
-def test_no_map_at_all_is_refused():
-    with pytest.raises(ValueError, match="at least one"):
-        plots.disc_maps({})
-
-
 def test_the_gap_is_drawn_from_the_means_of_the_seeds(gap):
     figure = plots.gap_figure(gap)
     expected = gap[(gap["teacher"] == 128) & (gap["student"] == 6)].mean()

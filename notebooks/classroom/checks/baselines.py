@@ -1,7 +1,6 @@
 """Checkers for lesson 02: preparing images, the schedule, one step, honest measuring, and chance."""
 
 import copy
-import math
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +14,7 @@ from course_lib.data.augment import MEAN, OFFSETS, PADDING, STD, crop_and_flip, 
 from course_lib.models.ghostnet import GN_S_STAGES, GhostNet
 from course_lib.training.recipe import Recipe, learning_rate
 
+SAME = 1e-6  # two rates that differ by less are one
 IMAGES = torch.randint(0, 256, (6, 3, 32, 32), dtype=torch.uint8, generator=seeded())
 VIEWS = torch.tensor([[0, 0, 0], [8, 8, 1], [4, 4, 0], [1, 7, 1], [0, 5, 1], [6, 2, 0]])
 
@@ -94,10 +94,10 @@ def check_step_schedule(step, steps, top):
     return right, {
         "you return the factor: multiply it with `top`, the highest rate": right / top,
         "the second drop is missing: from 75 % of the steps on it is a hundredth of the highest": (
-            lambda found: step >= 0.75 * steps and _near(found, top / 10)
+            lambda found: step >= 0.75 * steps and close(found, top / 10, SAME)
         ),
         f"in a run of {steps} steps with top = {top} these are still the rates of another run": (
-            lambda found: any(_near(found, _stairs(step, *run)) for run in ((200, 0.1), (200, top), (steps, 0.1)))
+            lambda found: any(close(found, _stairs(step, *run), SAME) for run in ((200, 0.1), (200, top), (steps, 0.1)))
         ),
         f"too high at step {step} of {steps}: it drops at 50 % and at 75 % of the steps, not later": 10 * right,
     }
@@ -113,16 +113,16 @@ def check_rates(answer) -> str:
     require(len(got) != epochs, f"you return one rate an epoch: the schedule moves at every step, {total} times")
     require(len(got) == total, f"a run of {epochs} epochs with {each} steps has {total} rates, yours has {len(got)}")
     right, late = ([learning_rate(first + step, total, recipe) for step in range(total)] for first in (0, 1))
-    if _lists_close(got, right):
+    if close(got, right, SAME):
         return f"{total} steps, {total} rates, one climb and one descent."
     blocks = [got[epoch * each : (epoch + 1) * each] for epoch in range(epochs)]
-    still = all(_lists_close(block, [block[0]] * each) for block in blocks)
+    still = all(close(block, [block[0]] * each, SAME) for block in blocks)
     require(not still, "the rate stands still within an epoch: move the line into the inner loop, and count steps")
-    again = all(_lists_close(block, blocks[0]) for block in blocks)
+    again = all(close(block, blocks[0], SAME) for block in blocks)
     require(not again, "the schedule starts again in every epoch: count on, epoch * steps + step")
     require(got[-1] < 0.5 * max(got), "the run ends at a high rate: learning_rate wants the number of all steps")
-    require(not _lists_close(got, late), "your step numbers begin at 1: the first step is number 0, with rate 1e-8")
-    wrong = next(step for step in range(total) if not _near(got[step], right[step]))
+    require(not close(got, late, SAME), "your step numbers begin at 1: the first step is number 0, with rate 1e-8")
+    wrong = next(step for step in range(total) if not close(got[step], right[step], SAME))
     raise Wrong(f"step {wrong} should have the rate {right[wrong]:.5f}; yours has {got[wrong]:.5f}")
 
 
@@ -298,11 +298,3 @@ def _decays(result: object) -> dict[int, float]:
             require(id(parameter) not in decay_of, "a parameter stands in two groups: it would be moved twice a step")
             decay_of[id(parameter)] = decay
     return decay_of
-
-
-def _near(one: float, other: float) -> bool:
-    return math.isclose(one, other, rel_tol=1e-6, abs_tol=1e-12)
-
-
-def _lists_close(first: list[float], second: list[float]) -> bool:
-    return len(first) == len(second) and all(map(_near, first, second))

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from classroom.figures.common import intervals
+from classroom.figures.common import intervals, one_panel
 from course_lib import look
 
 
@@ -60,13 +60,11 @@ def leads_figure(runs: pd.DataFrame) -> Figure:
     """
     days = pd.to_datetime(runs["log"].str.extract(r"_(2025\d{4})")[0], format="%Y%m%d")
     leads = runs["first_batch_lead"]
-    figure = look.figure(8.4, 3)
-    axes = figure.subplots()
+    figure, axes = one_panel(8.4, 3, "y")
     axes.axhline(0, color=look.BLACK, linewidth=1)
     axes.errorbar(days, leads, 2 * runs["first_batch_lead_se"], fmt="o", color=look.BLUE, mfc="white", capsize=2)
     axes.set_ylabel("lead of the first batch (points)")
     axes.set_xticks(sorted(set(days)), [f"{day.day} {day:%b}" for day in sorted(set(days))], rotation=60)
-    look.dress(axes, "y")
     low = leads < leads.mean()
     figure.set_label(
         f"Lead of the first batch in {len(runs)} runs, in points: {low.sum()} runs from {leads[low].min():+.2f} to "
@@ -78,13 +76,11 @@ def leads_figure(runs: pd.DataFrame) -> Figure:
 @look.styled()
 def settling_figure(shares: pd.Series, asked: int) -> Figure:
     """Share (percent) of pairs that stand in their final order, by epoch; the epoch that was asked for has a mark."""
-    figure = look.figure(8.4, 2.6)
-    axes = figure.subplots()
+    figure, axes = one_panel(8.4, 2.6, "both")
     axes.plot(shares.index, shares, color=look.BLUE)
     axes.plot(asked, shares[asked], "o", color=look.VERMILION)
     drawn = {"ha": "center", "arrowprops": {"arrowstyle": "-", "color": look.VERMILION}}
     axes.annotate(f"epoch {asked}: {shares[asked]:.0f} %", (asked, shares[asked]), (asked, 10), **drawn)
     axes.set(xlabel="epoch", ylabel="pairs in final order (%)", ylim=(0, 104), xlim=(0, shares.index[-1] + 1))
-    look.dress(axes)
     figure.set_label(f"Pairs in their final order, in percent: {shares[asked]:.0f} at epoch {asked}, 100 at the end.")
     return figure

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from classroom.figures.common import Panel, gallery
+from classroom.figures.common import Panel, gallery, one_panel
 from course_lib import look
 from course_lib.look import BLUE, VERMILION
 
@@ -18,8 +18,7 @@ def correlations(r: np.ndarray, names: Sequence) -> Figure:
     """The matrix ``r`` (N, N) of correlations between maps called ``names``."""
     import seaborn  # in the functions that need it, since it takes a second
 
-    figure = look.figure(5.6, 4.6)
-    axes = figure.subplots()
+    figure, axes = one_panel(5.6, 4.6)
     scale = {"cmap": "RdBu_r", "vmin": -1, "vmax": 1, "cbar_kws": {"label": "r"}}
     seaborn.heatmap(r, ax=axes, **scale, square=True, xticklabels=names, yticklabels=names)
     axes.tick_params(axis="y", labelrotation=0)
@@ -76,8 +75,7 @@ def kernels(parts: Mapping[str, np.ndarray]) -> Figure:
 def where_parameters_work(shares: Mapping[str, pd.Series]) -> Figure:
     """Bars: percent of each network's parameters (index: side of the feature maps in pixels), two networks."""
     sides = [32, 16, 8, 4, 2, 1]
-    figure = look.figure(7, 3)
-    axes = figure.subplots()
+    figure, axes = one_panel(7, 3)
     words = []
     for (name, share), colour, hatch, aside in zip(
         shares.items(), (BLUE, VERMILION), ("", "//"), (-0.19, 0.19), strict=True

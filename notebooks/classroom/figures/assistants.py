@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from classroom.figures.common import one_panel
 from classroom.sliders.chains import CLASS_COLOURS, GRID, colours_of
 from classroom.sliders.drawing import room
 from classroom.toy import Points
@@ -52,8 +53,7 @@ def polynomials(
     x: np.ndarray, teacher: np.ndarray, assistant: np.ndarray, direct: np.ndarray, chain: np.ndarray
 ) -> Figure:
     """A teacher, an assistant and two students as curves over ``x``; all arrays (N,)."""
-    figure = look.figure(7, 3.2)
-    axes = figure.subplots()
+    figure, axes = one_panel(7, 3.2)
     axes.plot(x, teacher, color=BLACK, label="teacher, degree 15")
     axes.plot(x, assistant, color=BLUE, linestyle="--", label="assistant, degree 7")
     axes.plot(x, direct, color=LIGHT, linewidth=4, label="student, degree 3, direct")
@@ -75,12 +75,7 @@ def disc_maps(maps: Mapping[str, np.ndarray | Points]) -> Figure:
 
     Args:
         maps: by title, class probabilities (GRID * GRID, 3) at ``sliders.chains.grid_points()``, or labelled points.
-
-    Raises:
-        ValueError: there is nothing to draw.
     """
-    if not maps:
-        raise ValueError("disc_maps needs at least one map or set of points")
     side = min(2.1, 8.4 / len(maps))
     figure = look.figure(side * len(maps), side + 0.3)
     panels = figure.subplots(1, len(maps), squeeze=False)[0]

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from classroom.figures.common import one_panel
 from course_lib import look
 from course_lib.look import BLACK, BLUE, VERMILION
 
@@ -39,8 +40,8 @@ def gallery(
 
     ``words`` are the figure's, ``size`` its width and height in inches.
     """
-    figure = look.figure(*size, label=words)
-    axes = figure.subplots()
+    figure, axes = one_panel(*size)
+    figure.set_label(words)
     axes.imshow(mosaic(rows).numpy())
     axes.set_xticks(16 + TILE * np.arange(len(below)), list(below))
     axes.set_yticks(16 + TILE * np.arange(len(beside)), list(beside))
@@ -86,8 +87,7 @@ def ladder(rows: pd.DataFrame) -> Figure:
     shorter = {"alternating": "alt.", "crops of 24 pixels for": "24 pixels in", " of the classifier": ""}
     names = ends["rung"].replace(shorter, regex=True) + ends["seed"].map(lambda seed: f", seed {seed}" if seed else "")
     few = ends["epochs"].min()
-    figure = look.figure(8.4, 0.8 + 0.3 * len(ends))
-    axes = figure.subplots()
+    figure, axes = one_panel(8.4, 0.8 + 0.3 * len(ends), "x")
     for place, (accuracy, epochs) in enumerate(zip(ends["validation_accuracy"], ends["epochs"], strict=True)):
         style = {"marker": "o", "mfc": BLUE} if epochs == few else {"marker": "s", "mfc": "white"}
         axes.plot(accuracy, place, mec=BLUE, **style)
@@ -96,7 +96,6 @@ def ladder(rows: pd.DataFrame) -> Figure:
     axes.set_yticks(range(len(ends)), names)
     axes.set_xlabel(f"accuracy on 5,000 training images kept apart, after {few} epochs (%)")
     axes.margins(x=0.2, y=0.05)
-    look.dress(axes, "x")
     said = "; ".join(f"{name} {value:.1f}" for name, value in zip(names, ends["validation_accuracy"], strict=True))
     figure.set_label(f"The ladder, accuracy in percent after {few} epochs where nothing else is said: {said}.")
     return figure

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
@@ -14,6 +15,16 @@ from course_lib import look
 from course_lib.look import BLUE, VERMILION
 
 Panel = tuple[ArrayLike, str]  # a picture, (H, W) or (H, W, 3), and its title
+
+
+@look.styled()
+def one_panel(width: float, height: float, grid: str = "") -> tuple[Figure, Axes]:
+    """An empty figure, sides in inches, with one pair of axes and the ``grid`` ("x", "y", "both") they are read by."""
+    figure = look.figure(width, height)
+    axes = figure.subplots()
+    if grid:
+        look.dress(axes, grid)
+    return figure, axes
 
 
 @look.styled()
@@ -47,8 +58,7 @@ def gallery(rows: Sequence[Sequence[Panel]], photo: Panel | None = None, size: f
 @look.styled()
 def intervals(middles: pd.Series, low: pd.Series, high: pd.Series, squares: Sequence[str], x: str) -> Figure:
     """Points with their intervals, one below the other by the names in the common index; ``squares`` are open ones."""
-    figure = look.figure(8.4, 1.0 + 0.22 * max(1, len(middles)))
-    axes = figure.subplots()
+    figure, axes = one_panel(8.4, 1.0 + 0.22 * max(1, len(middles)), "x")
     square = middles.index.isin(list(squares))
     for chosen, marker, colour in ((~square, "o", BLUE), (square, "s", VERMILION)):
         rows, points = np.flatnonzero(chosen), middles[chosen]
@@ -57,5 +67,4 @@ def intervals(middles: pd.Series, low: pd.Series, high: pd.Series, squares: Sequ
         axes.errorbar(points, rows, xerr=errors, fmt=marker, color=colour, **style)
     axes.set_yticks(range(len(middles)), middles.index)
     axes.set(xlabel=x, ylim=(max(1, len(middles)) - 0.5, -0.5))
-    look.dress(axes, "x")
     return figure

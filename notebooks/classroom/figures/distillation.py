@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from classroom.figures.common import one_panel
 from course_lib import look
 from course_lib.look import BLACK, BLUE, CURVE_COLOURS, VERMILION
 
@@ -54,8 +55,7 @@ def resemblance_map(means: np.ndarray, classes: Sequence[str]) -> Figure:
     """The mean probability of each wrong class (columns) for images of each class (rows): ``means`` (C, C)."""
     import seaborn  # here, since it takes a second
 
-    figure = look.figure(6, 4.8)
-    axes = figure.subplots()
+    figure, axes = one_panel(6, 4.8)
     others = np.where(np.eye(len(classes), dtype=bool), np.nan, means)  # the diagonal would outshine the rest
     named = {"xticklabels": classes, "yticklabels": classes, "cbar_kws": {"label": "mean probability"}}
     seaborn.heatmap(others, ax=axes, cmap="cividis", square=True, **named)
@@ -70,8 +70,7 @@ def resemblance_map(means: np.ndarray, classes: Sequence[str]) -> Figure:
 @look.styled()
 def entropies(temperatures: Sequence[float], bits: Mapping[str, Sequence[float]], highest: float) -> Figure:
     """The mean entropy of soft targets against T, a curve for each name; ``highest``: that of saying nothing."""
-    figure = look.figure(7, 3.2)
-    axes = figure.subplots()
+    figure, axes = one_panel(7, 3.2)
     for (name, values), dash, mark, colour in zip(bits.items(), DASHES, "os^", CURVE_COLOURS, strict=False):
         axes.plot(temperatures, values, dash + mark, color=colour, label=name)
     axes.axhline(highest, color=BLACK, lw=0.8)
@@ -89,14 +88,12 @@ def entropies(temperatures: Sequence[float], bits: Mapping[str, Sequence[float]]
 @look.styled()
 def gradient_sizes(temperatures: np.ndarray, plain: np.ndarray, limit: float) -> Figure:
     """The mean size of KL's gradient against T, as it is (``plain``) and times T², which tends to ``limit``."""
-    figure = look.figure(7, 3.4)
-    axes = figure.subplots()
+    figure, axes = one_panel(7, 3.4, "both")
     scaled = plain * temperatures**2
     axes.loglog(temperatures, plain, "s--", base=2, color=VERMILION, label="KL alone")
     axes.loglog(temperatures, scaled, "o-", base=2, color=BLUE, label="T² · KL")
     axes.axhline(limit, color=BLACK, linestyle=":", label="limit: |z − v| / 10")
     axes.set(xlabel="temperature T", ylabel="mean gradient norm")
-    look.dress(axes)
     axes.legend()
     figure.set_label(
         f"Gradient of the soft term against T. At T = {temperatures[-1]:g} it is {plain[-1]:.1e} for KL alone and "

@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from classroom.figures.common import intervals
+from classroom.figures.common import intervals, one_panel
 from course_lib import look
 from course_lib.look import BLACK, BLUE, CURVE_COLOURS, VERMILION
 
@@ -26,7 +25,7 @@ def error_of_means(
         theory: by correlation, the squared errors (M,) of the formula.
         drawn: by correlation, squared errors found by drawing estimates, by K.
     """
-    figure, axes = _panel(7, 2.8)
+    figure, axes = one_panel(7, 2.8, "both")
     for (correlation, errors), colour, marker in zip(theory.items(), CURVE_COLOURS, MARKERS, strict=False):
         axes.plot(counts, errors, color=colour)
         axes.plot(*zip(*drawn[correlation].items(), strict=True), marker, color=colour, label=correlation)
@@ -67,7 +66,7 @@ def jensen(sure: float, unsure: float) -> Figure:
     """The curve -log p, what two members lose who give the right class ``sure`` and ``unsure``, and what their mean."""
     middle, chord = (sure + unsure) / 2, -(math.log(sure) + math.log(unsure)) / 2
     loss, curve = -math.log(middle), np.linspace(0.04, 1, 100)
-    figure, axes = _panel(6, 2.7)
+    figure, axes = one_panel(6, 2.7, "both")
     axes.plot(curve, -np.log(curve), color=BLACK)
     axes.plot([unsure, sure], [-math.log(unsure), -math.log(sure)], "o--", color=BLUE)
     axes.plot(middle, chord, "s", color=BLUE, markersize=8)
@@ -101,20 +100,13 @@ def accuracies(frame: pd.DataFrame, images: int) -> Figure:
 
 @look.styled()
 def likeness(pairs: Mapping[tuple[str, str], float], names: Sequence[str]) -> Figure:
-    """Yule's Q of every two of ``names`` as a triangle of numbers; ``pairs`` has each two in the order of ``names``.
-
-    Raises:
-        ValueError: there are fewer than two names.
-    """
-    if len(names) < 2:
-        raise ValueError("it takes two networks to compare any")
+    """Yule's Q of every two of ``names`` as a triangle of numbers; ``pairs`` has each two in the order of ``names``."""
     import seaborn  # here, since it takes a second
 
     square = np.full((len(names), len(names)), np.nan)
     for (first, second), q in pairs.items():
         square[names.index(second), names.index(first)] = q
-    figure = look.figure(7.4, 4)
-    axes = figure.subplots()
+    figure, axes = one_panel(7.4, 4)
     named = {"xticklabels": names[:-1], "yticklabels": names[1:], "cbar": False}
     seaborn.heatmap(square[1:, :-1], ax=axes, cmap="cividis", annot=True, fmt=".2f", **named)
     axes.set_xticks(axes.get_xticks(), names[:-1], rotation=35, ha="right")
@@ -125,11 +117,3 @@ def likeness(pairs: Mapping[tuple[str, str], float], names: Sequence[str]) -> Fi
         f"Yule's Q of all pairs; 0 would mean independent errors. Most alike: {ends[0]}; least: {ends[1]}."
     )
     return figure
-
-
-def _panel(width: float, height: float) -> tuple[Figure, Axes]:
-    """An empty figure, size in inches, with one pair of axes."""
-    figure = look.figure(width, height)
-    axes = figure.subplots()
-    look.dress(axes)
-    return figure, axes

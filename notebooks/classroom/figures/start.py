@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from classroom.figures.common import one_panel
 from course_lib import look
 from course_lib.look import BLACK, BLUE, VERMILION
 from course_lib.report import AUTHORS_DELTA, PAPER_DELTA
@@ -17,8 +18,7 @@ SOURCES = ((PAPER_DELTA, "o", BLUE, BLUE, "printed: best of 200 epochs"),
 @look.styled()
 def differences(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Points against the student alone, a line for each row of ``tables`` (``report.table``), by method."""
-    figure = look.figure(8.4, 4.6)
-    axes = figure.subplots()
+    figure, axes = one_panel(8.4, 4.6, "x")
     names = [f"{row['student']} from {row.get('teacher', method)}" for method, table in tables.items()
              for _, row in table.iterrows()]  # fmt: skip
     every = pd.concat(tables.values())
@@ -28,7 +28,6 @@ def differences(tables: Mapping[str, pd.DataFrame]) -> Figure:
     axes.set(xlabel="accuracy with a teacher minus without, in points", ylim=(len(every) - 0.5, -0.5))
     axes.set_yticks(range(len(every)), names)
     axes.legend(loc="lower left")
-    look.dress(axes, "x")
     below = [f"{(every[column] < 0).sum()} of {every[column].notna().sum()}" for column in (PAPER_DELTA, AUTHORS_DELTA)]
     figure.set_label(f"{len(every)} differences: printed, {below[0]} below zero; in the authors' logs, {below[1]}")
     return figure
@@ -37,8 +36,7 @@ def differences(tables: Mapping[str, pd.DataFrame]) -> Figure:
 @look.styled()
 def two_students(curves: Mapping[str, Sequence[float]], images: int) -> Figure:
     """Test accuracy (%) after each epoch of two trainings; bars of two standard errors on so many test ``images``."""
-    figure = look.figure(7, 3.4)
-    axes = figure.subplots()
+    figure, axes = one_panel(7, 3.4, "both")
     axes.axhline(10, color=BLACK, linestyle=":", label="guessing")
     looks = (("o-", BLUE, -0.04), ("s--", VERMILION, 0.04))
     for (name, curve), (marks, colour, aside) in zip(curves.items(), looks, strict=True):
@@ -49,7 +47,6 @@ def two_students(curves: Mapping[str, Sequence[float]], images: int) -> Figure:
         )
     axes.set(xlabel="epoch", ylabel="test accuracy (%)", xticks=range(1, len(share) + 1))
     axes.legend()
-    look.dress(axes)
     words = ", ".join(f"{name} {curve[-1]:.1f} %" for name, curve in curves.items())
     figure.set_label(f"Test accuracy after each epoch, with two standard errors; at last: {words}")
     return figure

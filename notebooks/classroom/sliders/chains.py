@@ -163,7 +163,6 @@ class Chains(Picture):
         axes.set_xlim(-1.05 * reach, 1.05 * reach)
 
     def draw(self, assistants: Sequence[int], points: int) -> str:
-        """Show a chain; returns the key numbers in words."""
         chain, summary = (TEACHER, *assistants, STUDENT), means_of(points)
         self._draw_maps(chain, points, summary)
         self._draw_distances(chain, summary)

@@ -100,7 +100,6 @@ class Detectable(Picture):
         axes.text(-0.62, -0.95, words, transform=axes.transAxes)
 
     def draw(self, seeds: int, images: int, spread: float) -> str:
-        """Show these settings; returns the key numbers in words."""
         found = detectable_difference(seeds, images, spread)
         by_seeds, by_images = difference_variance(seeds, images, spread)
         self.curve.set_data(SEEDS, [detectable_difference(n, images, spread) for n in SEEDS])

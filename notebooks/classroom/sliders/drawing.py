@@ -97,7 +97,7 @@ class Picture:
     """A figure with moving parts.
 
     A subclass makes it once, in ``__init__`` under ``look.styled()``, where it passes what will move through ``moves``.
-    Its ``draw`` takes the value of each of its ``controls``, moves the parts, and returns the key numbers in words.
+    Its ``draw`` takes the value of each of its ``controls``.
     """
 
     shows: str  # what there is to see: the alt text begins with it
@@ -142,6 +142,7 @@ class Picture:
         return words
 
     def draw(self, **settings) -> str:
+        """Move the parts to these settings; returns the key numbers in words."""
         raise NotImplementedError
 
 

@@ -164,7 +164,6 @@ class Ensemble(Picture):
         look.dress(axes, "x")
 
     def draw(self, chosen: Sequence[str], how: str, picture: int) -> str:
-        """Show the mean of the chosen members; returns the key numbers in words."""
         place = self.places[picture]
         self.image.set_data(self.images[picture])
         self.caption.write([f"test image {place}: {self.classes[self.pool.labels[place]]}"])

@@ -100,7 +100,6 @@ class Ghosts(Picture):
         look.dress(axes)
 
     def draw(self, channels: int, parts: int, kernel: int) -> str:
-        """Show a module; returns the key numbers in words."""
         cost = ghost_cost(channels, OUT_CHANNELS, parts, kernel)
         first, total = cost.primary / cost.ordinary, cost.ratio
         cut = min(total, LONGEST)

@@ -72,7 +72,6 @@ class Schedule(Picture):
         right.legend(loc="upper right", frameon=False)
 
     def draw(self, warmup: float, peak: float) -> str:
-        """Show these settings; returns the key numbers in words."""
         recipe = Recipe(lr=peak, warmup=warmup)
         rates = np.array([learning_rate(step, STEPS, recipe) for step in range(STEPS)])
         ours, flat = expected_losses(rates), expected_losses([peak] * STEPS)

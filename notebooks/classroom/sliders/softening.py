@@ -6,6 +6,7 @@ Softened probabilities, their entropy and KL, the loss's terms, and what each te
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import entr, log_softmax
 
 from classroom.calibration import check_probabilities
 from course_lib.training.losses import check_temperature_and_alpha
@@ -34,9 +35,7 @@ def entropy_bits(probabilities: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: these are no probabilities.
     """
-    p = check_probabilities(probabilities)
-    surprise = -np.log2(p, out=np.zeros_like(p), where=p > 0)  # a class without probability adds nothing
-    return (p * surprise).sum(axis=-1)
+    return entr(check_probabilities(probabilities)).sum(axis=-1) / np.log(2)
 
 
 def kl_divergence(teacher: np.ndarray, student: np.ndarray, temperature: float) -> np.ndarray:
@@ -77,6 +76,4 @@ def gradient_terms(teacher: np.ndarray, student: np.ndarray, label: int, tempera
 
 def _log_softened(logits: np.ndarray, temperature: float) -> np.ndarray:
     check_temperature_and_alpha(temperature, alpha=1.0)
-    scaled = np.asarray(logits, dtype=np.float64) / temperature
-    scaled = scaled - scaled.max(axis=-1, keepdims=True)  # exp() then never overflows
-    return scaled - np.log(np.exp(scaled).sum(axis=-1, keepdims=True))
+    return log_softmax(np.asarray(logits, dtype=np.float64) / temperature, axis=-1)

@@ -49,7 +49,6 @@ class StopAt(Picture):
         self.number = Labels(upper, [(0, 0)], upper.transData, size=11, bold=True, gap=0)
 
     def draw(self, epoch: int, network: str) -> str:
-        """Show these settings; returns the key numbers in words."""
         accuracies = self.accuracies.loc[network].to_numpy()[:epoch]
         for (line, point), values in zip(self.lines, (accuracies, self.rates[:epoch]), strict=True):
             line.set_data(EPOCHS[:epoch], values)

@@ -74,7 +74,6 @@ class Surface(Eq1Picture):
         axes.spines["left"].set_visible(False)
 
     def draw(self, temperature: float, alpha: float, picture: int) -> str:
-        """Show these settings; returns the key numbers in words."""
         parts, (place, name) = self.logits(picture), self.name(picture)
         if picture != self.drawn:
             self._draw_picture(picture)

@@ -80,7 +80,6 @@ class Temperature(Eq1Picture):
         axes.set_yticks(range(3), ["hard: CE", "soft: T²·KL", "Eq. 1"])
 
     def draw(self, temperature: float, alpha: float, picture: int) -> str:
-        """Show these settings; returns the key numbers in words."""
         teacher, student, label = parts = self.logits(picture)
         terms = loss_terms(*parts, temperature, alpha)
         plain, soft = softened(teacher, 1.0), softened(teacher, temperature)

@@ -48,7 +48,6 @@ class Width(Picture):
         ]
 
     def draw(self, width: float) -> str:
-        """Show ``width``; returns the key numbers in words."""
         costs = width_costs(width)
         self.channels.write([str(channels) for channels in costs["channels"]])
         for part in self.bars:
