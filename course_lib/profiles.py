@@ -4,7 +4,7 @@ import argparse
 import os
 from dataclasses import dataclass
 
-SUBSET_TEST_IMAGES = {"full": 10_000, "sample": 1_000, "synthetic": 1_000}
+SUBSET_TEST_IMAGES = {"full": 10_000, "sample": 1_000}
 
 
 @dataclass(frozen=True)
@@ -48,34 +48,6 @@ PROFILES = {
     "laptop": Profile("laptop", "full", 50_000, student_epochs=3, teacher_epochs=3, batch_size=64),
     "full": Profile("full", "full", 50_000, student_epochs=200, teacher_epochs=50, batch_size=256),
 }
-
-
-@dataclass(frozen=True)
-class LiveSize:
-    """How large the training is that a lesson runs before the reader's eyes.
-
-    Attributes:
-        train_images, test_images: balanced over the classes.
-        epochs: passes over them.
-        batch_size: images a step.
-    """
-
-    train_images: int
-    test_images: int
-    epochs: int
-    batch_size: int
-
-
-LIVE = {
-    "quick": LiveSize(train_images=500, test_images=300, epochs=2, batch_size=25),
-    "laptop": LiveSize(train_images=2_000, test_images=500, epochs=3, batch_size=50),
-    "full": LiveSize(train_images=50_000, test_images=10_000, epochs=3, batch_size=256),
-}
-
-
-def live_size(profile: Profile) -> LiveSize:
-    """The size of a lesson's live training: seconds on two cores in ``quick``, a minute on a GPU in ``full``."""
-    return LIVE[profile.name]
 
 
 def active_profile(name: str | None = None) -> Profile:

@@ -57,7 +57,7 @@ def test_an_unknown_task_is_one_line(capsys):
 
 
 def test_until_an_accuracy_both_loops_are_timed_and_stop_when_they_are_there(capsys):
-    data = load_dataset("synthetic")
+    data = load_dataset("cifar10", "sample")
     data = dataclasses.replace(data, train=data.train.take(20), test=data.test.take(20))
     task, recipe = Task("small", "gn-s", 0.25), Recipe(epochs=2, batch_size=10)
     never, at_once = (benchmark.until(percent, recipe, data, task, torch.device("cpu")) for percent in (100, 0))

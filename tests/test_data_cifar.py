@@ -1,4 +1,4 @@
-"""The data sets as tensors: the sample on board, the full set where it is at hand, the splits, the synthetic set."""
+"""The data sets as tensors: the sample on board, the full set where it is at hand, the splits."""
 
 import dataclasses
 import hashlib
@@ -12,7 +12,6 @@ import torch
 from course_lib.data import CLASSES, ImageSet, load_dataset
 from course_lib.data.fetch import SHA256
 from course_lib.files import DataError, repo_path
-from course_lib.profiles import SUBSET_TEST_IMAGES
 from tools import make_sample
 
 SAMPLE = repo_path("data", "sample")
@@ -31,10 +30,11 @@ def full():
 
 
 @pytest.fixture
-def copy(tmp_path):
-    """A copy of data/sample to damage."""
-    shutil.copytree(SAMPLE, tmp_path / "sample")
-    return tmp_path
+def copy(tmp_path, monkeypatch):
+    """A copy of data/sample to damage, in a course folder of its own."""
+    shutil.copytree(SAMPLE, tmp_path / "data" / "sample")
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path))
+    return tmp_path / "data"
 
 
 def fingerprint(tensor: torch.Tensor) -> str:
@@ -93,7 +93,7 @@ def test_a_damaged_sheet_is_named(copy, damage):
     else:
         shutil.copy(copy / "sample" / "train-1.webp", sheet)
     with pytest.raises(DataError, match="train-2.webp is .*damaged.*get it from the course again") as caught:
-        load_dataset("cifar10", "sample", root=copy)
+        load_dataset("cifar10", "sample")
     assert "\n" not in str(caught.value)
 
 
@@ -110,7 +110,7 @@ def test_a_damaged_manifest_is_named(copy, damage):
     else:
         manifest.unlink()
     with pytest.raises(DataError, match="sample.json is missing or damaged"):
-        load_dataset("cifar10", "sample", root=copy)
+        load_dataset("cifar10", "sample")
 
 
 def test_a_sheet_is_laid_as_the_sample_is_read(sample, copy):
@@ -119,7 +119,7 @@ def test_a_sheet_is_laid_as_the_sample_is_read(sample, copy):
     assert sheet.shape == (640, 800, 3)
     np.testing.assert_array_equal(sheet[32:64, 64:96], images[27])
     (copy / "sample" / "train-0.webp").write_bytes(make_sample.webp(sheet))
-    assert torch.equal(load_dataset("cifar10", "sample", root=copy).train.images, sample.train.images)
+    assert torch.equal(load_dataset("cifar10", "sample").train.images, sample.train.images)
 
 
 # ---- the full set
@@ -212,36 +212,17 @@ def test_a_split_of_too_few_images_is_refused(sample):
 
 
 def test_a_data_set_moves_as_a_whole():
-    moved = load_dataset("synthetic").to("meta")
+    moved = load_dataset("cifar10", "sample").to("meta")
     assert moved.train.images.device.type == moved.test.labels.device.type == "meta"
 
 
 # ---- names
 
 
-def test_the_synthetic_set_says_so_and_is_the_same_every_time():
-    first, second = load_dataset("synthetic"), load_dataset("synthetic", "sample")
-    assert "SYNTHETIC" in first.label and "SYNTHETIC" in first.source
-    assert (first.name, first.subset, first.num_classes) == ("synthetic", "synthetic", 10)
-    assert torch.equal(first.train.images, second.train.images)
-    assert torch.bincount(first.train.labels).tolist() == [250] * 10
-    assert len(first.test) == SUBSET_TEST_IMAGES["synthetic"]
-    assert not torch.equal(first.train.images[:1000], first.test.images)
-
-
-def test_the_synthetic_classes_can_be_told_apart():
-    """By the nearest class mean of the mean colours: well above the 10 % of chance, though the images are noisy."""
-    dataset = load_dataset("synthetic")
-    colours = [part.images.float().mean(dim=(2, 3)) for part in (dataset.train, dataset.test)]
-    means = torch.stack([colours[0][dataset.train.labels == label].mean(dim=0) for label in range(10)])
-    guess = torch.cdist(colours[1], means).argmin(dim=1)
-    assert (guess == dataset.test.labels).float().mean() > 0.5
-
-
 @pytest.mark.parametrize(
     ("name", "subset", "message"),
     [
-        ("mnist", "full", "unknown data set 'mnist': cifar10 or synthetic"),
+        ("mnist", "full", "unknown data set 'mnist': the course has cifar10"),
         ("cifar10", "half", "unknown subset 'half': full or sample"),
     ],
 )

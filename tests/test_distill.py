@@ -319,7 +319,7 @@ def test_a_scrap_teacher_looks_elsewhere_than_the_student():
 
 
 def test_training_with_scraps_is_repeatable():
-    dataset = load_dataset("synthetic")
+    dataset = load_dataset("cifar10", "sample")
     dataset = dataclasses.replace(dataset, train=dataset.train.take(20), test=dataset.test.take(10))
     losses = []
     for _ in range(2):

@@ -137,16 +137,27 @@ def test_an_older_result_without_a_setting_stands_beside_a_newer_one(tmp_path):
 
 
 def test_verdicts_stand_beside_their_numbers(every_row):
-    text = report.verdicts_table(every_row, "full").to_markdown()
-    lines = [line for line in text.splitlines() if line.startswith("| gn-")]
-    assert len(lines) == 15 + 7 and all(len(line.split("|")) == 10 for line in lines)
+    text, lines = report.verdicts_table(every_row, "full").to_markdown(), verdict_lines(every_row, "full")
+    assert len(lines) == 15 + 7 and all(len(line) == 8 for line in lines)
     assert "recipe 'paper'" in text and "| 3 | cannot be told apart |" in text
-    assert all("none: only 1 seed" in line for line in verdict_lines(every_row, "laptop")[:15])
+    theirs = [line for line in verdict_lines(every_row, "laptop") if line[2] != "not in the paper"]
+    assert len(theirs) == 15 and all("none: only 1 seed" in line[7] and line[5] == "–" for line in theirs)
+
+
+def test_verdicts_come_question_by_question_and_say_which_students_were_not_shuffled(every_row):
+    lines = verdict_lines(every_row, "full")
+    questions = list(dict.fromkeys(line[0] for line in lines))
+    assert questions == ["one teacher", "a chain of assistants", "an ensemble"]
+    assert [line[0] for line in lines] == sorted((line[0] for line in lines), key=questions.index)
+    marked = [line[1] for line in lines if line[2].endswith(" *")]
+    assert len(marked) == 8 and marked[0] == "GN-S (2.8x) from EfficientNetV2"
 
 
 def verdict_lines(frame, *arguments):
+    """The cells of each row."""
     text = report.verdicts_table(frame, *arguments).to_markdown()
-    return [line for line in text.splitlines() if line.startswith("| gn-")]
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    return rows[2:]  # without the names and the line below them
 
 
 def test_unshuffled_rows_are_judged_against_both_baselines(tmp_path, empty):
@@ -155,10 +166,10 @@ def test_unshuffled_rows_are_judged_against_both_baselines(tmp_path, empty):
     fake_store(tmp_path, {"gn-s-1.0x<ta": {0: 90.0}}, profile=PROFILES["full"], test_images=10_000, recipe="as_run")
     lines = verdict_lines(store.load_results(tmp_path), "full", "as_run")
     assert len(lines) == 15 + 8 + 7  # EfficientNetV2's row, four of Table III and three of Table IV stand twice
-    chain = [line for line in lines if line.startswith("| gn-s-1.0x<ta |")]
-    assert [line.split(" | ")[1] for line in chain] == ["shuffled", "unshuffled"]
-    assert all("none: only 1 seed, 3 are needed" in line for line in chain)
-    assert all("not run" in line for line in verdict_lines(empty, "full"))
+    chain = [line for line in lines if line[1] == "GN-S (1.0x) from assistants"]
+    assert [line[2] for line in chain] == ["shuffled", "unshuffled"]
+    assert all(line[8] == "none: only 1 seed, 3 are needed" for line in chain)
+    assert all(line[7] == "none: not run" for line in verdict_lines(empty, "full"))
 
 
 # --- what cannot be compared ----------------------------------------------------------------------------
@@ -170,7 +181,7 @@ def test_unshuffled_rows_are_judged_against_both_baselines(tmp_path, empty):
         ({"profile": resized("quick", train_images=777)}, "the profile's settings differ"),
         ({"accuracies": (1.0, 2.0, 3.0)}, "the epochs of the GhostNets differ"),
         ({"test_images": 500}, "the data differ"),
-        ({"dataset": "synthetic"}, "the data differ"),
+        ({"dataset": "cifar100"}, "the data differ"),
     ],
 )
 def test_runs_that_were_not_trained_alike_are_not_set_side_by_side(tmp_path, options, words):
@@ -193,11 +204,11 @@ def test_big_networks_may_train_for_epochs_of_their_own(tmp_path):
 
 def test_the_caption_says_what_really_ran(tmp_path):
     shrunk = resized("quick", train_images=1234)
-    fake_store(tmp_path, {"gn-d": {0: 25.0}}, profile=shrunk, dataset="synthetic")
+    fake_store(tmp_path, {"gn-d": {0: 25.0}}, profile=shrunk)
     caption = report.table(1, store.load_results(tmp_path), "quick").attrs["caption"]
     assert "1,234 training images" in caption
     assert "not a reproduction" in caption
-    assert "SYNTHETIC" in caption
+    assert "CIFAR-10, 1,000 test images" in caption
     assert "1 of 15 rows run" in caption
     assert "recipe 'paper'" in caption
 
@@ -333,8 +344,8 @@ def test_the_second_block_says_what_it_is(own):
 def test_verdicts_judge_them_too(own):
     lines = verdict_lines(own, "laptop")
     assert len(lines) == 15 + 8
-    twice = [line.split(" | ") for line in lines if line.startswith("| gn-s-1.0x<resnet56,")]
-    assert [line[0] for line in twice] == ["| gn-s-1.0x<resnet56, T = 1", "| gn-s-1.0x<resnet56, T = 4"]
+    twice = [line for line in lines if line[1].startswith("GN-S (1.0x) from ResNet56,")]
+    assert [line[1][-5:] for line in twice] == ["T = 1", "T = 4"]
     assert all(line[2:4] == ["not in the paper", "–"] and line[6] == "3" for line in twice)
     caption = report.verdicts_table(own, "laptop").caption
     assert "0 of 15 lines of the paper run, 2 of 8 with published teachers; not in the paper" in caption

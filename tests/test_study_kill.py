@@ -18,9 +18,10 @@ from course_lib.study import store
 
 DRIVER = """
     import json, os, random, shutil, signal, sys, time
+    from pathlib import Path
     import torch
     from course_lib.study import runs as material
-    from tiny import TINY, finish, network
+    from tiny import TINY, finish, furnish, network
     import dataclasses
 
     torch.set_num_threads(1)
@@ -31,7 +32,7 @@ DRIVER = """
     def begin(home):
         child = os.fork()
         if child == 0:
-            os.environ["COURSE_HOME"] = home
+            os.environ["COURSE_HOME"] = furnish(Path(home))
             sys.stdout = open(os.devnull, "w")
             os._exit(1 if finish(keys, profile=profile) else 0)
         return child

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 import torch
-from tiny import TINY, runs, stored
+from tiny import TINY, furnish, runs, stored
 
 from course_lib.files import CourseError
 from course_lib.profiles import PROFILES
@@ -31,7 +31,7 @@ ENDLESS = dataclasses.replace(TINY, name="endless", student_epochs=100_000)
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("COURSE_HOME", str(tmp_path))
+    monkeypatch.setenv("COURSE_HOME", furnish(tmp_path))
     monkeypatch.setattr(study, "default_device", lambda: torch.device("cpu"))
     return tmp_path
 
@@ -96,7 +96,7 @@ def cluster(tmp_path, monkeypatch):
     machines = Machines(initialize_head=True, head_node_args={"num_cpus": 0, "num_gpus": 0, "include_dashboard": False})
     # Folders of their own: what a worker needs has to be sent.
     monkeypatch.setattr(workers, "ENVIRONMENT", ("COURSE_DATA", "OMP_NUM_THREADS"))
-    homes = [{"COURSE_HOME": str(tmp_path / name)} for name in ("first", "second")]
+    homes = [{"COURSE_HOME": furnish(tmp_path / name)} for name in ("first", "second")]
     machines.each = [machines.add_node(num_cpus=1, num_gpus=0, env_vars=home) for home in homes]
     machines.wait_for_nodes()
     yield machines

@@ -10,7 +10,7 @@ import time
 
 import pytest
 import torch
-from tiny import TINY, finish, network, runs, stored
+from tiny import TINY, finish, furnish, network, runs, stored
 
 from course_lib.files import CheckpointError, CourseError, TrainingError
 from course_lib.profiles import PROFILES
@@ -28,7 +28,7 @@ TWO_EPOCHS = dataclasses.replace(TINY, student_epochs=2)
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     """A course folder of its own, and a tiny network for all."""
-    monkeypatch.setenv("COURSE_HOME", str(tmp_path))
+    monkeypatch.setenv("COURSE_HOME", furnish(tmp_path))
     monkeypatch.setattr(material, "create_model", network)
     monkeypatch.setattr(material, "fed_size", lambda *_: 32)
     for module in (material, study):

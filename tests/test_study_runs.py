@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 import torch
-from tiny import finish
+from tiny import finish, furnish
 from torch import nn
 
 from course_lib.data import load_dataset
@@ -89,7 +89,7 @@ def test_a_groups_factor_scales_its_rate():
     def groups(model):
         return [{"params": model.fast.parameters()}, {"params": model.slow.parameters(), "lr_factor": 0.1}]
 
-    dataset = load_dataset("synthetic")
+    dataset = load_dataset("cifar10", "sample")
     dataset = dataclasses.replace(dataset, train=dataset.train.take(20), test=dataset.test.take(10))
     net, recipe = Net(), Recipe(epochs=1, batch_size=20, warmup=0.0, weight_decay=0.0)
     train(net, dataset, recipe, device="cpu", progress=False, parameters=groups)
@@ -101,6 +101,6 @@ def test_what_cannot_be_fetched_fails_its_run_in_one_line(monkeypatch, tmp_path)
     def fail(*_, **__):
         raise OSError("no route to host")
 
-    monkeypatch.setenv("COURSE_HOME", str(tmp_path))
+    monkeypatch.setenv("COURSE_HOME", furnish(tmp_path))
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", fail)
     assert finish([PRETRAINED]) == [f"{PRETRAINED}, seed 0: OSError: no route to host"]

@@ -29,7 +29,7 @@ from course_lib.training.teachers import RememberedTeacher, Teacher
 
 @pytest.fixture(scope="module")
 def dataset():
-    full = load_dataset("synthetic")
+    full = load_dataset("cifar10", "sample")
     return dataclasses.replace(full, train=full.train.take(60), test=full.test.take(40))
 
 
@@ -337,7 +337,7 @@ KILLED = """
     from course_lib.data import load_dataset
     from course_lib.models.zoo import create_model
 
-    full = load_dataset("synthetic")
+    full = load_dataset("cifar10", "sample")
     dataset = dataclasses.replace(full, train=full.train.take(60), test=full.test.take(40))
     steps, original = 0, training.crop_and_flip
 

@@ -1,14 +1,24 @@
-"""A study small enough for a test: real networks, 20 made-up images, an epoch or three."""
+"""A study small enough for a test: real networks, 20 images, an epoch or three."""
+
+from pathlib import Path
 
 import torch
 from torch import nn
 
+from course_lib.files import CHECKOUT
 from course_lib.profiles import Profile
 from course_lib.study import queue, store
 from course_lib.study.protocols import origin
 from course_lib.study.runs import Run
 
-TINY = Profile("tiny", "synthetic", 20, student_epochs=1, teacher_epochs=1, batch_size=10, test_images=20)
+TINY = Profile("tiny", "sample", 20, student_epochs=1, teacher_epochs=1, batch_size=10, test_images=20)
+
+
+def furnish(folder: Path) -> str:
+    """Make ``folder`` one that ``COURSE_HOME`` may name, with the images on board, and return its name."""
+    (folder / "data").mkdir(parents=True)
+    (folder / "data" / "sample").symlink_to(CHECKOUT / "data" / "sample")
+    return str(folder)
 
 
 def runs(*keys: str, profile: Profile = TINY, recipe: str = "paper", seed: int = 0) -> list[Run]:

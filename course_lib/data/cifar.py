@@ -1,10 +1,9 @@
-"""CIFAR-10 as uint8 tensors in memory: the whole set, the sample on board, a made-up set, and their splits."""
+"""CIFAR-10 as uint8 tensors in memory: the whole set, the sample on board, and their splits."""
 
 import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,7 +13,6 @@ from torch import Tensor
 from course_lib.data.augment import require_images
 from course_lib.data.fetch import find_cifar10
 from course_lib.files import DataError, repo_path
-from course_lib.profiles import SUBSET_TEST_IMAGES
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SHEET_COLUMNS = 25  # images side by side on a sheet of the sample
@@ -74,8 +72,8 @@ class Dataset:
     """A training and a test set.
 
     Attributes:
-        name: ``cifar10`` or ``synthetic``.
-        subset: ``full``, ``sample`` or ``synthetic``.
+        name: ``cifar10``.
+        subset: ``full`` or ``sample``.
         train, test: the images.
         classes: what label 0, 1, ... means; a label without a class raises ValueError.
         source: in words, where the bytes came from.
@@ -105,8 +103,6 @@ class Dataset:
     def label(self) -> str:
         """What to call these images beside every number and in every figure."""
         size = f"({len(self.train):,} training and {len(self.test):,} test images)"
-        if self.name == "synthetic":
-            return f"SYNTHETIC images, made up by the course {size}"
         return f"CIFAR-10 {'sample ' if self.subset == 'sample' else ''}{size}"
 
     def to(self, device: torch.device | str) -> "Dataset":
@@ -131,67 +127,65 @@ class Dataset:
         return self.train[~held_out], self.train[held_out]
 
 
-def load_dataset(name: str = "cifar10", subset: str = "full", *, root: Path | str | None = None) -> Dataset:
+def load_dataset(name: str = "cifar10", subset: str = "full") -> Dataset:
     """Load a data set, checked against its published checksums whatever the source.
 
     Args:
-        name: ``cifar10``, or ``synthetic`` for made-up images, as many as the sample has.
-        subset: of CIFAR-10: ``full``, or ``sample`` for the 3,500 images that come with the course.
-        root: the folder with ``sample/`` and ``cache/``; the course's ``data/`` by default.
+        name: ``cifar10``.
+        subset: ``full``, or ``sample`` for the 3,500 images that come with the course.
 
     Raises:
         ValueError: no data set or subset has that name.
         DataError: it is missing (the message lists what a person can do) or damaged.
         CourseError: what was downloaded cannot be written.
     """
-    folder = Path(root) if root is not None else repo_path("data")
-    if name not in ("cifar10", "synthetic"):
-        raise ValueError(f"unknown data set {name!r}: cifar10 or synthetic")
+    if name != "cifar10":
+        raise ValueError(f"unknown data set {name!r}: the course has cifar10")
     if subset not in ("full", "sample"):
         raise ValueError(f"unknown subset {subset!r}: full or sample")
-    if name == "synthetic":
-        return _synthetic()
     if subset == "sample":
-        train, test = (_read_sample(folder / "sample", split) for split in ("train", "test"))
+        train, test = map(_read_sample, ("train", "test"))
         return Dataset(name, subset, train, test, CLASSES, "data/sample, which comes with the course")
-    arrays, source = find_cifar10(folder / "cache")
+    arrays, source = find_cifar10(repo_path("data", "cache"))
     train, test = (_image_set(arrays[f"{split}_images"], arrays[f"{split}_labels"]) for split in ("train", "test"))
     return Dataset(name, subset, train, test, CLASSES, source)
 
 
-def sample_test_rows(root: Path | str | None = None) -> Tensor:
+def sample_test_rows() -> Tensor:
     """Where the sample's test images stand in the full test set: int64 ``(1000,)``, in the sample's order.
 
     Logits stored for the full test set can so be shown beside the sample's images. Raises DataError where the
     sample's list is missing or damaged.
     """
-    return torch.tensor(_read_list((Path(root) if root is not None else repo_path("data")) / "sample", "test")[1])
+    return torch.tensor(_read_list("test")[1])
 
 
-def _read_list(folder: Path, split: str) -> tuple[np.ndarray, list[int], dict[str, str]]:
+def _read_list(split: str) -> tuple[np.ndarray, list[int], dict[str, str]]:
     """What the sample's list says of a split: labels, places in the full set, the sheets with their SHA-256."""
+    path = repo_path("data", "sample", "sample.json")
     try:
-        said = json.loads((folder / "sample.json").read_text(encoding="utf-8"))["splits"][split]
+        said = json.loads(path.read_text(encoding="utf-8"))["splits"][split]
         labels = np.array(said["labels"], dtype=np.uint8)
         if hashlib.sha256(labels).hexdigest() != said["labels_sha256"]:
             raise ValueError("the labels' SHA-256 differs")
         return labels, said["indices"], dict(said["sheets"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{folder / 'sample.json'} is missing or damaged ({error}); {GET_AGAIN}") from error
+        raise DataError(f"{path} is missing or damaged ({error}); {GET_AGAIN}") from error
 
 
-def _read_sample(folder: Path, split: str) -> ImageSet:
-    labels, _, listed = _read_list(folder, split)
+def _read_sample(split: str) -> ImageSet:
+    labels, _, listed = _read_list(split)
     sheets = []
     for name, sha256 in listed.items():
+        path = repo_path("data", "sample", name)
         try:
-            with Image.open(folder / name) as sheet:
+            with Image.open(path) as sheet:
                 rows = np.asarray(sheet.convert("RGB")).reshape(-1, 32, SHEET_COLUMNS, 32, 3)
             sheets.append(np.ascontiguousarray(rows.transpose(0, 2, 1, 3, 4)).reshape(-1, 32, 32, 3))
             if hashlib.sha256(sheets[-1]).hexdigest() != sha256:
                 raise ValueError("the SHA-256 of its pixels differs")
         except (OSError, ValueError, SyntaxError) as error:
-            raise DataError(f"{folder / name} is missing or damaged ({error}); {GET_AGAIN}") from error
+            raise DataError(f"{path} is missing or damaged ({error}); {GET_AGAIN}") from error
     return _image_set(np.concatenate(sheets), labels)
 
 
@@ -206,20 +200,3 @@ def _rank_in_class(labels: np.ndarray) -> np.ndarray:
     for label in np.unique(labels):
         rank[labels == label] = np.arange(np.count_nonzero(labels == label))
     return rank
-
-
-def _synthetic() -> Dataset:
-    """Stripes whose colour and width go with the class, in noise: soon learned, plainly no photographs."""
-    random = np.random.RandomState(0)
-
-    def draw(n: int) -> ImageSet:
-        labels = np.arange(n) % 10
-        hue = 2 * np.pi * (labels[:, None] / 10 - np.arange(3) / 3)
-        phase = random.uniform(0, 2 * np.pi, size=(n, 1))
-        stripes = np.sin(phase + np.arange(32) * (0.2 + 0.1 * labels[:, None]))
-        noise = random.randint(-80, 81, size=(n, 32, 32, 3), dtype=np.int16)
-        pixels = 128 + 20 * np.cos(hue)[:, None, None, :] + 30 * stripes[:, None, :, None] + noise
-        return _image_set(pixels.clip(0, 255).astype(np.uint8), labels)
-
-    names, tested = tuple(f"synthetic {i}" for i in range(10)), SUBSET_TEST_IMAGES["synthetic"]
-    return Dataset("synthetic", "synthetic", draw(2_500), draw(tested), names, "SYNTHETIC: made up by the course")

@@ -72,7 +72,6 @@ def find_cifar10(cache: Path, *, offline: bool = False) -> tuple[Arrays, str]:
         f"set COURSE_MIRROR to the address of a web folder that holds {Path(ARCHIVE).name}",
         "run `python -m course_lib data`: it fetches the file, and goes on where it stopped",
         "work on the images that came with the course: COURSE_PROFILE=quick needs no download",
-        'take made-up images, by name: load_dataset("synthetic")',
     ]
     raise DataError("\n  - ".join(remedies))
 

@@ -15,7 +15,7 @@ from course_lib.study.experiments import EXPERIMENTS, TABLES, find
 from course_lib.study.protocols import CONTROL, PROTOCOLS, RECIPES, check_recipe, control_keys, origin
 
 PROFILE_ORDER = ("full", "laptop")
-DATASET_NAMES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "synthetic": "SYNTHETIC images"}
+DATASET_NAMES = {"cifar10": "CIFAR-10"}
 # Students of published teachers, which stand below the paper's rows of Tables II to IV. The student of a ResNet-20 that
 # was trained here stands twice: as one of a single teacher, and as the control of the chain.
 OWN_ROWS = {

@@ -117,7 +117,7 @@ def with_teachers(runs: Iterable[Run]) -> list[Run]:
 @functools.lru_cache(maxsize=1)
 def study_data(profile: Profile) -> Dataset:
     """The profile's images: ``train_images`` training images and ``test_images`` test images of its subset."""
-    dataset = load_dataset("synthetic") if profile.subset == "synthetic" else load_dataset("cifar10", profile.subset)
+    dataset = load_dataset("cifar10", profile.subset)
     train, test = dataset.train.take(profile.train_images), dataset.test
     return replace(dataset, train=train, test=test.take(profile.test_images or len(test)))
 
