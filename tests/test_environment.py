@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).resolve().parent.parent
 # Packages that nothing need import: programs, the kernel, and what readers are promised for their own cells.
 TOOLS = {"jupyterlab", "ipykernel", "ruff", "codespell", "furo", "myst_nb", "ziamath", "pytest_xdist"}
+TOOLS |= {"onnx", "onnxscript"}  # torch.onnx and onnxruntime's quantiser import them
 IMPORT_NAMES = {
     "pillow": "PIL",
     "ipython": "IPython",
@@ -112,6 +113,7 @@ def test_everything_imported_is_declared(project):
         - core
         - declared["ray"]
         - declared["bench"]
+        - declared["ship"]
         == set()
     )
     assert imported(python_files("docs")) - site == set()
@@ -125,7 +127,8 @@ def with_carried(packages: set[str]) -> set[str]:
 def test_optional_packages_are_tested_too_and_imported_only_when_asked_for(project):
     """CI installs the extra `test`: what an option of the course needs must be in it."""
     tests = ranges(project["optional-dependencies"]["test"])
-    assert ranges(project["optional-dependencies"]["ray"]).items() <= tests.items()
+    for extra in ("ray", "ship"):
+        assert ranges(project["optional-dependencies"][extra]).items() <= tests.items()
     for where, source in python_files("course_lib").items():
         at_import = [node for node in ast.parse(source).body if isinstance(node, ast.Import | ast.ImportFrom)]
         assert "ray" not in {name for node in at_import for name in _named(node)}, where

@@ -136,7 +136,7 @@ def evidence_figure(results: pd.DataFrame, profile: str, recipe: str = "paper") 
 
     A line for each student of the paper; below them our own that were run.
     """
-    lines = judged(results, profile, recipe).query("baseline == 'shuffled'")
+    lines = judged(results, profile, recipe).query("baseline == 'shuffled'").sort_values("own", kind="stable")
     total, lines = lines["own"].sum(), lines[~lines["own"] | (lines["n"] > 0)].reset_index(drop=True)
     ours = lines[lines["n"] > 0]
     origin = provenance(runs_of(results, profile, recipe, [*ROWS]), profile, recipe)

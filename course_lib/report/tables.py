@@ -14,7 +14,7 @@ import pandas as pd
 
 from course_lib.report.paper import TITLES, authors_runs, labels_of, paper_table
 from course_lib.report.runs import check_alike, own_rows, paired_deltas, provenance, runs_of, temperature_of
-from course_lib.report.verdicts import NONE, Verdict, verdict_of
+from course_lib.report.verdicts import LEAST_SEEDS, NONE, Verdict, verdict_of
 from course_lib.study.experiments import ROWS, baseline_of, find
 from course_lib.study.protocols import CONTROL, is_unshuffled
 
@@ -27,6 +27,7 @@ HIDDEN = ("profile", "note")  # in the frame and the CSV; shown in the caption a
 LABELS = ("model", "width", "student", "teacher", "row")
 DECIMALS = dict.fromkeys((PAPER_PARAMETERS, OUR_PARAMETERS), ".3f") | dict.fromkeys(("n", "pairs", "epochs"), ".0f")
 DECIMALS |= dict.fromkeys((PAPER_DELTA, AUTHORS_DELTA, OUR_DELTA), "+.2f")
+QUESTIONS = {2: "one teacher", 3: "a chain of assistants", 4: "an ensemble"}
 OWN = "with published teachers; not in the paper"
 SOFTENED = "at T = 4 recipe 'repaired'"
 TEACHERS = {
@@ -218,66 +219,67 @@ def show_table(n: int, results: pd.DataFrame, profile: str, recipe: str = "paper
 
 
 def judged(results: pd.DataFrame, profile: str, recipe: str = "paper") -> pd.DataFrame:
-    """A line for each distilled student: ``row``, ``words``, the paper's and its authors' deltas, our ``verdict``, n.
+    """A line for each distilled student: ``question``, ``words``, the paper's deltas and its authors', our ``verdict``.
 
-    First the paper's of Tables II to IV; those that ``as_run`` trains without shuffling stand twice: against the
-    shuffled ``baseline``, as in the paper, and against one without shuffling. Then our ``own``.
+    Question by question: first the paper's rows, then our ``own``. What the published scripts train ``unshuffled``
+    stands twice under ``as_run``: against the shuffled ``baseline``, as in the paper, and against an unshuffled one.
 
     Raises:
         ValueError: there is no such profile or recipe.
         ResultError: the labels of the test images are not at hand, or stored predictions are damaged.
     """
-    lines, own = [], {}
+    lines, seen = [], set()
 
     def add(key: str, recipe: str, baseline: str | None = None, **words) -> None:
         verdict = verdict_of(results, key, profile=profile, recipe=recipe, baseline_recipe=baseline)
-        lines.append(words | {"baseline": baseline or "shuffled", "verdict": verdict, "n": verdict.seeds})
+        words |= {"question": QUESTIONS[n], "baseline": baseline or "shuffled"}
+        lines.append(words | {"verdict": verdict, "n": verdict.seeds})
 
     for n, method in ((2, ""), (3, "assistants"), (4, "ensemble")):
-        own |= dict.fromkeys(own_rows(n, results, profile, recipe))
         for key, row in table(n, results, profile, recipe).iterrows():
-            line = {"row": key, "words": f"{row['student']} from {method or row['teacher']}", "own": False}
-            line |= {column: row[column] for column in (PAPER_DELTA, AUTHORS_DELTA)}
+            line = {"words": f"{row['student']} from {method or row['teacher']}", "own": False}
+            line |= {"unshuffled": is_unshuffled(find(key)), **row[[PAPER_DELTA, AUTHORS_DELTA]]}
             add(key, recipe, **line)
-            if recipe == "as_run" and is_unshuffled(find(key)):
+            if recipe == "as_run" and line["unshuffled"]:
                 add(key, recipe, CONTROL, **line)
-    for key, each in own:
-        add(
-            key,
-            each,
-            row=f"{key}, T = {temperature_of(key, each):g}",
-            words=" from ".join(own_label(key, each)),
-            own=True,
-        )
+        for key, each in own_rows(n, results, profile, recipe):
+            if (key, each) not in seen:
+                add(key, each, words=" from ".join(own_label(key, each)), own=True, unshuffled=False)
+            seen.add((key, each))
     return pd.DataFrame(lines)
 
 
 def verdicts_table(results: pd.DataFrame, profile: str, recipe: str = "paper") -> ShownTable:
-    """What can be said of each distilled row: the three deltas, ours with its interval, n, and the verdict's word.
+    """What can be said of each distilled row, question by question: three deltas, the interval of ours, n, verdict.
 
     Raises:
         ValueError, ResultError: as for ``judged``.
     """
     lines = judged(results, profile, recipe)
     cells = pd.DataFrame([_verdict_cells(line, line["verdict"]) for _, line in lines.iterrows()])
+    if (lines["baseline"] == "shuffled").all():
+        cells = cells.drop(columns="baseline")
     runs = runs_of(results, profile, recipe, [key for key, row in ROWS.items() if row.teachers])
     run = [f"{(part['n'] > 0).sum()} of {len(part)}" for part in (lines[~lines["own"]], lines[lines["own"]])]
     caption = (
         f"Verdicts. Ours, {provenance(runs, profile, recipe)}; {run[0]} lines of the paper run, {run[1]} {OWN}; "
         f"{SOFTENED}. Deltas in points against the same network without a teacher: the paper's of the best epoch and "
-        "one seed, the authors' of the last, ours of the last epoch with a 95 % interval over seeds and test images."
+        "one seed, the authors' of the last, ours of the last epoch with a 95 % interval over seeds and test images. "
+        "*: by the published scripts this student's batches were not shuffled, its baseline's were."
     )
-    return ShownTable(cells[~lines["own"]], caption, own=cells[lines["own"]])
+    return ShownTable(cells, caption)
 
 
 def _verdict_cells(line: pd.Series, verdict: Verdict) -> dict[str, str]:
     theirs = {name: f"{line[name]:+.2f}" if np.isfinite(line[name]) else "–" for name in (PAPER_DELTA, AUTHORS_DELTA)}
     if line["own"]:
         theirs[PAPER_DELTA] = "not in the paper"
+    elif line["unshuffled"]:
+        theirs[PAPER_DELTA] += " *"
     ours = {
         OUR_DELTA: f"{verdict.mean:+.2f}" if verdict.seeds else "not run",
-        "interval": f"{verdict.low:+.2f} to {verdict.high:+.2f}" if np.isfinite(verdict.low) else "–",
+        "interval": f"{verdict.low:+.2f} to {verdict.high:+.2f}" if verdict.seeds >= LEAST_SEEDS else "–",
         "n": str(verdict.seeds or "–"),
         "verdict": verdict.word if verdict.word != NONE else f"none: {verdict.reason}",
     }
-    return {"row": line["row"], "baseline": line["baseline"]} | theirs | ours
+    return {"question": line["question"], "row": line["words"], "baseline": line["baseline"]} | theirs | ours
