@@ -6,7 +6,6 @@ import torch
 import torch.nn.functional as F
 
 from classroom.checks import ensembles
-from course_lib.data.augment import crop_and_flip, draw_views, normalise
 
 # --- right answers --------------------------------------------------------------------------------
 
@@ -45,8 +44,8 @@ def teachers_answer(models, images):
         return torch.stack([model.eval()(images) for model in models]).mean(dim=0)
 
 
-def one_view(student, teachers, images, generator):
-    batch = normalise(crop_and_flip(images, draw_views(len(images), generator)))
+def one_view(student, teachers, images, augment):
+    batch = augment(images)
     return student(batch), torch.stack([teacher(batch) for teacher in teachers]).mean(dim=0)
 
 
@@ -74,35 +73,22 @@ def first_in_eval(models, images):
         return torch.stack([model(images) for model in models]).mean(dim=0)
 
 
-def own_views(student, teachers, images, generator):
-    def look(network):
-        return network(normalise(crop_and_flip(images, draw_views(len(images), generator))))
-
-    return look(student), torch.stack([look(teacher) for teacher in teachers]).mean(dim=0)
+def own_views(student, teachers, images, augment):
+    return student(augment(images)), torch.stack([teacher(augment(images)) for teacher in teachers]).mean(dim=0)
 
 
-def views_of_teachers(student, teachers, images, generator):
-    mine, theirs = (normalise(crop_and_flip(images, draw_views(len(images), generator))) for _ in range(2))
+def views_of_teachers(student, teachers, images, augment):
+    mine, theirs = augment(images), augment(images)
     return student(mine), torch.stack([teacher(theirs) for teacher in teachers]).mean(dim=0)
 
 
-def no_views(student, teachers, images, generator):
-    batch = normalise(images)
-    return student(batch), torch.stack([teacher(batch) for teacher in teachers]).mean(dim=0)
-
-
-def raw_views(student, teachers, images, generator):
-    batch = crop_and_flip(images, draw_views(len(images), generator))
-    return student(batch), torch.stack([teacher(batch) for teacher in teachers]).mean(dim=0)
-
-
-def sum_of_teachers(student, teachers, images, generator):
-    z, mean = one_view(student, teachers, images, generator)
+def sum_of_teachers(student, teachers, images, augment):
+    z, mean = one_view(student, teachers, images, augment)
     return z, len(teachers) * mean
 
 
-def mean_of_probabilities(student, teachers, images, generator):
-    batch = normalise(crop_and_flip(images, draw_views(len(images), generator)))
+def mean_of_probabilities(student, teachers, images, augment):
+    batch = augment(images)
     return student(batch), torch.stack([teacher(batch).softmax(dim=1) for teacher in teachers]).mean(dim=0)
 
 
@@ -183,10 +169,10 @@ WRONG = [
         "still carries gradients",
     ),
     (ensembles.check_teachers_answer, torch.no_grad()(lambda m, x: sum(n.eval()(x) for n in m)), "take their mean"),
-    (ensembles.check_one_view, own_views, "teacher 0 sees another crop"),
-    (ensembles.check_one_view, views_of_teachers, "the student sees another"),
-    (ensembles.check_one_view, no_views, "nobody sees an augmented picture"),
-    (ensembles.check_one_view, raw_views, "keep normalise"),
+    (ensembles.check_one_view, own_views, "drawn 4 times"),
+    (ensembles.check_one_view, views_of_teachers, "drawn 2 times"),
+    (ensembles.check_one_view, lambda s, t, x, a: one_view(s, t, x, lambda x: x), "nobody sees an augmented image"),
+    (ensembles.check_one_view, lambda s, t, x, a: (one_view(s, t, x, a)[0], t[1](x)), "reach the teacher 1"),
     (ensembles.check_one_view, lambda s, t, x, g: one_view(s, t, x, g)[::-1], "student's logits first"),
 ]
 

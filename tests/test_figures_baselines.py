@@ -12,8 +12,8 @@ from course_lib import look
 def test_a_mosaic_keeps_every_pixel_and_its_place():
     images = torch.arange(2 * 3, dtype=torch.uint8).view(2, 3, 1, 1, 1).expand(2, 3, 3, 32, 32)
     picture = plots.mosaic(images)
-    assert picture.shape == (68, 102, 3)
-    assert picture[16 + 34, 16 + 68].tolist() == [5, 5, 5]
+    assert picture.shape == (70, 104, 3)
+    assert picture[18 + 34, 18 + 68].tolist() == [5, 5, 5]
     assert picture[0].min() == 255, "a white gap"
 
 
@@ -22,7 +22,7 @@ def test_a_gallery_names_its_columns_and_rows():
     figure = plots.gallery(images, "six black images", below=["a", "b", "c"], beside=["cat", "dog"])
     (axes,) = figure.axes
     assert [label.get_text() for label in axes.get_xticklabels()] == ["a", "b", "c"]
-    assert list(axes.get_yticks()) == [16, 50]
+    assert list(axes.get_yticks()) == [18, 52]
     assert look.alt_text(figure) == "six black images"
     assert list(plots.gallery(images, "no names").axes[0].get_xticks()) == []
 

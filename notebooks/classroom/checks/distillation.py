@@ -1,6 +1,7 @@
 """Checkers of lesson 03: soft targets, Eq. 1 and its gradient, four bugs from real scripts, calibration."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -155,34 +156,45 @@ def check_teacher_answer(answer) -> str:
 @checker
 def check_one_view(answer) -> str:
     """``my_logits(student, teacher, images, augment)``: both networks' logits; a find-the-bug exercise."""
+    return asked_about_one_view(lambda student, teachers, *rest: answer(student, *teachers, *rest), teachers=1)
+
+
+def asked_about_one_view(answer: Callable, teachers: int) -> str:
+    """Check ``answer(student, teachers, images, augment)``: logits of the student and the mean of the teachers'."""
     random = seeded(3)
     images, drawn = torch.rand(6, 3, 4, 4, generator=random), []
-    student, teacher = networks = [Watched(seed, side=4).eval() for seed in (4, 5)]
+    student, *taught = networks = [Watched(seed, side=4).eval() for seed in range(4, 5 + teachers)]
+    names = ["student", *(f"teacher {place}" if teachers > 1 else "teacher" for place in range(teachers))]
 
     def augment(batch: Tensor) -> Tensor:
         drawn.append(batch + torch.rand(batch.shape, generator=random))
         return drawn[-1]
 
-    both = answer(student, teacher, images.clone(), augment)
-    logits = pair(both, "return two things: the student's logits, the teacher's logits")
-    require(bool(student.seen and teacher.seen), "ask both networks, once each")
+    both = answer(student, taught, images.clone(), augment)
+    logits = pair(both, "return two things: the student's logits, and the teacher's or the mean of the teachers'")
+    require(all(network.seen for network in networks), "ask every network, once each, about the whole batch")
     require(bool(drawn), "nobody sees an augmented image: call augment(images)")
-    named = zip(("student", "teacher"), networks, strict=True)
-    plain = [name for name, network in named if close(network.seen[-1], images)]
-    require(not plain, f"plain images reach the {' and the '.join(plain)}: give both what augment returned")
-    one_view = len(drawn) == 1 and all(close(network.seen[-1], drawn[0]) for network in networks)
-    require(one_view, "crop and flip are drawn twice, apart: augment once, and give both networks that")
+    seen = {name: network.seen[-1] for name, network in zip(names, networks, strict=True)}
+    plain = [name for name, batch in seen.items() if close(batch, images)]
+    require(not plain, f"plain images reach the {' and the '.join(plain)}: give all what augment returned")
+    others = [name for name, batch in seen.items() if not close(batch, drawn[0])]
+    words = f"crop and flip are drawn {len(drawn)} times: augment once, and give all networks what it returned"
+    require(len(drawn) == 1, words)
+    require(not others, f"the {' and the '.join(others)} must see what augment returned, and nothing else")
     with torch.no_grad():
-        right = torch.stack([network(drawn[0]) for network in networks])
-    found = torch.stack([numbers(tensor(part, "logits"), right[0].shape, "logits") for part in logits])
+        own, every = student(drawn[0]), torch.stack([teacher(drawn[0]) for teacher in taught])
+    found = torch.stack([numbers(tensor(part, "logits"), own.shape, "logits") for part in logits])
+    right = torch.stack([own, every.mean(0)])
     mistakes = {
         "these are probabilities: return the logits, the loss takes the softmax": right.softmax(2),
-        "the answers come in the wrong order: the student's first": right.flip(0),
+        "the target is a mean of probabilities: stay with logits": torch.stack([own, every.softmax(2).mean(0)]),
+        "the teachers' logits are added up: take their mean": torch.stack([own, every.sum(0)]),
+        "the answers come in the wrong order: the student's logits first": right.flip(0),
     }
-    compare(found, right, mistakes, "the logits", "these are not the two networks' logits for the view that they saw")
-    words = "the student's logits carry no graph, so it cannot learn: torch.no_grad() is for the teacher alone"
+    compare(found, right, mistakes, "the logits", "these are not the networks' logits for the view that they saw")
+    words = "the student's logits carry no graph, so it cannot learn: torch.no_grad() is for teachers alone"
     require(logits[0].requires_grad, words)
-    return "one draw, one view, both networks."
+    return "one draw, one view: all networks speak of the same picture."
 
 
 @checker

@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from classroom.checks.declared import compare, declared
-from classroom.checks.reading import close, numbers, pair
+from classroom.checks.distillation import asked_about_one_view
+from classroom.checks.reading import close, numbers
 from classroom.checks.stand_ins import CLASSES, Watched, noise, seeded
 from classroom.checks.verdict import checker, require
-from course_lib.data.augment import crop_and_flip, draw_views, normalise
 
 IMAGES = 12
 MEMBERS_ONLY = "average over the members, not over images or classes"
@@ -137,11 +137,10 @@ def check_q_statistic(right_a, right_b):
 
 def _networks(count: int = 3) -> list[Watched]:
     """In train mode, as every network is that is made."""
-    return [Watched(seed, side=32) for seed in range(count)]
+    return [Watched(seed, side=4) for seed in range(count)]
 
 
-PHOTOGRAPHS = torch.randint(256, (6, 3, 32, 32), generator=seeded(8), dtype=torch.uint8)
-INPUTS = PHOTOGRAPHS.float() / 128 - 1
+INPUTS = noise(6, 3, 4, 4, seed=8)
 
 
 @declared(
@@ -193,48 +192,5 @@ def check_teachers_answer(answer) -> str:
 
 @checker
 def check_one_view(answer) -> str:
-    """``answer(student, teachers, images, generator)``: student logits and mean teacher logits of the same views."""
-    student, *teachers = networks = [network.eval() for network in _networks(4)]
-    result = answer(student, list(teachers), PHOTOGRAPHS.clone(), seeded())
-    logits = pair(result, "return two things: the student's logits and the mean of the teachers' logits")
-    asked = all(len(network.seen) == 1 for network in networks)
-    require(asked, "ask the student and every teacher exactly once, about the whole batch")
-    seen = [network.seen[0].float() for network in networks]
-    whole = all(batch.shape == PHOTOGRAPHS.shape for batch in seen)
-    require(whole, "every network must see the whole batch, 32 x 32")
-    _one_draw(seen)
-    with torch.no_grad():
-        own, every = student(seen[0]), torch.stack([teacher(seen[0]) for teacher in teachers])
-    z, target = (
-        numbers(part, own.shape, what, MEMBERS_ONLY)
-        for part, what in zip(logits, ("the student's logits", "the target"), strict=True)
-    )
-    turned = close(z, every.mean(0)) and close(target, own)
-    require(not turned, "give the student's logits first, the mean of the teachers' second")
-    mistakes = {
-        "the teachers' logits are added up: take their mean": every.sum(0),
-        "the target is a mean of probabilities: stay with logits, the loss takes the softmax": every.softmax(2).mean(0),
-    }
-    hint = "the views are right, but this is not the mean of the teachers' logits"
-    compare(target, every.mean(0), mistakes, "the target", hint)
-    require(close(z, own), "the views are right, but these are not the student's logits")
-    words = "the student's logits carry no graph, so it cannot learn: torch.no_grad() is for the teachers alone"
-    require(isinstance(logits[0], Tensor) and logits[0].requires_grad, words)
-    return "student and teachers speak of the same picture."
-
-
-def _one_draw(seen: list[Tensor]) -> None:
-    """Raise Wrong unless the student, whose pictures come first, and all teachers saw the generator's first views."""
-    others = [place for place, batch in enumerate(seen[1:]) if not torch.equal(seen[0], batch)]
-    alike = all(torch.equal(seen[1], other) for other in seen[2:])
-    words = "all teachers see one view now, but the student sees another: it cannot answer for a picture it never saw"
-    require(not (others and alike), words)
-    words = f"teacher {sum(others[:1])} sees another crop than the student: draw the views once, before anybody looks"
-    require(not others, words)
-    shown = crop_and_flip(PHOTOGRAPHS, draw_views(len(PHOTOGRAPHS), seeded()))
-    mistakes = {
-        "now nobody sees an augmented picture: keep crop and flip, but draw them once for all": normalise(PHOTOGRAPHS),
-        "keep normalise(...): the networks were trained on normalised images": shown.float(),
-    }
-    hint = "all see the same picture, but not the generator's first draw, draw_views(len(images), generator), once"
-    compare(seen[0], normalise(shown), mistakes, "the views", hint)
+    """``answer(student, teachers, images, augment)``: student logits and mean teacher logits for the same view."""
+    return asked_about_one_view(answer, teachers=3)

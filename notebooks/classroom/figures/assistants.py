@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from classroom.figures.common import one_panel
-from classroom.sliders.chains import CLASS_COLOURS, GRID, colours_of
+from classroom.sliders.chains import ALONG, CLASS_COLOURS, FROM_MIDDLE, GRID, colours_of
 from classroom.sliders.drawing import room
 from classroom.toy import Points
 from course_lib import look
@@ -97,13 +97,11 @@ def _disc_panel(axes: Axes, title: str, answer: np.ndarray | Points) -> str:
     else:
         probabilities = np.asarray(answer).reshape(GRID, GRID, 3)
         axes.imshow(colours_of(probabilities), extent=(-1, 1, -1, 1))
-        along = (np.arange(GRID) + 0.5) / GRID * 2 - 1
-        from_middle = along[:, None] ** 2 + along[None, :] ** 2
-        classes = probabilities.argmax(axis=-1)[from_middle <= 1]
+        classes = probabilities.argmax(axis=-1)[FROM_MIDDLE <= 1]
         for number, letter in enumerate("ABC"):  # where each class is surest, away from the edge
-            likely = probabilities[..., number] * (from_middle < 0.7)
+            likely = probabilities[..., number] * (FROM_MIDDLE < 0.7)
             row, column = np.unravel_index(likely.argmax(), likely.shape)
-            axes.text(along[column], -along[row], letter, color="white", weight="bold", ha="center", va="center")
+            axes.text(ALONG[column], -ALONG[row], letter, color="white", weight="bold", ha="center", va="center")
     shares = np.bincount(classes, minlength=3) / len(classes)
     return f"{title}: " + ", ".join(f"{share:.0%}" for share in shares)
 

@@ -8,10 +8,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-import torch
-import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import Tensor
+from torchvision.utils import make_grid
 
 from classroom.figures.common import one_panel
 from course_lib import look
@@ -23,8 +22,7 @@ GUESSING = {"loss": math.log(10), "accuracy": 10.0}  # of ten classes alike
 
 def mosaic(rows: Sequence[Sequence[Tensor]]) -> Tensor:
     """Rows of photographs (3, 32, 32), bytes, as one picture (height, width, 3) with white gaps."""
-    framed = [torch.cat([F.pad(one, (1, 1, 1, 1), value=255) for one in row], 2) for row in rows]
-    return torch.cat(framed, 1).permute(1, 2, 0)
+    return make_grid([one for row in rows for one in row], nrow=len(rows[0]), pad_value=255).permute(1, 2, 0)
 
 
 @look.styled()
@@ -43,8 +41,8 @@ def gallery(
     figure, axes = one_panel(*size)
     figure.set_label(words)
     axes.imshow(mosaic(rows).numpy())
-    axes.set_xticks(16 + TILE * np.arange(len(below)), list(below))
-    axes.set_yticks(16 + TILE * np.arange(len(beside)), list(beside))
+    axes.set_xticks(18 + TILE * np.arange(len(below)), list(below))
+    axes.set_yticks(18 + TILE * np.arange(len(beside)), list(beside))
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     return figure

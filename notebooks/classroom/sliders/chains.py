@@ -28,6 +28,8 @@ TEACHER, STUDENT = 128, 6  # hidden units
 ASSISTANTS = (64, 32, 16, 8)
 POINTS = (30, 100, 300)  # training points that every network of a chain learns from
 GRID = 48  # places along a side of the map that shows what a network has learned
+ALONG = (np.arange(GRID) + 0.5) / GRID * 2 - 1  # where they are; the disc has radius 1
+FROM_MIDDLE = ALONG[:, None] ** 2 + ALONG**2  # (GRID, GRID), squared
 CLASS_COLOURS = np.array([[0, 114, 178], [230, 159, 0], [0, 158, 115]]) / 255  # blue, orange, green
 ALL_CHAINS = tuple(
     (TEACHER, *middle, STUDENT) for length in range(5) for middle in itertools.combinations(ASSISTANTS, length)
@@ -50,11 +52,7 @@ def chain_results(path: Path | None = None) -> pd.DataFrame:
     Raises:
         DataError: the file is missing or damaged.
     """
-    return _stored_results(path or repo_path("data", "toy", "chains.csv")).copy()
-
-
-@functools.cache
-def _stored_results(path: Path) -> pd.DataFrame:
+    path = path or repo_path("data", "toy", "chains.csv")
     try:
         frame = pd.read_csv(path)
         if tuple(frame.columns) != COLUMNS or not set(POINTS) <= set(frame["points"]):
@@ -68,17 +66,14 @@ def grid_points() -> "torch.Tensor":
     """The places (GRID * GRID, 2) of the maps, row by row from the top left."""
     import torch
 
-    along = (torch.arange(GRID) + 0.5) / GRID * 2 - 1
-    y, x = torch.meshgrid(-along, along, indexing="ij")
-    return torch.stack([x, y], dim=-1).reshape(-1, 2)
+    x, y = np.meshgrid(ALONG, -ALONG)
+    return torch.from_numpy(np.stack([x, y], axis=-1).reshape(-1, 2)).float()
 
 
 def colours_of(probabilities: np.ndarray) -> np.ndarray:
     """Colours (GRID, GRID, 3) of a map of class probabilities (GRID, GRID, 3): mixed, and white outside of the disc."""
-    along = (np.arange(GRID) + 0.5) / GRID * 2 - 1
-    outside = along[:, None] ** 2 + along[None, :] ** 2 > 1
     mixed = np.asarray(probabilities, dtype=float) @ CLASS_COLOURS
-    mixed[outside] = 1.0
+    mixed[FROM_MIDDLE > 1] = 1.0
     return np.clip(mixed, 0, 1)
 
 

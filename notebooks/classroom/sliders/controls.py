@@ -39,15 +39,13 @@ class Slider:
     def widget(self, value: float, changed: Callable) -> "ipywidgets.Widget":
         from ipywidgets import FloatLogSlider, FloatSlider, IntSlider
 
-        look = {"description": self.words, "layout": {"width": "500px"}}
+        shown = {"description": self.words, "layout": {"width": "500px"}, "readout_format": f".{self.digits}f"}
         if self.log:
-            ends = {"min": math.log10(self.low), "max": math.log10(self.high), "step": self.step}
-            made = FloatLogSlider(value, base=10, **ends, readout_format=f".{self.digits}f", **look)
-        elif isinstance(self.low, int):
-            made = IntSlider(value, min=self.low, max=self.high, step=self.step, **look)
+            low, high = math.log10(self.low), math.log10(self.high)
+            made = FloatLogSlider(value, base=10, min=low, max=high, step=self.step, **shown)
         else:
-            ends = {"min": self.low, "max": self.high, "step": self.step}
-            made = FloatSlider(value, **ends, readout_format=f".{self.digits}f", **look)
+            kind = IntSlider if isinstance(self.low, int) else FloatSlider
+            made = kind(value, min=self.low, max=self.high, step=self.step, **shown)
         made.observe(changed, "value")
         return made
 
