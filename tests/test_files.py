@@ -1,4 +1,4 @@
-"""Paths; writing aside and moving into place; profiles; shipped weights."""
+"""Paths; writing aside and moving into place; profiles."""
 
 import os
 
@@ -6,9 +6,7 @@ import pytest
 import torch
 
 from course_lib import files, profiles
-from course_lib.files import CheckpointError, CourseError
-from course_lib.models import weights
-from course_lib.models.zoo import create_model
+from course_lib.files import CourseError
 
 
 def test_a_file_is_replaced_whole(tmp_path):
@@ -97,27 +95,3 @@ def test_small_profiles_say_that_they_are_no_reproduction():
         assert ("not a reproduction" in profile.label) == (name != "full")
     full = profiles.PROFILES["full"]
     assert (full.train_images, full.student_epochs, full.batch_size) == (50_000, 200, 256)  # the paper's
-
-
-# --- shipped weights ------------------------------------------------------------------------------
-
-
-def test_weights_come_back_as_they_were(tmp_path):
-    model = create_model("gn-s", width=0.5, seed=3)
-    weights.save_weights("net", model, {"model": "gn-s", "width": 0.5, "epochs": 2}, tmp_path)
-    loaded, meta = weights.load_weights("net", tmp_path)
-    assert meta["epochs"] == 2 and not loaded.training
-    assert all(torch.equal(value, loaded.state_dict()[name]) for name, value in model.state_dict().items())
-
-
-def test_bad_weights_are_named_and_not_written(tmp_path):
-    with pytest.raises(CheckpointError, match="there are no weights"):
-        weights.load_weights("net", tmp_path)
-    model = create_model("gn-s", width=0.5)
-    path = weights.save_weights("net", model, {"model": "gn-s", "width": 0.5}, tmp_path)
-    whole = path.read_bytes()
-    path.write_bytes(whole[:5000])
-    with pytest.raises(CheckpointError, match="damaged"):
-        weights.load_weights("net", tmp_path)
-    with pytest.raises(ValueError, match="meta does not describe the network"):
-        weights.save_weights("net", model, {"model": "gn-s", "width": 0.75}, tmp_path)

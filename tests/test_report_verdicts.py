@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from fabricated import fake_result
 from scipy import stats
 
@@ -12,6 +13,7 @@ from course_lib.profiles import PROFILES
 from course_lib.report import verdicts
 from course_lib.report.verdicts import mcnemar, paired_verdict, verdict_of
 from course_lib.study import store
+from tools.kept import save_logits
 
 
 def answers(rng, seeds=5, images=2000, accuracy=0.9):
@@ -198,6 +200,6 @@ def test_unknown_missing_and_edited_labels_are_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_HOME", str(tmp_path))
     with pytest.raises(ResultError, match="sample.json"):
         store.known_test_labels(1000)
-    store.save_logits("resnet56", np.zeros((10_000, 10)), np.zeros(10_000, dtype=int), {})
+    save_logits("resnet56", torch.zeros(10_000, 10), torch.zeros(10_000), {})
     with pytest.raises(ResultError, match="does not hold the labels"):
         store.known_test_labels(10_000)

@@ -225,68 +225,6 @@ def test_a_folder_that_cannot_be_written_is_answered_in_one_line(tmp_path):
     assert str(tmp_path) in one_line(caught)
 
 
-# --- logits -----------------------------------------------------------------------------------------
-
-
-def test_logits_survive_storing(tmp_path):
-    logits = torch.randn(50, 10, generator=torch.Generator().manual_seed(0)) * 8
-    labels = torch.arange(50) % 10
-    store.save_logits("gn-s-1.0x", logits, labels, {"epochs": 3, "accuracy": 61.2}, tmp_path)
-    back = store.load_logits("gn-s-1.0x", tmp_path)
-    assert (back.logits.dtype, back.labels.dtype) == (torch.float32, torch.int64)
-    torch.testing.assert_close(back.logits, logits, rtol=1e-3, atol=1e-3)
-    assert torch.equal(back.labels, labels)
-    assert back.meta == {"epochs": 3, "accuracy": 61.2}
-
-
-def test_logits_files_are_repeatable(tmp_path):
-    arguments = (np.ones((4, 10), np.float32), np.zeros(4, np.int64), {"epochs": 1})
-    first = store.save_logits("a", *arguments, tmp_path).read_bytes()
-    assert first == store.save_logits("b", *arguments, tmp_path).read_bytes()
-
-
-@pytest.mark.parametrize(
-    ("name", "logits", "labels"),
-    [
-        ("a", np.ones(10), np.zeros(10)),
-        ("a", np.ones((3, 10)), np.zeros(4)),
-        ("a", np.full((1, 10), np.nan), np.zeros(1)),
-        ("a", np.full((1, 10), 1e6), np.zeros(1)),
-        ("a", np.ones((1, 10)), np.full(1, 300)),
-        ("../a", np.ones((1, 10)), np.zeros(1)),
-    ],
-)
-def test_bad_logits_are_refused(tmp_path, name, logits, labels):
-    with pytest.raises(ValueError):
-        store.save_logits(name, logits, labels, {}, tmp_path)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_missing_logits_are_answered_with_what_there_is(tmp_path):
-    store.save_logits("resnet18", np.ones((1, 10)), np.zeros(1), {}, tmp_path)
-    with pytest.raises(ResultError, match="stored are: resnet18"):
-        store.load_logits("resnet50", tmp_path)
-
-
-@pytest.mark.parametrize("keep", [0, 30, -1])
-def test_torn_logits_are_refused_by_name(tmp_path, keep):
-    path = store.save_logits("a", np.ones((100, 10)), np.zeros(100), {}, tmp_path)
-    path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(ResultError) as caught:
-        store.load_logits("a", tmp_path)
-    assert str(path) in one_line(caught)
-
-
-def test_damaged_logits_are_refused_by_name(tmp_path):
-    path = store.save_logits("a", np.random.default_rng(0).normal(size=(100, 10)), np.zeros(100), {}, tmp_path)
-    content = bytearray(path.read_bytes())
-    content[200] ^= 0xFF  # inside the logits' compressed bytes
-    path.write_bytes(content)
-    with pytest.raises(ResultError) as caught:
-        store.load_logits("a", tmp_path)
-    assert str(path) in one_line(caught)
-
-
 # --- surroundings -----------------------------------------------------------------------------------
 
 

@@ -10,11 +10,11 @@ from torch import nn
 
 from course_lib.data import load_dataset
 from course_lib.data.augment import MEAN, STD
-from course_lib.files import CheckpointError, CourseError, repo_path
+from course_lib.files import CourseError, repo_path
 from course_lib.models import DISPLAY_NAMES, MODEL_NAMES, PAPER_WIDTHS, create_model, initialise, input_size
 from course_lib.models.cifar_resnet import PUBLISHED, BasicBlock, renormalise
 from course_lib.models.cost import count_parameters
-from course_lib.models.weights import load_published, load_weights, save_weights
+from course_lib.models.weights import load_published
 from course_lib.training.loop import evaluate
 
 PAPER_COUNTS = {
@@ -293,21 +293,3 @@ def test_a_published_teacher_that_is_not_there_is_one_line(tmp_path, monkeypatch
     monkeypatch.setenv("COURSE_MIRROR", "http://127.0.0.1:9")
     with pytest.raises(CourseError, match=r"^[^\n]*resnet20-12fca82f.th[^\n]*cannot be fetched[^\n]*$"):
         load_published("resnet20")
-
-
-# --- stored weights -------------------------------------------------------------------------------
-
-
-def test_what_is_saved_can_be_read_back(tmp_path):
-    hundred = create_model("gn-s", width=0.25, num_classes=100, seed=0)
-    save_weights("hundred", hundred, {"model": "gn-s", "width": 0.25}, tmp_path)
-    save_weights("no-width", create_model("resnet20", seed=0), {"model": "resnet20"}, tmp_path)
-    model, meta = load_weights("hundred", tmp_path)
-    assert same_weights(model, hundred) and meta == {"num_classes": 100, "model": "gn-s", "width": 0.25}
-    assert load_weights("no-width", tmp_path)[1] == {"model": "resnet20"}
-    with pytest.raises(ValueError, match="meta does not describe the network"):
-        save_weights("other", hundred, {"model": "gn-s", "width": 0.5}, tmp_path)
-    whole = (tmp_path / "hundred.safetensors").read_bytes()
-    (tmp_path / "torn.safetensors").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(CheckpointError, match="torn.safetensors is damaged"):
-        load_weights("torn", tmp_path)

@@ -1,6 +1,6 @@
 """Ask the four published teachers, and keep what they say: the teachers of lessons 03 to 05, without a download.
 
-    python tools/make_answers.py       20 minutes on one core with AMX, two to three hours on one without
+    python -m tools.make_answers    20 minutes on one core with AMX, two to three hours on one without
 
 ``data/logits/resnet20.npz`` to ``resnet56.npz``: the logits of all 10,000 test images, computed in float32.
 ``data/logits/sample/resnet56.npz`` and ``published.npz`` (the mean of the four): the logits of the sample's 2,500
@@ -22,6 +22,7 @@ from course_lib.models.weights import load_published
 from course_lib.study import store
 from course_lib.study.experiments import PUBLISHED
 from course_lib.training.loop import evaluate
+from tools.kept import save_logits
 
 
 def all_views() -> torch.Tensor:
@@ -64,7 +65,7 @@ def main() -> None:
         asked = evaluate(model, full.test)
         origin = {"model": name, "key": name, "weights": "published", "accuracy": asked.accuracy}
         meta = origin | {"dataset": full.name} | store.environment("cpu")
-        print(store.save_logits(name, asked.logits, full.test.labels, meta), f"{asked.accuracy:.2f} %")
+        print(save_logits(name, asked.logits, full.test.labels, meta), f"{asked.accuracy:.2f} %")
         answers = answers_to(model, sample.train.images)
         total += answers
         if name == "resnet56":

@@ -1,4 +1,4 @@
-"""Make a run of the study *the* student of lessons, sliders and pages: ``python tools/make_student.py RUN``.
+"""Make a run of the study *the* student of lessons, sliders and pages: ``python -m tools.make_student RUN``.
 
 ``RUN`` is the name of a finished run of GN-S 1.0x, as ``gn-s-1.0x.laptop.paper.seed0``, whose checkpoint lies on this
 machine. Its weights go to ``data/weights/gn-s-1.0x.safetensors`` as float16, and what a network with them answers
@@ -10,11 +10,12 @@ import sys
 from course_lib.data import load_dataset
 from course_lib.files import repo_path
 from course_lib.models.state import fill
-from course_lib.models.weights import load_weights, save_weights
+from course_lib.models.weights import load_weights
 from course_lib.models.zoo import create_model
 from course_lib.study import store
 from course_lib.training.checkpoint import read_checkpoint
 from course_lib.training.loop import evaluate
+from tools.kept import save_logits, save_weights
 
 NAME = "gn-s-1.0x"
 
@@ -40,11 +41,11 @@ def main(run: str) -> None:
     }
     print(save_weights(NAME, model.half(), meta))
     asked = evaluate(load_weights(NAME)[0], test)
-    print(store.save_logits(NAME, asked.logits, test.labels, meta | {"accuracy": asked.accuracy}))
+    print(save_logits(NAME, asked.logits, test.labels, meta | {"accuracy": asked.accuracy}))
     print(f"{run}: {last['test_accuracy']:.2f} % as trained, {asked.accuracy:.2f} % with weights of 16 bits")
 
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit("name one run: python tools/make_student.py gn-s-1.0x.laptop.paper.seed0")
+        sys.exit("name one run: python -m tools.make_student gn-s-1.0x.laptop.paper.seed0")
     main(sys.argv[1])

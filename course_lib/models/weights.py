@@ -7,43 +7,20 @@ import torch
 from torch import nn
 
 from course_lib.data.fetch import fetch
-from course_lib.files import CheckpointError, atomic_write, repo_path
+from course_lib.files import CheckpointError, repo_path
 from course_lib.models.cifar_resnet import PUBLISHED
-from course_lib.models.ghostnet import fold
 from course_lib.models.state import fill
 from course_lib.models.zoo import create_model
 
 PUBLISHED_AT = "https://github.com/akamaster/pytorch_resnet_cifar10/raw/master/pretrained_models"
 
 
-def weights_path(name: str, folder: Path | None = None) -> Path:
-    """``data/weights/<name>.safetensors``."""
-    return Path(folder or repo_path("data", "weights")) / f"{name}.safetensors"
+def weights_path(name: str) -> Path:
+    """``data/weights/<name>.safetensors``; ``tools/kept.py`` writes it."""
+    return repo_path("data", "weights", f"{name}.safetensors")
 
 
-def save_weights(name: str, model: nn.Module, meta: dict, folder: Path | None = None) -> Path:
-    """Write a model's weights with ``meta`` (JSON-able; ``model``, and ``width`` where it has one) beside them.
-
-    Raises:
-        ValueError: ``meta`` describes another network than ``model``: it could not be read back.
-        CourseError: the file cannot be written.
-    """
-    from safetensors.torch import save
-
-    tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
-    linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
-    if linear and linear[-1].out_features != 10:
-        meta = {"num_classes": linear[-1].out_features} | meta
-    path = weights_path(name, folder)
-    try:
-        fill(_described(meta), tensors, path)
-    except (CheckpointError, KeyError) as error:
-        raise ValueError(f"meta does not describe the network that is to be saved: {error}") from error
-    atomic_write(path, save(tensors, metadata={"course": json.dumps(meta)}))
-    return path
-
-
-def load_weights(name: str, folder: Path | None = None) -> tuple[nn.Module, dict]:
+def load_weights(name: str) -> tuple[nn.Module, dict]:
     """The shipped network ``name`` in eval mode, and its ``meta``: epochs, accuracy in percent, recipe, versions.
 
     Raises:
@@ -51,14 +28,14 @@ def load_weights(name: str, folder: Path | None = None) -> tuple[nn.Module, dict
     """
     from safetensors import SafetensorError, safe_open
 
-    path = weights_path(name, folder)
+    path = weights_path(name)
     if not path.exists():
         raise CheckpointError(f"there are no weights {path}: the course ships gn-s-1.0x")
     try:
         with safe_open(path, framework="pt") as file:
             meta = json.loads((file.metadata() or {})["course"])
             state = {key: file.get_tensor(key) for key in file.keys()}
-        model = _described(meta)
+        model = described(meta)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path} is damaged and cannot be read: get it from the course again") from error
     except (KeyError, TypeError, ValueError) as error:
@@ -67,9 +44,9 @@ def load_weights(name: str, folder: Path | None = None) -> tuple[nn.Module, dict
     return model.eval(), meta
 
 
-def _described(meta: dict) -> nn.Module:
-    model = create_model(meta["model"], width=meta.get("width"), num_classes=meta.get("num_classes", 10))
-    return fold(model.eval()) if meta.get("folded") else model
+def described(meta: dict) -> nn.Module:
+    """The network that ``meta`` tells of, freshly initialised."""
+    return create_model(meta["model"], width=meta.get("width"))
 
 
 def published_path(name: str) -> Path:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from course_lib.files import ResultError, atomic_write, repo_path
+from course_lib.files import ResultError, repo_path
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +30,8 @@ def pack_predictions(predictions: np.ndarray) -> dict:
     Raises ValueError unless ``predictions`` are (N,) class numbers from 0 to 255, one at least.
     """
     array = np.asarray(predictions)
-    if array.ndim != 1 or not _are_bytes(array) or not np.issubdtype(array.dtype, np.integer):
+    in_bytes = np.issubdtype(array.dtype, np.integer) and array.size and 0 <= array.min() <= array.max() <= 255
+    if array.ndim != 1 or not in_bytes:
         raise ValueError("predictions must be a list of class numbers from 0 to 255, one a test image")
     raw = array.astype(np.uint8).tobytes()
     return {
@@ -65,33 +66,11 @@ class Logits:
     meta: dict
 
 
-def save_logits(name: str, logits: Any, labels: Any, meta: dict, folder: Path | None = None) -> Path:
-    """Write logits (N, C) and labels (N,), tensors or arrays, to ``data/logits/<name>.npz``.
-
-    They are kept as float16, which is exact to 0.1 percent. Raises ValueError where the shapes do not fit, a logit is
-    not finite in float16, or the name is no file name; CourseError where the file cannot be written.
-    """
-    path = _logits_path(name, folder)
-    logits, labels = (np.asarray(x.detach().cpu() if hasattr(x, "detach") else x) for x in (logits, labels))
-    if logits.ndim != 2 or labels.shape != logits.shape[:1]:
-        raise ValueError(f"logits {logits.shape} and labels {labels.shape} must be (N, C) and (N,)")
-    if not _are_bytes(labels):
-        raise ValueError("labels must be class numbers from 0 to 255, one an image")
-    with np.errstate(over="ignore"):
-        small = logits.astype(np.float16)
-    if not np.isfinite(small).all():
-        raise ValueError("a logit is not finite, or too large for float16")
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, logits=small, labels=labels.astype(np.uint8), meta=np.array(json.dumps(meta)))
-    atomic_write(path, buffer.getvalue())
-    return path
-
-
-def load_logits(name: str, folder: Path | None = None) -> Logits:
+def load_logits(name: str) -> Logits:
     """The logits saved under ``name``. Raises ResultError where there are none, or the file is damaged."""
     import torch
 
-    logits, labels, meta = _read_logits(_logits_path(name, folder))
+    logits, labels, meta = _read_logits(logits_path(name))
     return Logits(torch.from_numpy(logits.astype(np.float32)), torch.from_numpy(labels.astype(np.int64)), meta)
 
 
@@ -102,7 +81,7 @@ def known_test_labels(count: int) -> np.ndarray:
     """
     path, expected = repo_path("data", "sample", "sample.json"), TEST_LABELS_SHA256
     if count == 10_000:
-        path = _logits_path("resnet56", None)
+        path = logits_path("resnet56")
         labels = _read_logits(path)[1]
     else:
         try:
@@ -131,11 +110,8 @@ def _read_logits(path: Path) -> tuple[np.ndarray, np.ndarray, dict]:
         raise ResultError(f"{path} is damaged ({error}): restore it or make it again") from error
 
 
-def _logits_path(name: str, folder: Path | None) -> Path:
+def logits_path(name: str) -> Path:
+    """``data/logits/<name>.npz``; ``tools/kept.py`` writes it. Raises ValueError where that is no file name."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
         raise ValueError(f"cannot name logits {name!r}: use a-z, 0-9, '.', '-' and '_'")
-    return (Path(folder) if folder is not None else repo_path("data", "logits")) / f"{name}.npz"
-
-
-def _are_bytes(classes: np.ndarray) -> bool:
-    return classes.size > 0 and classes.min() >= 0 and classes.max() <= 255
+    return repo_path("data", "logits", f"{name}.npz")

@@ -24,17 +24,10 @@ import pandas as pd
 
 from course_lib.files import ResultError, atomic_write, repo_path
 from course_lib.profiles import Profile
-from course_lib.study.answers import (
-    Logits,
-    known_test_labels,
-    load_logits,
-    pack_predictions,
-    predictions,
-    save_logits,
-)
+from course_lib.study.answers import Logits, known_test_labels, load_logits, pack_predictions, predictions
 from course_lib.study.experiments import RUN_NAME, Experiment, run_id
 
-__all__ = ["Logits", "known_test_labels", "load_logits", "pack_predictions", "predictions", "save_logits"]
+__all__ = ["Logits", "known_test_labels", "load_logits", "pack_predictions", "predictions"]
 
 FORMAT = 1
 REMEDY = "restore it, or delete it and run it again"
