@@ -58,16 +58,16 @@
     inside.path(every.map(count => [x(count), y(ratio(count, parts, kernel))]), colours.blue);
     for (const count of data.used) inside.rect(x(count) - 4, y(ratio(count, 2, 3)) - 4, 8, 8, colours.green);
     pen.dot(x(channels), y(Math.min(ratio(channels, parts, kernel), high)), 7, colours.black);
-    drawLegend(pen, 780, 100);
+    drawLegend(pen, 780, 92);
   }
 
   function drawLegend(pen, left, top) {
     const rows = ["ratio; dot: this module", "limit", "break-even", "GN-S, 1 ghost of 3 × 3"];
-    rows.forEach((words, at) => pen.text(left + 36, top + 22 * at, words, { size: 14 }));
+    rows.forEach((words, at) => pen.text(left + 36, top + 18 * at, words, { size: 14 }));
     pen.line(left, top, left + 28, top, colours.blue, { "stroke-width": 2 });
-    pen.line(left, top + 22, left + 28, top + 22, colours.blue, { "stroke-dasharray": "2 4", "stroke-width": 2 });
-    pen.line(left, top + 44, left + 28, top + 44, colours.vermilion, { "stroke-dasharray": "6 4" });
-    pen.rect(left + 10, top + 62, 8, 8, colours.green);
+    pen.line(left, top + 18, left + 28, top + 18, colours.blue, { "stroke-dasharray": "2 4", "stroke-width": 2 });
+    pen.line(left, top + 36, left + 28, top + 36, colours.vermilion, { "stroke-dasharray": "6 4" });
+    pen.rect(left + 10, top + 50, 8, 8, colours.green);
   }
 
   course.slider("ghosts", {

@@ -111,6 +111,7 @@
         try {
           video.srcObject = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
           video.hidden = false;
+          await video.play(); // from here on it has a size
           button.textContent = "Take the picture";
         } catch {
           words.textContent = "The camera cannot be had: there is none, or the browser does not allow it for this page. "
@@ -123,7 +124,9 @@
       video.hidden = true;
       button.textContent = "Use the camera";
     } }, "Use the camera");
-    return element("div", {}, button, video);
+    const note = element("p", { class: "course-note" }, "Choosing a file always works. The camera works where the browser "
+      + "asks you and you allow it; Chromium and Firefox ask also for a page opened from a folder.");
+    return element("div", {}, button, video, note);
   }
 
   function draw(pen, data, p, typical, beside) {

@@ -106,7 +106,7 @@
     });
     pen.line(middle, top - 4, middle, 400);
     pen.across(middle - half, middle + half, -end, end, 400, [-end, 0, end], null);
-    pen.text(middle, 438, "← down    each logit    up →", { anchor: "middle", size: 14 });
+    pen.text(middle, 438, "each logit: ← down, up →", { anchor: "middle", size: 14 });
   }
 
   course.slider("surface", {

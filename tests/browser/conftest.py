@@ -25,6 +25,7 @@ CHROMIUM_ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
     "--disable-component-update",
+    "--use-fake-device-for-media-stream",  # a camera, which a page has only where the test permits it
 ]
 LAB_SETTINGS = {
     "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},  # every cell is in the page
@@ -121,11 +122,16 @@ def wait_until_up(server: subprocess.Popen, url: str, log: Path, limit_s: float 
 
 
 @pytest.fixture(scope="session")
-def browser(chromium):
+def browser(request):
+    """Chromium, or the Firefox that COURSE_FIREFOX=/path/to/it names (Playwright 1.58 drives Debian's 153)."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium, headless=True, args=CHROMIUM_ARGUMENTS)
+        if firefox := os.environ.get("COURSE_FIREFOX"):
+            running = playwright.firefox.launch(channel="moz-firefox", executable_path=firefox)
+        else:
+            chromium = request.getfixturevalue("chromium")
+            running = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
         yield running
         running.close()
 

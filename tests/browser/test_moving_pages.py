@@ -5,6 +5,7 @@ The page under test is made here, of questions, sliders and the reader's own pic
 
 import io
 import itertools
+import os
 import re
 
 import nbformat
@@ -39,6 +40,11 @@ ASK = """() => {
     const bytes = course.bytes(data.examples);
     return data.labels.map((_, at) => ask(bytes.subarray(at * size, (at + 1) * size)));
 }"""
+SEEN = """() => [...document.querySelector('.course-own canvas[role=img]').getContext('2d')
+    .getImageData(0, 0, 32, 32).data]"""
+in_chromium = pytest.mark.skipif(
+    "COURSE_FIREFOX" in os.environ, reason="Playwright neither permits Firefox the camera nor takes its JavaScript away"
+)
 
 
 @pytest.fixture(scope="module")
@@ -328,6 +334,7 @@ def test_a_slider_begins_where_the_lesson_left_it_and_says_so_to_screen_readers(
     assert not page.get_by_alt_text("still").is_visible() and page.locator("svg").first.get_attribute("aria-label")
 
 
+@in_chromium
 def test_without_javascript_tables_and_folded_answers_remain(opened):
     page = opened("sliders", java_script_enabled=False)
     assert page.locator("table").count() == len(moving.TABLES) and page.locator("td").first.is_visible()
@@ -391,9 +398,12 @@ def test_a_choice_by_keyboard_and_show_me(opened):
 def examples() -> tuple[np.ndarray, np.ndarray]:
     """The page's test images, uint8 (20, 3, 32, 32), and PyTorch's logits for them."""
     images = slider_data.example_images()
+    return images, answers(images)
+
+
+def answers(images: np.ndarray) -> np.ndarray:
     with torch.no_grad():
-        logits = fold(load_weights(slider_data.STUDENT)[0]).eval()(normalise(torch.from_numpy(images)))
-    return images, logits.numpy()
+        return fold(load_weights(slider_data.STUDENT)[0]).eval()(normalise(torch.from_numpy(images))).numpy()
 
 
 def test_the_page_answers_as_pytorch(opened, examples):
@@ -426,6 +436,21 @@ def test_what_is_no_picture_and_no_camera_get_one_clear_line(opened):
     page.get_by_text("a.png cannot be read as a picture").wait_for()
     page.get_by_role("button", name="Use the camera").click()
     page.get_by_text("The camera cannot be had").wait_for()
+
+
+@in_chromium
+def test_the_camera_takes_a_picture_that_is_answered_and_is_let_go(opened, examples):
+    page = opened("own", permissions=["camera"])
+    page.evaluate("video = document.querySelector('video')")
+    page.get_by_role("button", name="Use the camera").press("Enter")
+    page.get_by_role("button", name="Take the picture").press("Enter")
+    page.get_by_role("button", name="Use the camera").wait_for()
+    assert not page.locator("video").is_visible()
+    assert page.evaluate("video.srcObject.getTracks().map(track => track.readyState)") == ["ended"]
+    seen = np.array(page.evaluate(SEEN), dtype=np.uint8).reshape(32, 32, 4)[:, :, :3].transpose(2, 0, 1)
+    assert not any(np.array_equal(seen, image) for image in examples[0]), "it is no test image"
+    shown = page.locator(".course-own").evaluate(SHOWN)
+    assert np.abs(answers(seen[None])[0] - [shown[f"logit {name}"] for name in CLASSES]).max() < 1e-3
 
 
 # --- slides ---------------------------------------------------------------------------------------
