@@ -1,11 +1,16 @@
 """Made-up results for the tests of the store and the report. They never leave a temporary folder."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 
 from course_lib.profiles import PROFILES, Profile
-from course_lib.study import experiments, store
+from course_lib.study import store
+from course_lib.study.runs import Run, result_of
+from course_lib.training.loop import TrainingRun
 
 
 def fake_result(
@@ -19,7 +24,6 @@ def fake_result(
     dataset: str = "cifar10",
 ) -> dict:
     """A sound result whose test accuracy after each epoch is given."""
-    experiment = experiments.find(key)
     history = [
         {
             "epoch": epoch,
@@ -35,30 +39,12 @@ def fake_result(
         }
         for epoch, accuracy in enumerate(accuracies, start=1)
     ]
-    return store.make_result(
-        experiment=experiment,
-        profile=profile,
-        recipe=recipe,
-        training={
-            "epochs": len(history),
-            "batch_size": profile.batch_size,
-            "temperature": experiment.temperature,
-            "alpha": experiment.alpha,
-        },
-        seed=seed,
-        history=history,
-        predictions=np.random.default_rng(seed).integers(0, 10, test_images),
-        parameters=483_554,
-        wall_seconds=2.5,
-        images_per_second=2000.0,
-        data={
-            "name": dataset,
-            "subset": profile.subset,
-            "train_images": profile.train_images,
-            "source": "fabricated for a test",
-        },
-        device="cpu",
-    )
+    predictions = np.random.default_rng(seed).integers(0, 10, test_images)
+    finished = TrainingRun(history, F.one_hot(torch.from_numpy(predictions)), 2.5, 2000.0)
+    about = {"name": dataset, "subset": profile.subset, "source": "fabricated for a test"}
+    images = SimpleNamespace(**about, train=range(profile.train_images))
+    result = result_of(Run(key, profile, recipe, seed), finished, images, 483_554)
+    return result | store.environment("cpu") | {"training": result["training"] | {"epochs": len(history)}}
 
 
 def fake_store(folder, accuracies: dict[str, dict[int, float]], **options) -> None:

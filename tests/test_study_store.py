@@ -49,11 +49,6 @@ def test_a_result_follows_from_its_history():
     assert result["history"][0]["hard_loss"] == 1.234568  # seven digits, as much as float32 holds
 
 
-def test_a_result_needs_a_history():
-    with pytest.raises(ValueError, match="at least one epoch"):
-        fake_result(accuracies=())
-
-
 def test_two_hundred_epochs_stay_small_and_stand_one_a_line(tmp_path):
     profile = PROFILES["full"]
     accuracies = tuple(float(value) for value in np.random.default_rng(0).integers(1000, 9999, 200) / 100)

@@ -47,7 +47,6 @@ class Experiment:
         student: the network's name for ``create_model``.
         width: GN-S's width multiplier, None for networks that have none.
         teachers: keys of the trained networks it learns from; none for a baseline, several for an ensemble.
-        method: ``baseline``, ``kd``, ``assistant`` (a link of the chain), ``ensemble``, or ``published`` by others.
         temperature: softens teacher and student alike (Eq. 1 of the paper). The paper names neither T nor alpha: 1 and
             0.5 are those of the authors' published scripts in every distilled row (PROTOCOL.md, 4.1).
         alpha: weight of the hard-label term (Eq. 1); 1 for a baseline, which has no other term.
@@ -58,7 +57,6 @@ class Experiment:
     student: str
     width: float | None
     teachers: tuple[str, ...]
-    method: str
     temperature: float
     alpha: float
 
@@ -69,13 +67,7 @@ def _row(key: str, table: str) -> Experiment:
     teachers = MEANT.get(source, (source,)) if source else ()
     if key == "resnet18<ta":
         teachers = ("resnet34<resnet50",)
-    if not teachers:
-        method = "published" if key in PUBLISHED else "baseline"
-    elif len(teachers) > 1:
-        method = "ensemble"
-    else:
-        method = "assistant" if table in ("assistants", "table3") or "resnet20<resnet56" in key else "kd"
-    return Experiment(key, table, name, width and float(width), teachers, method, 1.0, 0.5 if teachers else 1.0)
+    return Experiment(key, table, name, width and float(width), teachers, 1.0, 0.5 if teachers else 1.0)
 
 
 ROWS = {key: _row(key, table) for table, keys in KEYS.items() for key in keys.split()}

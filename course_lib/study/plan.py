@@ -73,7 +73,7 @@ def wanted(
 
 
 def _trained_here(key: str) -> str:
-    if find(key).method == "published":
+    if find(key).key in PUBLISHED:
         raise ValueError(f"{key} is published, not trained here: name a row that learns from it, gn-s-1.0x<{key}")
     return key
 

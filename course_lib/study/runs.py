@@ -8,8 +8,9 @@ import functools
 import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import nn
 
@@ -26,7 +27,7 @@ from course_lib.study.progress import Budget, LiveLine
 from course_lib.study.protocols import fed_size, linear_std, origin, teacher_sees, training_recipe
 from course_lib.study.scraps import ScrapTeacher
 from course_lib.training.engine import choose_engine, default_device
-from course_lib.training.loop import read_checkpoint, remembering, train
+from course_lib.training.loop import TrainingRun, read_checkpoint, remembering, train
 from course_lib.training.recipe import Recipe
 from course_lib.training.teachers import Ensemble, Teacher
 
@@ -273,13 +274,29 @@ def train_run(run: Run, budget: Budget, live: LiveLine, *, again: bool = False) 
         )  # fmt: skip
     except OutOfTime as pause:
         return Answer(f"{run}: {pause}")
-    about = {name: getattr(dataset, name) for name in ("name", "subset", "source")}
     conditions = {"input_size": fed_size(row), "initial_weights": first_weights}
     conditions |= {"teacher_sees": teacher_sees(row, run.recipe), "teachers": [*map(told_about, run.teachers)]}
-    result = store.make_result(
-        experiment=row, profile=run.profile, recipe=run.recipe, training=training, seed=run.seed,
-        history=finished.history, predictions=finished.logits.argmax(dim=1).numpy(), parameters=parameters,
-        wall_seconds=finished.seconds, images_per_second=finished.images_per_second,
-        data=about | {"train_images": len(dataset.train)}, conditions=conditions,
-    )  # fmt: skip
+    result = result_of(run, finished, dataset, parameters) | {"conditions": conditions}
     return Answer(f"{run}: {result['last_accuracy']:.2f} %", result)
+
+
+def result_of(run: Run, finished: TrainingRun, dataset: Dataset, parameters: int) -> dict:
+    """What the store keeps of a finished run: its whole specification, history and test predictions, and what follows.
+
+    ``parameters`` is how many were trained, in the training form. What else the numbers depend on can be added as
+    ``conditions``: ``input_size`` in pixels, ``initial_weights``, what the ``teacher_sees``, and of each of its
+    ``teachers`` the run, epochs and accuracy.
+    """
+    told = {"experiment": asdict(run.experiment) | {"teachers": list(run.experiment.teachers)}}
+    told |= {"profile": asdict(run.profile), "recipe": run.recipe, "training": asdict(run.settings), "seed": run.seed}
+    told |= {"history": [{name: _shorten(value) for name, value in epoch.items()} for epoch in finished.history]}
+    told |= store.pack_predictions(finished.logits.argmax(dim=1).numpy()) | {"parameters": parameters}
+    told |= {"wall_seconds": round(finished.seconds, 2), "images_per_second": round(finished.images_per_second, 1)}
+    told |= store.environment() | {"data": {name: getattr(dataset, name) for name in ("name", "subset", "source")}}
+    told["data"]["train_images"] = len(dataset.train)
+    return store.derived(told) | told | {"finished": datetime.now(UTC).isoformat(timespec="seconds")}
+
+
+def _shorten(value: Any) -> Any:
+    """Seven significant digits: all that float32 holds, and a readable file."""
+    return float(f"{value:.7g}") if isinstance(value, float) else value

@@ -8,100 +8,51 @@ edited is refused by name. Importing this module does not import torch.
 import functools
 import hashlib
 import json
+import operator
 import os
 import platform
 import subprocess
 import warnings
-from dataclasses import asdict, is_dataclass
-from datetime import UTC, datetime
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from course_lib.files import ResultError, atomic_write, repo_path
-from course_lib.profiles import Profile
 from course_lib.study.answers import Logits, known_test_labels, load_logits, pack_predictions, predictions
-from course_lib.study.experiments import RUN_NAME, Experiment, run_id
+from course_lib.study.experiments import RUN_NAME, run_id
 
 __all__ = ["Logits", "known_test_labels", "load_logits", "pack_predictions", "predictions"]
 
 FORMAT = 1
 REMEDY = "restore it, or delete it and run it again"
-COLUMNS = (
-    *("run", "key", "table", "student", "width", "teachers", "method", "temperature", "alpha"),
-    *("profile", "recipe", "seed", "epochs", "train_images", "batch_size"),
-    *("last_accuracy", "best_accuracy", "best_epoch", "test_images", "parameters"),
-    *("wall_seconds", "images_per_second", "device", "revision", "finished"),
-    *("dataset", "data_subset", "data_source", "profile_spec", "training", "versions", "history"),
-    *("conditions", "predictions", "predictions_sha256", "path"),
-)
+# Each column of the frame, and where a result has it.
+PLACES = {
+    **{name: (name,) for name in ("run", "key", "recipe", "seed", "history", "predictions", "predictions_sha256")},
+    **{name: (name,) for name in ("last_accuracy", "best_accuracy", "best_epoch", "test_images", "parameters")},
+    **{name: (name,) for name in ("wall_seconds", "images_per_second", "device", "versions", "revision", "finished")},
+    **{name: ("experiment", name) for name in ("table", "student", "width", "teachers")},
+    **{name: ("training", name) for name in ("temperature", "alpha", "epochs", "batch_size")},
+    **{"profile": ("profile", "name"), "profile_spec": ("profile",), "training": ("training",)},
+    **{"dataset": ("data", "name"), "data_subset": ("data", "subset"), "data_source": ("data", "source")},
+    **{"train_images": ("data", "train_images"), "conditions": ("conditions",)},
+}
+COLUMNS = (*PLACES, "path")
 
 
-# --- making a result ------------------------------------------------------------------------------
+# --- what a result says ---------------------------------------------------------------------------
 
 
-def make_result(
-    *, experiment: Experiment, profile: Profile, recipe: str, training: Any, seed: int, history: list[dict],
-    predictions: np.ndarray, parameters: int, wall_seconds: float, images_per_second: float, data: dict,
-    conditions: dict | None = None, device: Any = None,
-) -> dict:  # fmt: skip
-    """The result of one finished run, with everything that follows from the arguments filled in.
-
-    Args:
-        recipe: the protocol's name (``paper``).
-        training: what it came to, a ``training.recipe.Recipe`` or its dict.
-        history: one dict an epoch as ``train`` makes it; accuracies in percent.
-        predictions: (N,) the class given to each test image after the last epoch, 0 to 255.
-        parameters: trained parameters in the training form.
-        data: ``name``, ``subset``, ``train_images`` and ``source`` of the images trained on.
-        conditions: what else the numbers depend on: ``input_size`` in pixels, ``initial_weights``, what the
-            ``teacher_sees``, and of each of its ``teachers`` the run, epochs and accuracy.
-        device: what the run ran on, as for ``environment``.
-
-    Raises ValueError where ``predictions`` or ``history`` is empty, or a prediction is no class number.
-    """
-    if not history:
-        raise ValueError("a result needs the history of at least one epoch")
-    result = {
-        "format": FORMAT,
-        "run": run_id(experiment.key, profile=profile.name, recipe=recipe, seed=seed),
-        "key": experiment.key,
-        "experiment": asdict(experiment) | {"teachers": list(experiment.teachers)},
-        "profile": asdict(profile),
-        "recipe": recipe,
-        "training": asdict(training) if is_dataclass(training) else dict(training),
-        "seed": seed,
-        "history": [{name: _shorten(value) for name, value in row.items()} for row in history],
-        **dict.fromkeys(("last_accuracy", "best_accuracy", "best_epoch")),  # they follow from the history
-        **pack_predictions(predictions),
-        "parameters": int(parameters),
-        "wall_seconds": round(float(wall_seconds), 2),
-        "images_per_second": round(float(images_per_second), 1),
-        **environment(device),
-        "data": dict(data),
-        **({} if conditions is None else {"conditions": dict(conditions)}),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    return result | _derived(result)
-
-
-def _shorten(value: Any) -> Any:
-    """Seven significant digits: all that float32 holds, and a readable file."""
-    return float(f"{value:.7g}") if isinstance(value, float) else value
-
-
-def _derived(result: dict) -> dict:
+def derived(result: dict) -> dict:
     """What follows from the rest of a result: its run's name, last and best accuracy (the first best epoch), counts."""
     best = max(result["history"], key=lambda row: row["test_accuracy"])
-    profile, recipe, seed = result["profile"]["name"], result["recipe"], result["seed"]
+    key, profile = result["experiment"]["key"], result["profile"]["name"]
     return {
         "format": FORMAT,
-        "key": result["experiment"]["key"],
-        "run": run_id(result["key"], profile=profile, recipe=recipe, seed=seed),
+        "run": run_id(key, profile=profile, recipe=result["recipe"], seed=result["seed"]),
+        "key": key,
         "last_accuracy": result["history"][-1]["test_accuracy"],
         "best_accuracy": best["test_accuracy"],
         "best_epoch": best["epoch"],
@@ -113,12 +64,13 @@ def contradiction(result: dict) -> str | None:
     """What ``result`` lacks, or where it contradicts itself, in one line; None where it is sound."""
     try:
         _flat(result, Path())  # has all that the frame shows
+        _to_text(result)  # and can be written
         epochs, wanted = [row["epoch"] for row in result["history"]], result["training"]["epochs"]
         if epochs != list(range(1, wanted + 1)):
             return f"its history has the epochs {epochs}, the training {wanted}"
         if not all(0 <= row["test_accuracy"] <= 100 for row in result["history"]):
             return "an accuracy of its history is not between 0 and 100 percent"
-        for name, value in _derived(result).items():
+        for name, value in derived(result).items():
             if result[name] != value:
                 return f"its {name} is {result[name]}, but the rest of it says {value}"
     except KeyError as error:
@@ -180,15 +132,10 @@ def save_result(result: dict, folder: Path | None = None) -> Path:
 
     Raises ResultError where it is incomplete or contradicts itself, CourseError where the file cannot be written.
     """
-    problem = contradiction(result)
-    try:
-        text = problem or _to_text(result)
-    except (KeyError, TypeError, ValueError) as error:
-        problem = str(error)
-    if problem:
+    if problem := contradiction(result):
         raise ResultError(f"the result of {result.get('run', 'a run')} was not saved: {problem}")
     path = result_path(result["run"], result["profile"]["name"], folder)
-    atomic_write(path, text.encode("utf-8"))
+    atomic_write(path, _to_text(result).encode("utf-8"))
     return path
 
 
@@ -234,19 +181,9 @@ def load_results(folder: Path | None = None) -> pd.DataFrame:
 
 def _flat(result: dict, path: Path) -> dict:
     """One row of the frame: the parts of a result spread over columns."""
-    training, data = result["training"], result["data"]
-    return {
-        **{name: result[name] for name in COLUMNS if name in result},
-        **{name: result["experiment"][name] for name in ("table", "student", "width", "method")},
-        "teachers": tuple(result["experiment"]["teachers"]),
-        **{name: training[name] for name in ("temperature", "alpha", "epochs", "batch_size")},
-        "profile": result["profile"]["name"],
-        "profile_spec": result["profile"],
-        **{name: data[part] for name, part in (("dataset", "name"), ("data_subset", "subset"))},
-        **{name: data[part] for name, part in (("data_source", "source"), ("train_images", "train_images"))},
-        "conditions": result.get("conditions", {}),
-        "path": str(path),
-    }
+    result = {"conditions": {}} | result  # older ones do not say
+    row = {column: functools.reduce(operator.getitem, place, result) for column, place in PLACES.items()}
+    return row | {"teachers": tuple(row["teachers"]), "path": str(path)}
 
 
 # --- the file's form ------------------------------------------------------------------------------
