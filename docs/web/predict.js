@@ -72,7 +72,9 @@
       form.hidden = true;
       details.hidden = false;
       details.open = unfold;
-      details.querySelector("summary").textContent = "What it is";
+      const summary = details.querySelector("summary");
+      summary.textContent = "What it is";
+      if (unfold) summary.focus(); // the field that had the focus is gone
     };
     const spoken = given => `You said ${given}, ${given === answer ? "and so it is" : `it is ${answer}`}.`;
     form.addEventListener("submit", event => {

@@ -362,6 +362,7 @@ def test_the_answer_stays_shut_until_the_reader_has_said_one(opened, script):
     field.press("Enter")
     assert first.locator(".course-said").inner_text() == "You said 5 %, it is 12 %."
     assert page.locator("details b").first.is_visible() and not field.is_visible()
+    assert page.evaluate("document.activeElement.innerText") == "What it is", "the focus goes on where the answer is"
     assert "5 %" in page.locator(".course-mine").inner_text()
     assert ("keeps nothing" in page.locator(".course-mine").inner_text()) == bool(script)
     page.reload()

@@ -1,5 +1,7 @@
 """The site in a real browser: nothing runs off the screen, on a phone either; nothing is fetched; the search finds."""
 
+import os
+
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -24,6 +26,15 @@ CONTRAST = """() => {
     return (Math.max(text, page) + 0.05) / (Math.min(text, page) + 0.05);
 }"""
 
+# What has the focus: whether all of it or, where it is larger, some of it is on the screen, and whether it is marked.
+FOCUS = """() => {
+    const element = document.activeElement, box = element.getBoundingClientRect(), style = getComputedStyle(element);
+    if (element === document.body) return null;
+    return { what: element.outerHTML.slice(0, 120), marked: style.outlineStyle !== 'none' || style.boxShadow !== 'none',
+             seen: box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth };
+}"""
+AT_ONCE = "* { scroll-behavior: auto !important; transition: none !important }"
+
 
 @pytest.fixture(params=[("desktop", "dark"), ("phone", "light")], ids="-".join)
 def page(request, browser):
@@ -47,6 +58,33 @@ def test_every_page_fits_and_asks_for_nothing(site, page):
         assert page.evaluate(broken) == [], name
     assert [url for url in page.asked if not url.startswith(("file:", "data:"))] == []
     assert page.problems == []
+
+
+def test_by_keyboard_alone_the_focus_is_marked_and_on_the_screen(site, page):
+    for name in ("sliders", "picture", "notebooks/05_teacher_ensembles"):
+        page.goto((site / f"{name}.html").as_uri())
+        page.add_style_tag(content=AT_ONCE)
+        stops = []
+        while not stops or stops[-1]:
+            page.keyboard.press("Tab")
+            stops.append(page.evaluate(FOCUS))
+        assert len(stops) > 40, name
+        assert [stop for stop in stops[:-1] if not (stop["seen"] and stop["marked"])] == [], name
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["moving", "without JavaScript"])
+def test_on_paper_the_answers_stand_open_with_their_pictures_and_words(site, browser, script):
+    if not script and "COURSE_FIREFOX" in os.environ:
+        pytest.skip("Playwright does not take Firefox's JavaScript away")
+    page = browser.new_context(viewport=SCREENS["desktop"], java_script_enabled=script).new_page()
+    page.goto((site / "notebooks" / "06_analysis.html").as_uri())
+    slider = page.locator(".course-slider").first
+    picture, words = slider.locator("svg[role=img]" if script else "img"), slider.get_by_text("a true difference of 0.89 points")
+    assert not picture.is_visible() and not words.is_visible(), "on the screen the answer is folded"
+    page.emulate_media(media="print")
+    assert picture.is_visible() and words.is_visible() and not page.locator(".course-lock").first.is_visible()
+    assert picture.bounding_box()["width"] > 500
+    page.context.close()
 
 
 def test_the_theme_can_be_changed(site, browser):
