@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from letters import readable  # noqa: F401 (autouse: the letters of all that is drawn here)
 
 from classroom.figures import architecture as plots
 from course_lib import look

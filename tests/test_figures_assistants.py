@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from letters import readable  # noqa: F401 (autouse: the letters of all that is drawn here)
 from matplotlib.colors import to_rgba
 
 from classroom import toy

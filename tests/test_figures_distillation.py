@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from letters import readable  # noqa: F401 (autouse: the letters of all that is drawn here)
 from matplotlib.figure import Figure
 
 from classroom.figures import distillation as plots

@@ -1,11 +1,18 @@
 """Lesson 00's figures draw the numbers they are given, and their words say them."""
 
+import base64
+import io
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
+from letters import SMALLEST, readable, shown_share  # noqa: F401 (autouse: the letters of all that is drawn here)
+from PIL import Image
 
 from classroom.figures import start
 from course_lib import look
+from course_lib.files import repo_path
 from course_lib.report import AUTHORS_DELTA, PAPER_DELTA
 
 
@@ -28,3 +35,14 @@ def test_two_curves_have_bars_of_two_standard_errors():
     assert ends[1].tolist() == pytest.approx([45.0, 55.0])
     assert list(alone[0].get_ydata()) == [10.0, 20.0]
     assert "at last: alone 20.0 %, taught 50.0 %" in look.alt_text(figure)
+
+
+def test_no_picture_of_a_lesson_is_wider_than_its_page():
+    """What is wider is shown smaller, and its letters with it."""
+    found = 0
+    for path in sorted(repo_path("notebooks").glob("*.ipynb")):
+        for image in re.findall(r"data:image/png;base64,([\w+/=]+)", path.read_text(encoding="utf-8")):
+            width = Image.open(io.BytesIO(base64.b64decode(image))).width
+            assert shown_share(width) * look.STYLE["font.size"] >= SMALLEST, f"{path.name} has one of {width} pixels"
+            found += 1
+    assert found > 50

@@ -18,10 +18,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from fabricated import fake_store
+from letters import SMALLEST, shown_share, small_letters
 from PIL import Image
 
 from classroom import sliders
 from classroom.sliders import chains, gallery
+from classroom.sliders.drawing import Labels
 from classroom.sliders.ensemble import HOWS
 from course_lib import look, report
 from course_lib.data import CLASSES, load_dataset, sample_test_rows
@@ -154,6 +156,24 @@ def test_slider_and_still_figure_are_one_drawing(name, make, panels):
     assert look.alt_text(figure) == shown[1]
     assert 'aria-live="polite"' in part(panels(name), "text").value
     assert f'width="{moving.shape[1]}" height="{moving.shape[0]}"' in part(panels(name), "image").value
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_printed_the_caption_says_what_to_see_and_the_alt_text_what_is_drawn(name, unmoved, monkeypatch):
+    monkeypatch.setenv("COURSE_PRINTED", "1")
+    picture = unmoved(name)
+    page = sliders.explore(picture).data
+    caption, alt = (html.unescape(re.search(what, page)[1]) for what in ("<figcaption>(.*?)</", 'alt="([^"]*)"'))
+    assert caption == picture.see and alt.startswith(picture.shows)
+    assert not set(re.split(r"(?<=[.?]) ", caption)) & set(re.split(r"(?<=[.?]) ", alt)), "the same twice"
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_its_letters_can_be_read_at_the_size_shown(name, make):
+    picture = make(name)  # of its own: a figure without a layout is saved once
+    assert small_letters(sliders.still(picture)) == {}
+    sizes = [part.size for part in vars(picture).values() if isinstance(part, Labels)]
+    assert sizes and shown_share(100 * picture.figure.get_figwidth()) * min(sizes) >= SMALLEST
 
 
 @pytest.mark.parametrize(
@@ -322,7 +342,7 @@ def test_networks_are_named_with_their_measured_accuracy(parts):
     teacher = parts["teacher"]
     right = 100 * (teacher.logits.argmax(dim=1) == teacher.labels).double().mean()
     assert gallery.network_name(teacher) == f"{DISPLAY_NAMES['resnet56']} ({right:.1f} % right)"
-    assert gallery.network_name(parts["student"]).startswith("GN-S 1.0x (")
+    assert gallery.network_name(parts["student"]).startswith("GN-S 1.0x (3 epochs, taught by ResNet-56 at T = 4, ")
 
 
 def test_sample_rows_point_to_the_samples_labels_in_the_shipped_logits():

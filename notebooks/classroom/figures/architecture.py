@@ -6,11 +6,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from classroom.figures.common import Panel, gallery, one_panel
+from classroom.figures.common import WIDEST, Panel, gallery, one_panel
 from course_lib import look
 from course_lib.look import BLUE, VERMILION
-
-__all__ = ["correlations", "gallery", "kernels", "look_alikes", "where_parameters_work"]
 
 
 @look.styled()
@@ -60,7 +58,7 @@ def kernels(parts: Mapping[str, np.ndarray]) -> Figure:
     import seaborn
 
     limit = max(np.abs(np.asarray(kernel)).max() for kernel in parts.values())
-    figure = look.figure(1.6 * len(parts), 1.85)
+    figure = look.figure(min(1.6 * len(parts), WIDEST), 1.85)
     scale = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit, "cbar": False}
     for axes, (name, kernel) in zip(figure.subplots(1, len(parts), squeeze=False)[0], parts.items(), strict=True):
         last = np.asarray(kernel)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 from torch import Tensor
 from torchvision.utils import make_grid
 
@@ -125,6 +126,8 @@ def fronts(costs: pd.DataFrame, accuracy: pd.Series, best: Mapping[str, Sequence
                 place = (costs[name][key], accuracy[key])
                 axes.annotate(words, place, offset, textcoords="offset points", ha=side)
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))  # an exponent would be too small to read
+        axes.xaxis.set_minor_formatter("")
         axes.set_xlabel(name)
         axes.margins(x=0.25, y=0.12)
     panels[0].set_ylabel("test accuracy (%)")

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from course_lib import look
 from course_lib.look import BLUE, VERMILION
 
+WIDEST = 8.6  # inches; a page shows what is wider smaller, with letters below 10 pt
 Panel = tuple[ArrayLike, str]  # a picture, (H, W) or (H, W, 3), and its title
 
 
@@ -33,7 +34,7 @@ def gallery(rows: Sequence[Sequence[Panel]], photo: Panel | None = None, size: f
 
     Args:
         photo: stands in front of the first row.
-        size: of one picture, in inches.
+        size: of one picture, in inches; less where they would not stand beside one another.
         style: further arguments of ``imshow``, as ``vmin`` and ``vmax``.
 
     Raises:
@@ -42,6 +43,7 @@ def gallery(rows: Sequence[Sequence[Panel]], photo: Panel | None = None, size: f
     if not rows or not rows[0]:
         raise ValueError("gallery needs at least one picture")
     columns, lines = len(rows[0]) + (photo is not None), 1 + max(title.count("\n") for _, title in rows[0])
+    size = min(size, WIDEST / columns)
     figure = look.figure(size * columns, (size + 0.05 + 0.17 * lines) * len(rows))
     for number, (places, panels) in enumerate(
         zip(figure.subplots(len(rows), columns, squeeze=False), rows, strict=True)

@@ -26,7 +26,7 @@ def answers(
     images: np.ndarray, truths: Sequence[str], said: Mapping[str, np.ndarray], classes: Sequence[str]
 ) -> Figure:
     """N images with their true class, and below each the probabilities (N, classes) of one or two answers by name."""
-    figure = look.figure(9, 4.6)
+    figure = look.figure(8.6, 4.6)
     panels, thick = figure.subplots(2, len(images), height_ratios=(1, 1.5), squeeze=False), 0.8 / len(said)
     rows = np.arange(len(classes))
     for number, (above, below) in enumerate(panels.T):
@@ -90,10 +90,14 @@ def gradient_sizes(temperatures: np.ndarray, plain: np.ndarray, limit: float) ->
     """The mean size of KL's gradient against T, as it is (``plain``) and times T², which tends to ``limit``."""
     figure, axes = one_panel(7, 3.4, "both")
     scaled = plain * temperatures**2
-    axes.loglog(temperatures, plain, "s--", base=2, color=VERMILION, label="KL alone")
-    axes.loglog(temperatures, scaled, "o-", base=2, color=BLUE, label="T² · KL")
+    axes.plot(temperatures, plain, "s--", color=VERMILION, label="KL alone")
+    axes.plot(temperatures, scaled, "o-", color=BLUE, label="T² · KL")
     axes.axhline(limit, color=BLACK, linestyle=":", label="limit: |z − v| / 10")
     axes.set(xlabel="temperature T", ylabel="mean gradient norm")
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")  # an exponent would be too small to read
     axes.legend()
     figure.set_label(
         f"Gradient of the soft term against T. At T = {temperatures[-1]:g} it is {plain[-1]:.1e} for KL alone and "
@@ -108,7 +112,7 @@ def arrows(panels: Mapping[str, Mapping[str, tuple[float, float]]]) -> Figure:
 
     The label's own gradient is the thick grey arrow of length 1 to the right.
     """
-    figure = look.figure(9, 4.2)
+    figure = look.figure(8.6, 4.2)
     ends = [(length, (1 - cosine**2) ** 0.5) for each in panels.values() for length, cosine in each.values()]
     longest, highest = max(length for length, _ in ends), max(length * sine for length, sine in ends)
     rows = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
@@ -140,7 +144,7 @@ def race(logged: pd.Series, rows: pd.DataFrame, last: int = 40) -> Figure:
     for key, row in rows.iterrows():
         runs = curves.setdefault(row["student"], {"alone": logged[key.split("<")[0]]})
         runs[row["teacher"]] = logged[key]
-    figure = look.figure(9, 6)
+    figure = look.figure(8.6, 6)
     columns = figure.subplots(2, len(curves), squeeze=False).T
     for (whole, end), (student, runs) in zip(columns, curves.items(), strict=True):
         for number, (name, accuracy) in enumerate(runs.items()):
@@ -169,7 +173,7 @@ def reliability_bars(bins: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray
 
     ``bins``: for each name the images, the accuracy and the mean confidence of every bin, (bins,) each, and the ECE.
     """
-    figure = look.figure(9, 3.2)
+    figure = look.figure(8.6, 3.2)
     panels = figure.subplots(1, len(bins), sharey=True, squeeze=False)[0]
     for axes, (name, (n, accuracy, confidence, ece)) in zip(panels, bins.items(), strict=True):
         full = n > 0

@@ -116,6 +116,7 @@ class Chains(Picture):
     """
 
     shows = "Maps of the networks of a chain, their distance from the teacher, and the gain of all 16 chains."
+    see = "Does any chain's interval lie to the right of zero? Which link adds most of the distance?"
     controls = {
         "assistants": Ticks((32,), ASSISTANTS, "assistant with {} hidden units"),
         "points": Choice(100, POINTS, "points"),
@@ -125,7 +126,7 @@ class Chains(Picture):
     def __init__(self) -> None:
         """Raises DataError: ``data/toy`` is missing or damaged."""
         note = "Maps: what each network answers in the disc (seed 0). Numbers: means over 20 seeds, 4,000 test points."
-        super().__init__(10, 7, note)
+        super().__init__(8.6, 7, note)
         self.maps = stored_maps(repo_path("data", "toy", "maps.npz"))
         self.images, self.captions = [], []
         for place in range(len(ASSISTANTS) + 2):
@@ -142,7 +143,7 @@ class Chains(Picture):
         self.kl_errors = moves(axes.vlines([], 0, 0, color=BLACK, linewidth=1))
         (self.kl_line,) = moves(axes.plot([], [], "o-", color=BLUE))
         self.kl_words = Labels(axes, [(0, 0)], axes.transData, right=True)
-        axes.set(xlim=(-1.5, len(ASSISTANTS) + 1.4), xticks=[], xlabel="the teacher, then each network of the chain")
+        axes.set(xlim=(-1.9, len(ASSISTANTS) + 1.4), xticks=[], xlabel="the teacher, then each network of the chain")
         axes.set_ylim(0, 1.3 * max(mean for n in POINTS for mean, _ in means_of(n).kl.values() if mean == mean))
 
     def _add_students(self, axes: Axes) -> None:
@@ -163,7 +164,7 @@ class Chains(Picture):
         self._draw_distances(chain, summary)
         delta = self._draw_students(chain, summary)
         named = " → ".join(map(str, chain))
-        self.title.write([f"Chain {named} hidden units, {points} training points: student {delta}"])
+        self.title.write([f"Chain {named}, {points} training points: {delta}"])
         return _words(chain, points, summary, delta)
 
     def _draw_maps(self, chain: tuple[int, ...], points: int, summary: _Summary) -> None:

@@ -58,6 +58,7 @@ class Detectable(Picture):
         "Detectable difference against the number of seeds, with the paper's deltas beside it, and the parts of its "
         "variance."
     )
+    see = "How many seeds would it take to find most of the paper's differences?"
     controls = {
         "seeds": Slider(1, SEEDS[0], SEEDS[-1], 1, "seeds"),
         "images": Choice(10_000, IMAGES, "test images"),

@@ -78,7 +78,7 @@ def explore(picture: "Picture", /, **settings) -> "ipywidgets.VBox | HTML":
 def _printed(picture: "Picture", settings: dict) -> "HTML":
     from IPython.display import HTML
 
-    shown = look.show(still(picture, **settings))
+    shown = look.show(still(picture, **settings), caption=picture.see)
     name, places = type(picture).__name__.lower(), html.escape(json.dumps(picture.settings(settings)))
     return HTML(f'<div class="course-slider" data-slider="{name}" data-settings="{places}">{shown.data}</div>')
 
@@ -100,7 +100,8 @@ class Picture:
     Its ``draw`` takes the value of each of its ``controls``.
     """
 
-    shows: str  # what there is to see: the alt text begins with it
+    shows: str  # what is drawn: the alt text begins with it
+    see: str  # what to look for: the caption where the picture is printed
     controls: dict[str, Control]
 
     def __init__(self, width: float, height: float, note: str = "") -> None:

@@ -104,6 +104,7 @@ class Ensemble(Picture):
         "A test image, bars for the ensemble's probabilities with a dot for each member, the accuracy of all possible "
         "choices, and that of each member."
     )
+    see = "Averaging helps less than it would with independent members: they are often wrong together."
 
     @look.styled()
     def __init__(self, members: Mapping[str, Logits], images, classes, *, rows=None) -> None:
@@ -112,7 +113,7 @@ class Ensemble(Picture):
         Raises:
             ValueError: the parts do not fit one another.
         """
-        super().__init__(10, 5.6)
+        super().__init__(8.6, 5.6)
         self.pool, self.classes = Pool(members), tuple(classes)
         images, everywhere = aligned(images, classes, rows, self.pool.soft.shape[1:])
         soft = self.pool.soft[:, everywhere]
@@ -129,7 +130,7 @@ class Ensemble(Picture):
         self.image, self.caption = self.photo((0.012, 0.46, 0.21, 0.38), self.images[0])
         places = [(0, -0.1 - 0.14 * line) for line in range(4)]
         self.numbers = Labels(self.image.axes, places, self.image.axes.transAxes, gap=0)
-        self._add_answer(self.panel((0.33, 0.09, 0.175, 0.7), x="probability of its classes"))
+        self._add_answer(self.panel((0.345, 0.09, 0.165, 0.7), x="probability of its classes"))
         self._add_cloud(self.panel((0.725, 0.57, 0.26, 0.27), "Accuracy (%); ring: your choice", "members"))
         self._add_members(self.panel((0.725, 0.09, 0.26, 0.3), x="accuracy (%); full: chosen"))
 
@@ -137,7 +138,7 @@ class Ensemble(Picture):
         lines = range(len(self.classes))
         self.bars = moves(axes.barh(lines, np.zeros(len(lines)), color=SKY, label="ensemble"))
         (self.dots,) = moves(axes.plot([], [], "o", color=BLACK, markersize=4, alpha=0.6, label="each chosen member"))
-        self.shares = Labels(axes, [(1.21, line) for line in lines], axes.get_yaxis_transform(), right=True)
+        self.shares = Labels(axes, [(1.28, line) for line in lines], axes.get_yaxis_transform(), right=True)
         axes.set(xlim=(0, 1.03), ylim=(len(lines) - 0.5, -0.5))
         axes.set_yticks(lines, self.classes)
         style = {"ncols": 2, "frameon": False, "columnspacing": 1, "handlelength": 1.2}

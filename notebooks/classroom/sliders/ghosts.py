@@ -55,6 +55,7 @@ class Ghosts(Picture):
     """
 
     shows = "Bars: weights of an ordinary 1 × 1 convolution and of a ghost module; curve: their ratio."
+    see = "Move the channels over the break-even: from there on a ghost module saves weights."
     controls = {
         "channels": Slider(16, 4, MOST_CHANNELS, 4, "channels in"),
         "parts": Slider(2, 2, 6, 1, "parts"),
@@ -63,7 +64,7 @@ class Ghosts(Picture):
 
     @look.styled()
     def __init__(self) -> None:
-        super().__init__(10, 3.8)
+        super().__init__(8.6, 3.8)
         self._add_bars()
         self._add_curve()
 

@@ -50,6 +50,7 @@ class Schedule(Picture):
     """
 
     shows = "A learning-rate schedule, and the expected loss of a noisy parabola."
+    see = "How high can the peak rate be before the loss climbs, and what does a warm-up change?"
     controls = {
         "warmup": Slider(0.3, 0.0, 0.9, 0.05, "warm-up", digits=2),
         "peak": Slider(0.01, LOWEST_PEAK, HIGHEST_PEAK, 0.05, "peak rate", digits=4, log=True),
@@ -66,6 +67,7 @@ class Schedule(Picture):
         (self.flat,) = moves(right.plot([], [], color=look.VERMILION, linestyle="--", label="peak rate at every step"))
         (self.loss,) = moves(right.plot([], [], color=look.BLUE, linewidth=2, label="this schedule"))
         right.set_yscale("log")
+        right.yaxis.set_major_formatter("{x:g}")  # an exponent would be too small to read
         for axes, limits in ((left, (0, 1.05 * HIGHEST_PEAK)), (right, LOSS_RANGE)):
             axes.set(xlim=(0, STEPS), ylim=limits)
             look.dress(axes)

@@ -28,6 +28,7 @@ class StopAt(Picture):
     """
 
     shows = "A training run of the paper's authors, stopped after an epoch: test accuracy and learning rate."
+    see = "For a hundred epochs the accuracy swings and hardly rises; it does as the rate goes to zero."
     controls = {
         "epoch": Slider(140, 1, PAPER.epochs, 1, "stop after epoch"),
         "network": Choice("gn-s-1.0x", NETWORKS, "network"),

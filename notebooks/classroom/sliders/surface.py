@@ -28,6 +28,7 @@ class Surface(Eq1Picture):
         "A test image; the size of Eq. 1's gradient as a surface over temperature and alpha, with a point at the "
         "present setting; bars for the pull on every logit."
     )
+    see = "Where is the gradient longest? Do label and teacher pull the same logits the same way?"
 
     @look.styled()
     def __init__(self, teacher, student, images, classes, *, rows=None) -> None:

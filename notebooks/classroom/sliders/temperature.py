@@ -21,7 +21,7 @@ class Eq1Picture(Picture):
     """
 
     def __init__(self, height: float, gallery: Gallery) -> None:
-        super().__init__(10, height, gallery.networks)
+        super().__init__(8.6, height, gallery.networks)
         self.gallery = gallery
         last = len(gallery.labels) - 1
         self.controls = {
@@ -43,12 +43,13 @@ class Temperature(Eq1Picture):
     """The test image, both networks' softened probabilities, the teacher's entropy, and the student's loss."""
 
     shows = "A test image, bars for the teacher's probabilities, its entropy, and the parts of the loss."
+    see = "Raise T: the order of the classes stays, and their probabilities draw together."
 
     @look.styled()
     def __init__(self, teacher, student, images, classes, *, rows=None) -> None:
         """Of what :func:`classroom.sliders.gallery.choose` takes. Raises ValueError: the parts do not fit."""
         super().__init__(4.8, choose(teacher, student, images, classes, rows))
-        self.image, self.caption = self.photo((0.012, 0.1, 0.24, 0.6), self.gallery.images[0])
+        self.image, self.caption = self.photo((0.012, 0.1, 0.225, 0.6), self.gallery.images[0])
         self._add_probabilities(self.panel((0.36, 0.1, 0.205, 0.6), x="probability"))
         self._add_loss(self.panel((0.83, 0.1, 0.16, 0.4), x="(each picture has its own scale)"))
 

@@ -25,13 +25,14 @@ class Width(Picture):
     """
 
     shows = "Bars: parameters and MACs of each block; points: accuracy against width."
+    see = "Compare how fast the bars grow with how slowly the accuracy does."
     controls = {"width": Slider(1.0, SLIDER_WIDTHS[0], SLIDER_WIDTHS[-1], 0.1, "width", digits=1)}
 
     @look.styled()
     def __init__(self, results: pd.DataFrame | None = None) -> None:
         """``results``: ``store.load_results()``; by default what is in the store."""
-        note = "pale bar and number: training form; dark bar: folded, one convolution for its branches"
-        super().__init__(10, 6.2, note)
+        note = "pale bar and number: training form; dark bar: folded"
+        super().__init__(8.6, 6.2, note)
         self.series = _measured(load_results() if results is None else results)
         most = width_costs(SLIDER_WIDTHS[-1])
         left = self.panel((0.24, 0.09, 0.19, 0.72), "parameters", "square-root scale")
