@@ -68,8 +68,7 @@ def problem_of_home() -> str:
 def atomic_write(path: Path, data: bytes) -> None:
     """Write ``data`` to ``path`` so that a reader sees the old file or the new one, never a half.
 
-    Raises:
-        CourseError: the folder is read-only, the disk is full, or the like; the old file is untouched.
+    Raises CourseError where the folder is read-only, the disk is full, or the like; the old file is untouched.
     """
     path = Path(path)
     aside = None

@@ -106,10 +106,7 @@ def alt_text(figure: Figure) -> str:
 def show(figure: Figure, alt: str | None = None, caption: str | None = None) -> "HTML":
     """The figure for a notebook, with ``alt`` (default ``alt_text``) for those who cannot see it.
 
-    ``caption`` stands below it; without one, the alt text does.
-
-    Raises:
-        ValueError: there is no alt text.
+    ``caption`` stands below it; without one, the alt text does. Raises ValueError where there is no alt text.
     """
     from IPython.display import HTML
 

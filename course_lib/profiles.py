@@ -53,10 +53,7 @@ PROFILES = {
 def active_profile(name: str | None = None) -> Profile:
     """The profile called ``name``, else the one of ``COURSE_PROFILE``, else the one that fits the machine.
 
-    Without a CUDA GPU that is ``quick``, with one ``full``.
-
-    Raises:
-        ValueError: no profile has that name.
+    Without a CUDA GPU that is ``quick``, with one ``full``. Raises ValueError where no profile has that name.
     """
     name = name or os.environ.get("COURSE_PROFILE") or _fitting_profile()
     if name not in PROFILES:

@@ -128,24 +128,6 @@ def test_a_failed_count_leaves_the_model_as_it_was_too():
     assert not any(part._forward_hooks for part in model.modules())
 
 
-class Attending(nn.Module):
-    """A linear layer on 16 patches of 192 numbers, then attention with one head."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.patches, self.attention = nn.Linear(192, 32), nn.MultiheadAttention(32, 1, batch_first=True)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        tokens = self.patches(nn.functional.unfold(x, 8, stride=8).transpose(1, 2))
-        return self.attention(tokens, tokens, tokens)[0]
-
-
-def test_attention_is_not_counted_and_that_is_said():
-    seen, unseen = 16 * 192 * 32, 16 * 32 * 32 * 4 + 2 * 16 * 16 * 32
-    with pytest.warns(UserWarning, match=f"of {seen + unseen:,} multiply-accumulates {seen:,} are in convolutions"):
-        assert count_macs(Attending(), size=32) == seen
-
-
 class Slow(nn.Module):
     """Takes 4 ms an image, but 300 ms for every fourth batch."""
 

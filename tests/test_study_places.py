@@ -223,7 +223,7 @@ def test_one_gpu_keeps_no_teacher_waiting_for_the_students_of_later_seeds(unstor
 
 def test_a_cluster_without_room_is_said():
     [failure] = study.work(runs("gn-s-1.0x"), place=MadeUp(CPU=0)).failures
-    assert "needs 1 CPU and 0 GPU, and the whole cluster has 0 and 0" in failure
+    assert "needs 1 CPU, and the whole cluster has 0: let a machine join it" in failure
 
 
 def test_a_run_of_which_no_epoch_fits_into_the_time_left_is_not_begun(unstored, capsys):
@@ -266,9 +266,9 @@ def test_the_weights_that_were_sent_count_and_not_older_ones(monkeypatch):
         return Answer("done")
 
     monkeypatch.setattr(workers, "train_run", train_run)
-    assert workers._train_elsewhere(student, None, False, None, b"sent").checkpoint == b"trained"
+    assert workers._train_elsewhere(student, float("inf"), False, None, b"sent").checkpoint == b"trained"
     changed = teacher.checkpoint.stat().st_mtime_ns
-    workers._train_elsewhere(student, None, False, None, b"sent")
+    workers._train_elsewhere(student, float("inf"), False, None, b"sent")
     assert seen == [b"sent", b"sent"] and teacher.checkpoint.stat().st_mtime_ns == changed
 
 

@@ -2,12 +2,11 @@
 
 One convention for all of it: MACs and activations are those of the convolutions and linear layers, for one image.
 Normalisation, activation functions, pooling, sums and products of feature maps do not count, as is usual in papers;
-where a network multiplies matrices elsewhere (attention does), a warning says how much that is. The counts are of the
-form that the model has: of a GhostNet in training form, all branches count. They are read off one forward pass in eval
-mode, which leaves the model as it was; a model on the "meta" device, without weights, will do.
+nor would the products of attention, which no network here has. The counts are of the form that the model has: of a
+GhostNet in training form, all branches count. They are read off one forward pass in eval mode, which leaves the model
+as it was; a model on the "meta" device, without weights, will do.
 """
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -15,7 +14,6 @@ from functools import partial
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 LAYERS = (nn.Conv2d, nn.Linear)
 
@@ -65,26 +63,17 @@ def _trace(model: nn.Module, size: int) -> list[tuple[str, nn.Module, torch.Size
     calls = []
 
     def note(path: str, part: nn.Module, _inputs, output: Tensor) -> None:
-        calls.append((path, part, (output[0] if isinstance(output, tuple) else output).shape))  # attention gives two
+        calls.append((path, part, output.shape))
 
     noted = dict(_blocks(model)) | {path: part for path, part in model.named_modules() if isinstance(part, LAYERS)}
     hooks = [part.register_forward_hook(partial(note, path)) for path, part in noted.items()]
-    weight, fast_path = next(model.parameters()), torch.backends.mha.get_fastpath_enabled()
+    weight = next(model.parameters())
     try:
-        torch.backends.mha.set_fastpath_enabled(False)  # attention in one piece would hide its products
-        with eval_mode(model), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        with eval_mode(model), torch.no_grad():
             model(torch.zeros(1, 3, size, size, device=weight.device, dtype=weight.dtype))
     finally:
-        torch.backends.mha.set_fastpath_enabled(fast_path)
         for hook in hooks:
             hook.remove()
-    seen, all_products = _add_up(calls)[0], counter.get_total_flops() // 2
-    if seen < all_products:
-        warnings.warn(
-            f"of {all_products:,} multiply-accumulates {seen:,} are in convolutions and linear layers and are counted; "
-            f"the other {100 * (1 - seen / all_products):.0f} % are not (attention and the like)",
-            stacklevel=3,
-        )
     return calls
 
 

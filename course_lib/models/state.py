@@ -13,8 +13,8 @@ WRAPPERS = re.compile(r"^((module|_orig_mod)\.)+")  # what DataParallel and torc
 def fill(model: nn.Module, state: dict[str, Tensor], source: Path | str) -> None:
     """Put the weights of ``state`` into ``model``, whichever of them was wrapped by DataParallel or torch.compile.
 
-    Raises:
-        CheckpointError: they are of another network; the line says how they differ. ``source`` is where they lie.
+    Raises CheckpointError where they are of another network; the line says how they differ. ``source`` is where they
+    lie.
     """
     own = {WRAPPERS.sub("", name): name for name in model.state_dict()}
     # Files from before 2018 have no counters, which nothing depends on.

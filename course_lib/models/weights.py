@@ -23,8 +23,7 @@ def weights_path(name: str) -> Path:
 def load_weights(name: str) -> tuple[nn.Module, dict]:
     """The shipped network ``name`` in eval mode, and its ``meta``: epochs, accuracy in percent, recipe, versions.
 
-    Raises:
-        CheckpointError: the file is missing, torn, or does not fit the network it names.
+    Raises CheckpointError where the file is missing, torn, or does not fit the network it names.
     """
     from safetensors import SafetensorError, safe_open
 

@@ -65,9 +65,7 @@ def initialise(model: nn.Module, seed: int | None = None, *, linear_std: float |
     norms have factor 1, shift 0 and fresh statistics. With a ``seed`` the numbers are the same on every device and the
     global random state stays as it is. With ``linear_std`` linear layers are normal with this standard deviation: by
     their fan-out, a wide last layer starts with such logits that the first loss is 13 to 37, where guessing has 2.3.
-
-    Raises:
-        TypeError: the model has a layer with weights of some other kind.
+    Raises TypeError where the model has a layer with weights of some other kind.
     """
     generator = None if seed is None else torch.Generator().manual_seed(seed)
     for module in model.modules():

@@ -50,9 +50,9 @@ def figure_1(results: pd.DataFrame, profile: str, recipe: str = "paper") -> Figu
     ghosts = frame[frame["model"] == "GN-S"]
     figure = look.titled("Accuracy against width", 4.2, f"Ours, {origin}", shared)
     left, right = figure.subplots(1, 2, sharey=shared)
-    _points(left, ghosts[PAPER_ACCURACY], "printed: best of 200 epochs", ("o", BLUE, 0.0), (0, 7))
+    _points(left, ghosts[PAPER_ACCURACY], "printed: best of 200 epochs", ("o", BLUE, 0.0), offset=(0, 7))
     _points(left, ghosts[AUTHORS_ACCURACY], "authors' logs: last epoch", ("^", BLACK, 0.0))
-    _points(right, ghosts[OUR_ACCURACY], "alone", ("s", VERMILION, 0.0), (-7, -3), ghosts[OUR_SD])
+    _points(right, ghosts[OUR_ACCURACY], "alone", ("s", VERMILION, 0.0), ghosts[OUR_SD], offset=(-7, -3))
     words, counts = [f"Ours, {origin}: {_width_words(frame[OUR_ACCURACY])}"], [frame["n"]]
     for each, marks in TAUGHT.items():
         keys = [key for key, row in ROWS.items() if row.teachers == (TEACHER,) and row.width]
@@ -60,7 +60,7 @@ def figure_1(results: pd.DataFrame, profile: str, recipe: str = "paper") -> Figu
         if len(taught):
             name = f"from ResNet56, T = {temperature_of(keys[0], each):g}"
             values = ", ".join(f"{mean:.2f}" for mean in taught["mean"])
-            _points(right, taught["mean"], f"{name}: {values}", marks, None, taught["std"])
+            _points(right, taught["mean"], f"{name}: {values}", marks, taught["std"])
             words.append(f"{name}: {_width_words(taught['mean'])}")
             counts.append(taught["size"])
     for axes, column in ((left, PAPER_ACCURACY), (right, OUR_ACCURACY)):
@@ -78,13 +78,9 @@ def figure_1(results: pd.DataFrame, profile: str, recipe: str = "paper") -> Figu
 
 
 def _points(
-    axes: Axes,
-    accuracies: pd.Series,
-    label: str,
-    marks: tuple[str, str, float],
+    axes: Axes, accuracies: pd.Series, label: str, marks: tuple[str, str, float], sd: pd.Series | None = None,
     offset: tuple[int, int] | None = None,
-    sd: pd.Series | None = None,
-) -> None:
+) -> None:  # fmt: skip
     """Accuracies by experiment key at their widths, joined where no teacher is in it, three with their number."""
     known, (marker, colour, shift) = accuracies.dropna(), marks
     if known.empty:
@@ -94,9 +90,8 @@ def _points(
     line = "none" if shift or label.startswith("authors") else "-"
     axes.errorbar(widths, known, spread, color=colour, marker=marker, linestyle=line, capsize=3, label=label)
     places = {0, int(known.argmax()), len(known) - 1} if offset else ()  # first, highest, last: all would collide
-    for place in places:
-        accuracy = known.iloc[place]
-        write(axes, f"{accuracy:.2f}", (widths[place], accuracy), offset, "right" if offset[0] else "center")
+    for width, accuracy in ((widths[place], known.iloc[place]) for place in places):
+        write(axes, f"{accuracy:.2f}", (width, accuracy), offset, "right" if offset[0] else "center")
 
 
 def _finish_widths(axes: Axes, widths: list[float], default: float) -> None:
@@ -109,8 +104,7 @@ def _finish_widths(axes: Axes, widths: list[float], default: float) -> None:
         write(axes, f"GN-D {default:.2f}", (widths[-1], default), (0, -11), "right")
     axes.margins(y=0.15)
     if not axes.containers:
-        say_not_run(axes, "y")
-        return
+        return say_not_run(axes, "y")
     low, high = axes.get_ylim()
     room = max(high - low, 3.0)  # points: one run alone must not fill the panel with its own spread
     axes.set_ylim(high - room if high - low < 3 else low, high + 0.45 * room)
@@ -121,12 +115,10 @@ def _width_words(accuracies: pd.Series) -> str:
     ghosts = [key for key in accuracies.dropna().index if find(key).width]
     if not ghosts:
         return "GN-S not run yet"
-    known, default = accuracies[ghosts], accuracies.get("gn-d", np.nan)
-    first, last, best = (find(key).width for key in (ghosts[0], ghosts[-1], known.idxmax()))
-    words = f"only width {first} run: {known.iloc[0]:.2f} %"
-    if len(known) > 1:
-        words = f"{known.iloc[0]:.2f} % at width {first}, {known.iloc[-1]:.2f} % at {last}, "
-        words += f"highest {known.max():.2f} % at {best}"
+    known, default = accuracies[ghosts].set_axis([find(key).width for key in ghosts]), accuracies.get("gn-d", np.nan)
+    (first, low), (last, high) = known.iloc[[0, -1]].items()
+    words = f"{low:.2f} % at width {first}, {high:.2f} % at {last}, highest {known.max():.2f} % at {known.idxmax()}"
+    words = words if len(known) > 1 else f"only width {first} run: {low:.2f} %"
     return words + (f"; GN-D {default:.2f} %" if np.isfinite(default) else "")
 
 

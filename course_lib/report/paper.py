@@ -26,11 +26,8 @@ def labels_of(n: int) -> tuple[str, ...]:
 def paper_table(n: int) -> pd.DataFrame:
     """Table ``n`` (1 to 4) as the paper prints it, indexed by experiment key; accuracies in percent.
 
-    ``note`` says where the printed row needs a word of care.
-
-    Raises:
-        ValueError: there is no such table.
-        ResultError: the file cannot be read, or lacks a row or a column.
+    ``note`` says where the printed row needs a word of care. Raises ValueError where there is no such table,
+    ResultError where the file cannot be read, or lacks a row or a column.
     """
     if n not in TITLES:
         raise ValueError(f"unknown table {n!r}: choose 1, 2, 3 or 4")
@@ -44,10 +41,8 @@ def authors_runs() -> pd.DataFrame:
     """The authors' 30 logged runs, indexed by experiment key (seven by a name of their own): settings and outcome.
 
     ``table`` is ``table1`` to ``table4`` for the 23 rows that have a log, ``assistants``, or ``extra`` for runs that no
-    table prints. Accuracies in percent on the 10,000 test images, ``shuffled`` a boolean.
-
-    Raises:
-        ResultError: the file cannot be read, or lacks a column.
+    table prints. Accuracies in percent on the 10,000 test images, ``shuffled`` a boolean. Raises ResultError where the
+    file cannot be read, or lacks a column.
     """
     numbers = dict.fromkeys(("best_accuracy", "last_accuracy", "temperature", "alpha", "first_batch_lead"), float)
     frame = _read("authors_runs.csv", "key", {"table": str, "log": str, "shuffled": str, "note": str} | numbers)
@@ -57,10 +52,8 @@ def authors_runs() -> pd.DataFrame:
 def authors_histories() -> pd.DataFrame:
     """Every epoch of these runs, indexed by key and epoch (1 to 200): ``train_loss``, ``test_accuracy`` (%) and so on.
 
-    The training columns are means over the first half of each epoch (see ``data/paper/README.md``).
-
-    Raises:
-        ResultError: the file cannot be read, or lacks a run.
+    The training columns are means over the first half of each epoch (see ``data/paper/README.md``). Raises ResultError
+    where the file cannot be read, or lacks a run.
     """
     wide = _read("authors_histories.csv", ["key", "measure"], {})
     _check_rows(wide, authors_runs().index, "authors_histories.csv")

@@ -5,7 +5,6 @@ never offered here. Importing this module does not import torch.
 """
 
 from collections.abc import Iterable
-from dataclasses import fields
 
 import pandas as pd
 
@@ -15,7 +14,6 @@ from course_lib.study.experiments import EXPERIMENTS, TABLES, find
 from course_lib.study.protocols import CONTROL, PROTOCOLS, RECIPES, check_recipe, control_keys, origin
 
 PROFILE_ORDER = ("full", "laptop")
-DATASET_NAMES = {"cifar10": "CIFAR-10"}
 # Students of published teachers, which stand below the paper's rows of Tables II to IV. The student of a ResNet-20 that
 # was trained here stands twice: as one of a single teacher, and as the control of the chain.
 OWN_ROWS = {
@@ -31,8 +29,7 @@ OWN_ROWS = {
 def runs_of(results: pd.DataFrame, profile: str, recipe: str, keys: Iterable[str]) -> pd.DataFrame:
     """The runs of ``keys``, by key and seed; a row that the recipe trains as another does is that one's run.
 
-    Raises:
-        ValueError: there is no such profile or recipe; a misspelt one must not look like one that nobody has run.
+    Raises ValueError where there is no such profile or recipe: a misspelt one must not look like one that nobody ran.
     """
     if profile not in PROFILES:
         raise ValueError(f"unknown profile {profile!r}: choose one of {', '.join(PROFILES)}")
@@ -65,7 +62,7 @@ def check_alike(runs: pd.DataFrame, n: int) -> None:
     networks = runs["student"].astype(str).where(lambda name: ~name.str.startswith("gn-"), "the GhostNets")
     data = runs["dataset"].astype(str) + ", " + runs["data_subset"].astype(str)
     kinds = (
-        ("the profile's settings", runs["profile_spec"].map(lambda spec: str(_profile(spec)))),
+        ("the profile's settings", runs["profile_spec"].map(lambda spec: str(Profile(**spec)))),
         ("the data", data + ", " + runs["test_images"].astype(str) + " test images"),
         *((f"the epochs of {name}", runs["epochs"][networks == name]) for name in sorted(set(networks))),
     )
@@ -84,15 +81,10 @@ def provenance(runs: pd.DataFrame, profile: str, recipe: str) -> str:
     if runs.empty:
         return f"{profile} profile, recipe {recipe!r}: none of these rows has been run"
     run = runs.iloc[-1]
-    data = f"{DATASET_NAMES.get(run['dataset'], run['dataset'])}, {int(run['test_images']):,} test images"
     shared = sorted(set(runs["recipe"]) - {recipe})
     same = f" (rows that it trains alike are those of {', '.join(map(repr, shared))})" if shared else ""
-    return f"{_profile(run['profile_spec']).label}; {data}; recipe {recipe!r}{same}"
-
-
-def _profile(spec: dict) -> Profile:
-    """The profile as a result holds it; what an older one does not know is left at its default."""
-    return Profile(**{field.name: spec[field.name] for field in fields(Profile) if field.name in spec})
+    label = Profile(**run["profile_spec"]).label
+    return f"{label}; CIFAR-10, {int(run['test_images']):,} test images; recipe {recipe!r}{same}"
 
 
 def set_name(profile: str, recipe: str) -> str:
@@ -141,7 +133,7 @@ def summary(results: pd.DataFrame) -> str:
             theirs = {key for key, row in EXPERIMENTS.items() if row.table in TABLES and origin(key, recipe) == recipe}
             rows = set(control_keys()) if recipe == CONTROL else theirs
             runs = results[(results["profile"] == profile) & (results["recipe"] == recipe)]
-            words = PROFILES[profile].label if runs.empty else _profile(runs.iloc[-1]["profile_spec"]).label
+            words = PROFILES[profile].label if runs.empty else Profile(**runs.iloc[-1]["profile_spec"]).label
             words += f"; recipe {recipe!r}: {len(rows & set(runs['key']))} of {len(rows)} table rows run"
             if mine := {key for key in own if origin(key, recipe) == recipe}:
                 words += f", {len(mine & set(runs['key']))} of {len(mine)} with published teachers"

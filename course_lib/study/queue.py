@@ -89,21 +89,12 @@ def _lock_path(name: str) -> Path:
 
 
 class Queue:
-    """What is left to do, what may begin, and what became of the rest. Closed, it gives up its locks.
+    """What is left to do, what may begin, and what became of the rest; made and asked by ``work``.
 
     Attributes:
         left: runs that are not finished.
         finished: runs that were brought to their end.
         failures: a line for each run that failed or waits for one that did, and for each result that is not sound.
-
-    Args:
-        wanted: runs in order of value, see ``plan.wanted``.
-        budget: no run and no epoch is begun that it does not hold.
-        fresh: run the wanted ones again where they are in the store.
-        live: where progress is shown.
-        place: where runs are trained (``workers.py``): it says what it has room for.
-
-    Raises CourseError where the store cannot be written.
     """
 
     def __init__(self, wanted: list[Run], budget: Budget, fresh: bool, live: LiveLine, place: Inline):
@@ -119,10 +110,8 @@ class Queue:
         self.locks: dict[Run, FileLock] = {}  # of what is under way
         self.is_paused = False  # a run found no time for its next epoch: nothing else begins
 
-    def __enter__(self) -> "Queue":
-        return self
-
-    def __exit__(self, *_) -> None:
+    def close(self) -> None:
+        """Give up the locks of what is under way."""
         for lock in self.locks.values():
             lock.release()
 
@@ -232,14 +221,20 @@ def work(
     wanted: Iterable[Run], budget: Budget | None = None, *, fresh: bool = False, live: LiveLine | None = None,
     place: Inline | None = None,
 ) -> Queue:  # fmt: skip
-    """Bring the ``wanted`` runs to their end, in this order and teachers first, until the budget is used up.
+    """Bring the ``wanted`` runs to their end, in this order and teachers first; returns what became of them.
 
-    Arguments are ``Queue``'s; by default there is no limit, standard output shows progress, and runs are trained here,
-    one after another. Returns the queue, which tells what is finished and left, and what failed. Raises CourseError
-    where the store cannot be written, or there is no such place.
+    Args:
+        wanted: runs in order of value, see ``plan.wanted``.
+        budget: no run and no epoch is begun that it does not hold; default no limit.
+        fresh: run the wanted ones again where they are in the store.
+        live: where progress is shown, default standard output.
+        place: where runs are trained (``workers.py``), default here, one after another.
+
+    Raises CourseError where the store cannot be written, or there is no such place.
     """
     place = place or Inline()
-    with Queue(list(wanted), budget or Budget(), fresh, live or LiveLine(), place) as queue, place:
+    queue = Queue(list(wanted), budget or Budget(), fresh, live or LiveLine(), place)
+    with contextlib.closing(queue), place:
         for note in choose_engine(default_device()).notes if queue.left and not place.device else ():
             queue.live.say(f"note: {note}")
         under_way: dict[concurrent.futures.Future, Run] = {}

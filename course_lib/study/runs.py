@@ -29,7 +29,7 @@ from course_lib.study.scraps import ScrapTeacher
 from course_lib.training.engine import choose_engine, default_device
 from course_lib.training.loop import TrainingRun, read_checkpoint, remembering, train
 from course_lib.training.recipe import Recipe
-from course_lib.training.teachers import Ensemble, Teacher
+from course_lib.training.teachers import Answering, Ensemble, Teacher
 
 HEAD = "classifier"  # EfficientNetV2-S's last part: made anew for fine-tuning, and trained at the full rate
 BACKBONE_FACTOR = 0.1  # PROTOCOL.md, 4.5
@@ -156,10 +156,9 @@ def is_trained(run: Run) -> bool:
     return run.is_published or len(epoch_seconds(run)) == run.settings.epochs
 
 
-def epoch_seconds(run: Run) -> tuple[float, ...]:
-    """How long each epoch took that the run's checkpoint holds; () where there is none of its settings."""
-    recipe, seconds = _seen(run.checkpoint, _changed(run))
-    return seconds if recipe == asdict(run.settings) else ()
+def epoch_seconds(run: Run) -> list[float]:
+    """How long each epoch took that the run's checkpoint holds; [] where there is none of its settings."""
+    return [epoch["seconds"] for epoch in _history(run.checkpoint, _changed(run), run.settings)]
 
 
 def _changed(run: Run) -> int:
@@ -168,13 +167,13 @@ def _changed(run: Run) -> int:
 
 
 @functools.lru_cache(maxsize=1024)
-def _seen(path: Path, changed: int) -> tuple[dict, tuple[float, ...]]:
-    """Settings and epochs' seconds of a checkpoint, read once as long as the file stays; ({}, ()) where damaged."""
+def _history(path: Path, changed: int, settings: Recipe) -> list[dict]:
+    """That of a checkpoint, read once as long as the file stays; [] where that is damaged, or of other settings."""
     try:
         state = read_checkpoint(path)
     except CourseError:
-        return {}, ()
-    return state["recipe"], tuple(row["seconds"] for row in state["history"])
+        return []
+    return state["history"] if state["recipe"] == asdict(settings) else []
 
 
 def load_teacher(run: Run, num_classes: int = 10) -> Teacher:
@@ -194,19 +193,18 @@ def load_teacher(run: Run, num_classes: int = 10) -> Teacher:
     return Teacher(model, fed_size(row))
 
 
-def teacher_of(run: Run):
+def teacher_of(run: Run) -> Answering | None:
     """Whom the run learns from: nobody, one network, or the mean of several; on the device that trains.
 
     The last one is kept with what it has answered, for the next student of the same teachers. Raises CheckpointError
     as ``load_teacher`` does.
     """
-    if not run.teachers:
-        return None
-    return _teacher(run.teachers, tuple(map(_changed, run.teachers)), teacher_sees(run.experiment, run.recipe))
+    sees = teacher_sees(run.experiment, run.recipe)
+    return _teacher(run.teachers, tuple(map(_changed, run.teachers)), sees) if run.teachers else None
 
 
 @functools.lru_cache(maxsize=1)
-def _teacher(runs: tuple[Run, ...], changed: tuple[int, ...], sees: str):
+def _teacher(runs: tuple[Run, ...], changed: tuple[int, ...], sees: str) -> Answering:
     dataset, device = study_data(runs[0].profile), default_device()
     teachers = [load_teacher(run, dataset.num_classes) for run in runs]
     teacher = (teachers[0] if len(teachers) == 1 else Ensemble(teachers)).to(device)
@@ -220,7 +218,7 @@ def told_about(teacher: Run) -> dict:
     """What a student's result says of a teacher: run, epochs and last accuracy in percent, or whose weights it has."""
     if teacher.is_published:
         return {"run": teacher.name, "weights": f"published, SHA-256 {sha256_of(teacher.checkpoint)}"}
-    history = read_checkpoint(teacher.checkpoint)["history"]
+    history = _history(teacher.checkpoint, _changed(teacher), teacher.settings)
     return {"run": teacher.name, "epochs": len(history), "last_accuracy": history[-1]["test_accuracy"]}
 
 

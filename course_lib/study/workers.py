@@ -31,11 +31,10 @@ ENVIRONMENT = ("COURSE_HOME", "COURSE_DATA", "COURSE_REVISION", "OMP_NUM_THREADS
 
 
 class Inline:
-    """In this process, one run after another: ``limit`` is how many go on at once, ``device`` what they are trained on,
-    as a result names it, or empty for this machine's own.
-    """
+    """In this process, one run after another."""
 
-    device, limit = "", 1
+    device = ""  # what runs are trained on, as a result names it; empty for this machine's own
+    limit = 1  # how many go on at once
 
     def __enter__(self):
         return self
@@ -136,17 +135,15 @@ class Cluster(Inline):
         """Whether the cluster has room for one more; counted here, as Ray's own count comes late."""
         whole = self.ray.cluster_resources()
         need, taken = share_of(run, whole), [share_of(other, whole) for other in busy]
-        if any(need[kind] > whole.get(kind, 0) for kind in need):
-            raise CourseError(
-                f"it needs {need['CPU']:g} CPU and {need['GPU']:g} GPU, and the whole cluster has "
-                f"{whole.get('CPU', 0):g} and {whole.get('GPU', 0):g}: let a machine join it"
-            )
+        for kind, share in need.items():
+            if share > whole.get(kind, 0):
+                has = f"the whole cluster has {whole.get(kind, 0):g}"
+                raise CourseError(f"it needs {share:g} {kind}, and {has}: let a machine join it")
         return all(need[kind] + sum(one[kind] for one in taken) <= whole.get(kind, 0) for kind in need)
 
     def submit(self, run: Run, budget: Budget, live: LiveLine, again: bool) -> "Future[Answer]":
         """Hand ``run`` to the cluster; Ray passes its live lines on."""
-        # A moment, not a length: a run that is started again elsewhere must not get its whole time anew.
-        end = None if budget.left == float("inf") else time.time() + budget.left
+        end = time.time() + budget.left  # a moment: a run that begins again elsewhere must not get its whole time anew
         for teacher in run.teachers:
             if teacher not in self.weights:
                 file = fetch_published(teacher.key) if teacher.is_published else teacher.checkpoint
@@ -163,14 +160,14 @@ def share_of(run: Run, cluster: dict) -> dict[str, float]:
     return {"CPU": 1, "GPU": (0.25 if small else 1) if cluster.get("GPU") else 0}
 
 
-def _train_elsewhere(run: Run, end: float | None, again: bool, begun: bytes | None, *weights: bytes) -> Answer:
+def _train_elsewhere(run: Run, end: float, again: bool, begun: bytes | None, *weights: bytes) -> Answer:
     """On a machine of the cluster: put down what was sent, train, and send the checkpoint back with the answer.
 
     ``end`` is when the time is over, in seconds of ``time.time()`` (the machines' clocks agree to a second or so),
     ``begun`` the checkpoint to go on from, where there is one, and ``weights`` are the teachers' checkpoints.
     """
-    left = None if end is None else end - time.time()
-    if left is not None and left <= 0:
+    left = end - time.time()
+    if left <= 0:
         return Answer(f"{run}: the time was over before it began")
     for teacher, blob in zip(run.teachers, weights, strict=True):
         # Those that were sent, not an older training of the same teacher that happens to lie here.
@@ -178,7 +175,7 @@ def _train_elsewhere(run: Run, end: float | None, again: bool, begun: bytes | No
             atomic_write(teacher.checkpoint, blob)
     if begun is not None and not run.checkpoint.exists():
         atomic_write(run.checkpoint, begun)
-    answer = _train(run, Budget(left and left / 60), again)
+    answer = _train(run, Budget(left / 60), again)
     return answer._replace(checkpoint=run.checkpoint.read_bytes())
 
 
