@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's palette, which readers with any colour vision can tell apart; always with a second cue.
 BLACK, BLUE, VERMILION, GREEN = "#000000", "#0072B2", "#D55E00", "#009E73"
-
 CURVE_COLOURS = (BLUE, VERMILION, GREEN, "#CC79A7", BLACK, "#E69F00", "#56B4E9")
-
 CURVE_MARKERS = "osD^vPX"
 
 # What differs from matplotlib's own defaults, which hold for all else.

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
 from PIL import Image
 from torch import Tensor
@@ -196,7 +197,4 @@ def _image_set(images: np.ndarray, labels: np.ndarray) -> ImageSet:
 
 def _rank_in_class(labels: np.ndarray) -> np.ndarray:
     """For each image, how many of its class come before it."""
-    rank = np.empty(len(labels), dtype=np.int64)
-    for label in np.unique(labels):
-        rank[labels == label] = np.arange(np.count_nonzero(labels == label))
-    return rank
+    return pd.Series(labels).groupby(labels).cumcount().to_numpy()

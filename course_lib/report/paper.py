@@ -3,7 +3,7 @@
 Importing this module does not import torch.
 """
 
-from pathlib import Path
+from collections.abc import Iterable
 
 import pandas as pd
 
@@ -32,8 +32,8 @@ def paper_table(n: int) -> pd.DataFrame:
     if n not in TITLES:
         raise ValueError(f"unknown table {n!r}: choose 1, 2, 3 or 4")
     texts, numbers = (*labels_of(n), "note"), ("accuracy", "params_millions" if n == 1 else "delta")
-    frame = _read(f"table{n}.csv", "key", dict.fromkeys(texts, str) | dict.fromkeys(numbers, float))
-    _check_rows(frame, [row.key for row in table_rows(f"table{n}")], f"table{n}.csv")
+    types = dict.fromkeys(texts, str) | dict.fromkeys(numbers, float)
+    frame = _read(f"table{n}.csv", "key", types, [row.key for row in table_rows(f"table{n}")])
     return frame.fillna(dict.fromkeys(texts, ""))
 
 
@@ -55,29 +55,19 @@ def authors_histories() -> pd.DataFrame:
     The training columns are means over the first half of each epoch (see ``data/paper/README.md``). Raises ResultError
     where the file cannot be read, or lacks a run.
     """
-    wide = _read("authors_histories.csv", ["key", "measure"], {})
-    _check_rows(wide, authors_runs().index, "authors_histories.csv")
+    wide = _read("authors_histories.csv", ["key", "measure"], {}, authors_runs().index)
     wide.columns = wide.columns.astype(int).rename("epoch")
     return wide.stack().unstack("measure").loc[list(wide.index.unique("key"))]
 
 
-def _read(name: str, index: str | list[str], types: dict[str, type]) -> pd.DataFrame:
-    """A file of ``data/paper``, with all columns that ``types`` names."""
-    path = _path(name)
+def _read(name: str, index: str | list[str], types: dict[str, type], keys: Iterable[str] = ()) -> pd.DataFrame:
+    """A file of ``data/paper``, with all columns that ``types`` names and a row for each of ``keys``."""
+    path = repo_path("data", "paper", name)
     try:
         frame = pd.read_csv(path, index_col=index, dtype=types)
     except (OSError, ValueError) as error:
         raise ResultError(f"cannot read the paper's numbers in {path}: {error}") from error
-    if lost := [column for column in types if column not in frame]:
+    known = {*frame.columns, *frame.index.get_level_values("key")}
+    if lost := [wanted for wanted in (*types, *keys) if wanted not in known]:
         raise ResultError(f"{path} lacks {', '.join(lost)}: restore it")
     return frame
-
-
-def _check_rows(frame: pd.DataFrame, keys: list[str] | pd.Index, name: str) -> None:
-    known = set(frame.index.get_level_values("key"))
-    if lost := [key for key in keys if key not in known]:
-        raise ResultError(f"{_path(name)} lacks {', '.join(lost)}: restore it")
-
-
-def _path(name: str) -> Path:
-    return repo_path("data", "paper", name)
