@@ -48,7 +48,7 @@ FENCE = re.compile(r"^(```.*?^```)", re.MULTILINE | re.DOTALL)
 PICTURES = ("notebooks/pictures", "figures")
 READ_ONLY = """
 :::{{note}}
-You are reading the lesson as it ran. Questions wait for your answer here, and some sliders move; run the lesson in
+You are reading the lesson as it ran. Questions wait for your answer here, and sliders move; run the lesson in
 Jupyter to change everything. {{download}}`Download this notebook <{name}>`, or look at its
 <a href="../slides/{stem}.html">slides</a>.
 :::
