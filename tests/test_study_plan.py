@@ -39,6 +39,7 @@ def settings(key, recipe, profile=FULL):
 def test_every_row_under_every_recipe(key):
     """PROTOCOL.md, sections 3 and 4, row by row."""
     has_teacher = bool(find(key).teachers)
+    assert settings(key, "paper")[1:] == ((1.0, 0.5) if has_teacher else (1.0, 1.0))
     assert settings(key, "paper")[0] is True
     assert settings(key, "as_run")[0] is (key not in UNSHUFFLED)
     if has_teacher:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from course_lib.files import ResultError
 from course_lib.profiles import PROFILES, Profile
-from course_lib.study.experiments import EXPERIMENTS, TABLES, find
+from course_lib.study.experiments import EXPERIMENTS, TABLES
 from course_lib.study.protocols import CONTROL, PROTOCOLS, RECIPES, check_recipe, control_keys, origin
 
 PROFILE_ORDER = ("full", "laptop")
@@ -48,7 +48,7 @@ def own_rows(n: int, results: pd.DataFrame, profile: str, recipe: str) -> list[t
 
 def temperature_of(key: str, recipe: str) -> float:
     """The T at which a row learns."""
-    return PROTOCOLS[recipe].settings.get("temperature", find(key).temperature)
+    return (PROTOCOLS["paper"].settings | PROTOCOLS[origin(key, recipe)].settings)["temperature"]
 
 
 def paired_deltas(own: pd.DataFrame, baseline: pd.DataFrame) -> pd.Series:

@@ -47,9 +47,6 @@ class Experiment:
         student: the network's name for ``create_model``.
         width: GN-S's width multiplier, None for networks that have none.
         teachers: keys of the trained networks it learns from; none for a baseline, several for an ensemble.
-        temperature: softens teacher and student alike (Eq. 1 of the paper). The paper names neither T nor alpha: 1 and
-            0.5 are those of the authors' published scripts in every distilled row (PROTOCOL.md, 4.1).
-        alpha: weight of the hard-label term (Eq. 1); 1 for a baseline, which has no other term.
     """
 
     key: str
@@ -57,8 +54,6 @@ class Experiment:
     student: str
     width: float | None
     teachers: tuple[str, ...]
-    temperature: float
-    alpha: float
 
 
 def _row(key: str, table: str) -> Experiment:
@@ -67,7 +62,7 @@ def _row(key: str, table: str) -> Experiment:
     teachers = MEANT.get(source, (source,)) if source else ()
     if key == "resnet18<ta":
         teachers = ("resnet34<resnet50",)
-    return Experiment(key, table, name, width and float(width), teachers, 1.0, 0.5 if teachers else 1.0)
+    return Experiment(key, table, name, width and float(width), teachers)
 
 
 ROWS = {key: _row(key, table) for table, keys in KEYS.items() for key in keys.split()}

@@ -35,8 +35,9 @@ class Protocol(NamedTuple):
 
 CONTROL = "unshuffled"
 PROTOCOLS = {
-    # As the paper writes it (PROTOCOL.md, 3): shuffled; T = 1, alpha = 0.5 of the published scripts.
-    "paper": Protocol(lambda row: True, {}),
+    # As the paper writes it (PROTOCOL.md, 3): shuffled. It names neither T nor alpha (Eq. 1): these are those of the
+    # published scripts in every distilled row (4.1).
+    "paper": Protocol(lambda row: True, {"temperature": 1.0, "alpha": 0.5}),
     # As the published scripts had it, row by row (PROTOCOL.md, 4). Not as it was: an assistant hands on its last epoch,
     # not its best, which would be chosen by the test images (4.7); the scraps, a seventh of each side of the picture at
     # 224, go to a teacher trained at 96 pixels unless it is fine-tuned; the teachers are trained here, not taken
@@ -104,10 +105,11 @@ def training_recipe(experiment: Experiment, profile: Profile, seed: int, recipe:
     epochs = profile.student_epochs if as_student else profile.teacher_epochs
     if experiment.key == PRETRAINED:
         return Recipe(seed=seed, **FINE_TUNING | {"epochs": min(FINE_TUNING["epochs"], epochs)})
-    settings: dict = {"temperature": experiment.temperature, "alpha": experiment.alpha}
+    settings = PROTOCOLS["paper"].settings | PROTOCOLS[recipe].settings
+    if not experiment.teachers:
+        settings |= {"alpha": 1.0}  # there is no other term
     if _is_big_alone(experiment):
         settings |= TEACHER_SETTINGS.get(profile.name, {})
-    settings |= PROTOCOLS[recipe].settings
     base = SHORT if profile.name == "laptop" else Recipe()
     return replace(base, epochs=epochs, batch_size=profile.batch_size, seed=seed, **settings)
 
