@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-import pytest
 from letters import readable  # noqa: F401 (autouse: the letters of all that is drawn here)
 
 from classroom.figures import architecture as plots
@@ -23,11 +22,6 @@ def test_a_gallery_keeps_its_order_and_leaves_the_place_below_the_photo_empty():
     assert [title for _, title in shown(figure)] == ["a frog", "0", "1", "2", "3"]
     np.testing.assert_array_equal(shown(figure)[4][0], maps[3])
     assert len(figure.axes) == 6 and not figure.axes[3].images
-
-
-def test_a_gallery_of_nothing_is_refused():
-    with pytest.raises(ValueError, match="at least one picture"):
-        plots.gallery([])
 
 
 def test_the_correlations_are_drawn_and_the_alike_are_counted():

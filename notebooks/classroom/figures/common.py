@@ -36,12 +36,7 @@ def gallery(rows: Sequence[Sequence[Panel]], photo: Panel | None = None, size: f
         photo: stands in front of the first row.
         size: of one picture, in inches; less where they would not stand beside one another.
         style: further arguments of ``imshow``, as ``vmin`` and ``vmax``.
-
-    Raises:
-        ValueError: there is nothing to draw.
     """
-    if not rows or not rows[0]:
-        raise ValueError("gallery needs at least one picture")
     columns, lines = len(rows[0]) + (photo is not None), 1 + max(title.count("\n") for _, title in rows[0])
     size = min(size, WIDEST / columns)
     figure = look.figure(size * columns, (size + 0.05 + 0.17 * lines) * len(rows))

@@ -19,9 +19,3 @@ from classroom.sliders.stop_at import StopAt
 from classroom.sliders.surface import Surface, gradient_surface
 from classroom.sliders.temperature import Temperature
 from classroom.sliders.width import Width
-
-__all__ = ["Picture", "explore", "still", "PICTURES", "SLIDER_WIDTHS"]
-__all__ += ["Chains", "Detectable", "Ensemble", "Ghosts", "Schedule", "StopAt", "Surface", "Temperature", "Width"]
-__all__ += ["chain_results", "detectable_difference", "difference_variance", "expected_losses", "ghost_cost"]
-__all__ += ["entropy_bits", "gradient_surface", "gradient_terms", "kl_divergence", "loss_terms", "softened"]
-__all__ += ["Pool", "gn_s_channels", "stored_members", "width_costs"]

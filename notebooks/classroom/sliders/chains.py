@@ -5,8 +5,6 @@ All 16 chains were trained beforehand (``tools/make_toy.py``), each 20 times, fo
 
 import functools
 import itertools
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -83,7 +81,7 @@ def stored_maps(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             maps, names = archive["maps"], archive["names"].tolist()
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except Exception as error:  # of the file system, of zip, of NumPy
         raise DataError(f"{path} is damaged ({error}): make it again with python tools/make_toy.py chains") from error
     return {name: colours_of(map_ / 255) for name, map_ in zip(names, maps, strict=True)}
 
@@ -154,9 +152,8 @@ class Chains(Picture):
         axes.axvline(0, color=BLACK, linewidth=0.8)
         axes.set_yticks(rows, ["none (direct)", *(chain_name(chain[1:-1]) for chain in ALL_CHAINS[1:])])
         axes.set_ylim(len(rows) - 0.4, -0.6)
-        ends = [np.abs(means_of(n).delta[:, 0]) + 2 * means_of(n).delta[:, 1] for n in POINTS]
-        reach = float(np.max(ends))
-        axes.set_xlim(-1.05 * reach, 1.05 * reach)
+        reach = 1.05 * np.max([np.abs(means_of(n).delta[:, 0]) + 2 * means_of(n).delta[:, 1] for n in POINTS])
+        axes.set_xlim(-reach, reach)
 
     def draw(self, assistants: Sequence[int], points: int) -> str:
         chain, summary = (TEACHER, *assistants, STUDENT), means_of(points)

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     import ipywidgets
 
 
+LOOK = {"layout": {"width": "540px"}, "style": {"description_width": "120px"}}  # room for the longest name
+
+
 @dataclass(frozen=True)
 class Slider:
     """Numbers from ``low`` to ``high``; whole ones where ``low`` is whole, on a logarithmic scale with ``log``."""
@@ -39,7 +42,7 @@ class Slider:
     def widget(self, value: float, changed: Callable) -> "ipywidgets.Widget":
         from ipywidgets import FloatLogSlider, FloatSlider, IntSlider
 
-        shown = {"description": self.words, "layout": {"width": "500px"}, "readout_format": f".{self.digits}f"}
+        shown = {"description": self.words, "readout_format": f".{self.digits}f"} | LOOK
         if self.log:
             low, high = math.log10(self.low), math.log10(self.high)
             made = FloatLogSlider(value, base=10, min=low, max=high, step=self.step, **shown)
@@ -69,7 +72,7 @@ class Choice:
 
         kind = Dropdown if isinstance(self.start, str) else SelectionSlider
         named = [(option if isinstance(option, str) else f"{option:,}", option) for option in self.options]
-        made = kind(options=named, value=value, description=self.words, layout={"width": "500px"})
+        made = kind(options=named, value=value, description=self.words, **LOOK)
         made.observe(changed, "value")
         return made
 

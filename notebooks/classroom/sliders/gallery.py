@@ -97,10 +97,8 @@ def network_name(network: Logits) -> str:
     model = DISPLAY_NAMES.get(meta.get("model"), "of unknown kind")
     width = f" {meta['width']:.1f}x" if meta.get("width") else ""
     count = meta.get("epochs")
-    epochs = f"{count} epoch{'s' if count > 1 else ''}, " if count else ""
-    teacher = re.search(r"_from_(\w+)\.", meta.get("run", ""))  # the run's name as experiments.Run makes it
-    taught = ""
-    if teacher:
-        taught = f"taught by {DISPLAY_NAMES.get(teacher[1], teacher[1])} at T = {meta['recipe']['temperature']:g}, "
+    said = [f"{count} epoch{'s' if count > 1 else ''}"] if count else []
+    if taught := re.search(r"_from_(\w+)\.", meta.get("run", "")):  # the run's name, as experiments.run_id makes it
+        said.append(f"taught by {DISPLAY_NAMES.get(taught[1], taught[1])} at T = {meta['recipe']['temperature']:g}")
     right = np.asarray(network.logits).argmax(axis=1) == np.asarray(network.labels)
-    return f"{model}{width} ({epochs}{taught}{100 * right.mean():.1f} % right)"
+    return f"{model}{width} ({', '.join([*said, f'{100 * right.mean():.1f} % right'])})"

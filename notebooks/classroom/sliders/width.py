@@ -81,7 +81,7 @@ class _CostBars:
         self.numbers = Labels(axes, [(0, row) for row in self.rows], axes.transData)
         top = most[column].max()
         # Cost grows with the square of the width: on this scale a bar grows with the width itself, and all are seen.
-        axes.set_xscale("function", functions=(_root, np.square))
+        axes.set_xscale("function", functions=(lambda cost: np.sqrt(np.maximum(cost, 0)), np.square))
         axes.set_xlim(0, 2 * top)  # room for the number beside the longest bar
         digit = 10 ** np.floor(np.log10(top))
         ticks = np.array([0, 0.25, 1]) * (top // digit) * digit
@@ -151,10 +151,6 @@ def _measured(results: pd.DataFrame) -> list[_Series]:
         found = _Series(name, origin, marks, colour, rows[column].to_dict(), rows["n"].to_dict(), "laptop" in origin)
         series += [found] if len(rows) else []
     return series
-
-
-def _root(values: np.ndarray) -> np.ndarray:
-    return np.sqrt(np.maximum(values, 0))
 
 
 def _short(count: float) -> str:
