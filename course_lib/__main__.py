@@ -13,6 +13,7 @@ STARTED = time.monotonic()  # loading torch and the data counts against --minute
 TOOLS = {  # programs of tools/, which work on a checkout and are no part of the library: file and words
     "doctor": ("doctor", "what this machine has and what to do"),
     "verify": ("verify", "compare the store with the paper and what is expected"),
+    "report": ("told", "draw Fig. 1, Tables I-IV and verdicts from the store, and write what pages tell of it"),
     "course": ("course", "execute every lesson, draw Fig. 1 and Tables I-IV, and say where they are"),
     "lessons": ("lessons", "execute lessons into build/course/"),
     "exercises": ("exercises", "list the exercises of the lessons"),
@@ -92,7 +93,6 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--workers", type=int, metavar="N", help="processes that share queue and GPU")
     one.add_argument("--ray", metavar="ADDRESS", help="run on a Ray cluster: auto, or its address")
     one.add_argument("--list", action="store_true", help="show what is done, running and missing, run nothing")
-    add(report, "draw Fig. 1 and Tables I-IV from the store into figures/")
     for name, (_, words) in TOOLS.items():
         commands.add_parser(name, help=words, add_help=False)  # only for the list: run_tool reads their options
     return top
@@ -139,15 +139,6 @@ def check_study(options: argparse.Namespace) -> None:
             said = "a choice of experiments" if other == "keys" else f"--{other}"
             advice = ": delete the results that are to be made again instead" if name == "fresh" else ""
             raise ValueError(f"--{name} and {said} do not go together{advice}")
-
-
-def report(options: argparse.Namespace) -> int:
-    """Rebuild figures and tables from the store."""
-    from course_lib import report as reports
-    from course_lib.study import store
-
-    print(*reports.write_report(store.load_results()), sep="\n")
-    return 0
 
 
 if __name__ == "__main__":

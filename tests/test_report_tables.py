@@ -169,7 +169,7 @@ def test_unshuffled_rows_are_judged_against_both_baselines(tmp_path, empty):
     chain = [line for line in lines if line[1] == "GN-S (1.0x) from assistants"]
     assert [line[2] for line in chain] == ["shuffled", "unshuffled"]
     assert all(line[8] == "none: only 1 seed, 3 are needed" for line in chain)
-    assert all(line[7] == "none: not run" for line in verdict_lines(empty, "full"))
+    assert all((line[4], line[7]) == ("not run", "–") for line in verdict_lines(empty, "full"))
 
 
 # --- what cannot be compared ----------------------------------------------------------------------------

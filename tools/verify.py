@@ -1,8 +1,8 @@
 """Is the store sound, and does it say what is expected? A line for each: ``python -m course_lib verify``.
 
-Three questions. Is every result there that was accepted, byte for byte (``data/results/accepted.csv``)? Does each agree
-with itself, its row, its protocol, its profile, its teachers' results and the true labels? And does the mean of each
-row lie where it should?
+Four questions. Is every result there that was accepted, byte for byte (``data/results/accepted.csv``)? Does each agree
+with itself, its row, its protocol, its profile, its teachers' results and the true labels? Does the mean of each
+row lie where it should? And do pages and figures tell the store's numbers (``tools/told.py``)?
 """
 
 import argparse
@@ -26,6 +26,7 @@ from course_lib.study.experiments import PRETRAINED, ROWS, RUN_NAME, TABLES
 from course_lib.study.protocols import PROTOCOLS, fed_size, origin, teacher_sees
 from course_lib.study.runs import Run
 from tools.lines import Line
+from tools.told import check as told_by_pages
 
 ACCEPTED_LINE = re.compile(RUN_NAME.pattern + r",[0-9a-f]{64}")
 ROUNDING = 1e-4  # percent; results keep seven digits
@@ -51,7 +52,10 @@ def examine() -> list[Line]:
     results, lines = _read()
     problems = {name: problem(result, results) for name, result in results.items()}
     lines += _accepted(results) + [Line(name, words, True) for name, words in problems.items() if words]
-    return lines + _rows(results)
+    lines += _rows(results)
+    if any(line.broken for line in lines):
+        return lines  # what pages tell of a broken store is no question yet
+    return lines + told_by_pages(store.load_results())
 
 
 def _read() -> tuple[dict[str, dict], list[Line]]:

@@ -280,6 +280,6 @@ def _verdict_cells(line: pd.Series, verdict: Verdict) -> dict[str, str]:
         OUR_DELTA: f"{verdict.mean:+.2f}" if verdict.seeds else "not run",
         "interval": f"{verdict.low:+.2f} to {verdict.high:+.2f}" if verdict.seeds >= LEAST_SEEDS else "–",
         "n": str(verdict.seeds or "–"),
-        "verdict": verdict.word if verdict.word != NONE else f"none: {verdict.reason}",
+        "verdict": verdict.word if verdict.word != NONE else f"none: {verdict.reason}".replace("none: not run", "–"),
     }
     return {"question": line["question"], "row": line["words"], "baseline": line["baseline"]} | theirs | ours
