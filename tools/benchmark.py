@@ -39,6 +39,7 @@ from course_lib.training.engine import choose_engine
 from course_lib.training.losses import distillation_loss
 from course_lib.training.recipe import Recipe, learning_rate
 from course_lib.training.teachers import Ensemble, RememberedTeacher, Teacher
+from tools.split import split_validation
 
 SHORT = {"epochs": 4, "batch_size": 64, "lr": 0.1, "weight_decay": 5e-4, "warmup": 0.25}  # of ``--until``
 ENSEMBLE = ("resnet18", "resnet50", "vgg13")  # members that every machine can hold; the paper's has larger ones as well
@@ -495,7 +496,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.until is not None:
         dataset = load_dataset("cifar10", "full")
         if not options.test:
-            fit, choose = dataset.split_validation()
+            fit, choose = split_validation(dataset)
             dataset = dataclasses.replace(dataset, train=fit, test=choose)
         report = {"machine": machine(loop.default_device())}
         report |= until(options.until, Recipe(**options.recipe), dataset, tasks[0])

@@ -1,8 +1,8 @@
 """The ladder of recipes for few epochs: single changes, judged by 5,000 training images that no rung trains on.
 
-    python tools/ladder.py              every rung of RUNGS that data/ladder.csv lacks, one after another
-    python tools/ladder.py NAME ...     only these
-    python tools/ladder.py --seed 1     with another seed
+    python -m tools.ladder              every rung of RUNGS that data/ladder.csv lacks, one after another
+    python -m tools.ladder NAME ...     only these
+    python -m tools.ladder --seed 1     with another seed
 
 GN-S 1.0x learns from the other 45,000 images for as many epochs as the rung says; no test image is asked. A row of the
 file is an epoch of a rung. Rungs that need what the library does not have (averaged weights, crops of 24 pixels) were
@@ -21,6 +21,7 @@ from course_lib.models import create_model
 from course_lib.study.store import environment
 from course_lib.training.loop import train
 from course_lib.training.recipe import Recipe
+from tools.split import split_validation
 
 BASE = Recipe(epochs=2, batch_size=64, lr=0.1, weight_decay=5e-4, warmup=0.25)
 LINEAR = {"decay": "linear"}
@@ -61,7 +62,7 @@ def main(arguments: list[str] | None = None) -> None:
 def climb(name: str, seed: int) -> list[dict]:
     """One rung: a row an epoch."""
     dataset = load_dataset("cifar10", "full")
-    fit, choose = dataset.split_validation()
+    fit, choose = split_validation(dataset)
     changes = dict(RUNGS[name])
     model = create_model("gn-s", width=1.0, seed=seed, linear_std=changes.pop("first weights", None))
     recipe = dataclasses.replace(BASE, seed=seed, **changes)

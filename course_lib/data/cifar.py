@@ -1,4 +1,4 @@
-"""CIFAR-10 as uint8 tensors in memory: the whole set, the sample on board, and their splits."""
+"""CIFAR-10 as uint8 tensors in memory: the whole set, and the sample on board."""
 
 import dataclasses
 import hashlib
@@ -17,7 +17,6 @@ from course_lib.files import DataError, repo_path
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SHEET_COLUMNS = 25  # images side by side on a sheet of the sample
-SPLIT_SEED = 0
 GET_AGAIN = "get it from the course again, or make it: python -m tools.make_sample"
 
 
@@ -63,8 +62,8 @@ class ImageSet:
         """
         if not isinstance(n, int | np.integer) or not 1 <= n <= len(self):
             raise ValueError(f"cannot take {n!r} of {len(self)} images: a whole number from 1 on is wanted")
-        labels = self.labels.cpu().numpy()
-        by_turns = np.lexsort((labels, _rank_in_class(labels)))  # one of each class, then the next
+        labels = pd.Series(self.labels.cpu().numpy())
+        by_turns = np.lexsort((labels, labels.groupby(labels).cumcount()))  # one of each class, then the next
         return self[torch.from_numpy(np.sort(by_turns[:n])).to(self.images.device)]
 
 
@@ -109,23 +108,6 @@ class Dataset:
     def to(self, device: torch.device | str) -> "Dataset":
         """The same data set on another device."""
         return dataclasses.replace(self, train=self.train.to(device), test=self.test.to(device))
-
-    def split_validation(self) -> tuple[ImageSet, ImageSet]:
-        """Part the training images 9:1, into those to fit on and those to choose by: the test set is for the end.
-
-        The split is a draw within each class with a fixed seed (of the full set 45,000 and 5,000 images); the images
-        keep their order. Raises ValueError where a class has fewer than ten images, so that none could be held out.
-        """
-        labels = self.train.labels.cpu().numpy()
-        sizes = np.bincount(labels, minlength=self.num_classes)
-        if sizes.min() < 10:
-            few = f"{self.classes[sizes.argmin()]} has {sizes.min()}"
-            raise ValueError(f"a 9:1 split needs ten training images of each class, and {few}: take more images")
-        shuffled = np.random.RandomState(SPLIT_SEED).permutation(len(labels))  # NumPy keeps this stream
-        rank = np.empty(len(labels), dtype=np.int64)
-        rank[shuffled] = _rank_in_class(labels[shuffled])
-        held_out = torch.from_numpy(rank < sizes[labels] // 10).to(self.train.labels.device)
-        return self.train[~held_out], self.train[held_out]
 
 
 def load_dataset(name: str = "cifar10", subset: str = "full") -> Dataset:
@@ -193,8 +175,3 @@ def _read_sample(split: str) -> ImageSet:
 def _image_set(images: np.ndarray, labels: np.ndarray) -> ImageSet:
     channels_first = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
     return ImageSet(channels_first, torch.from_numpy(labels.astype(np.int64)))
-
-
-def _rank_in_class(labels: np.ndarray) -> np.ndarray:
-    """For each image, how many of its class come before it."""
-    return pd.Series(labels).groupby(labels).cumcount().to_numpy()
