@@ -121,7 +121,8 @@ def arrows(panels: Mapping[str, Mapping[str, tuple[float, float]]]) -> Figure:
         for (name, (length, cosine)), colour, dash in zip(gradients.items(), (BLUE, VERMILION), DASHES, strict=False):
             end = length * cosine, length * (1 - cosine**2) ** 0.5
             axes.annotate("", end, (0, 0), arrowprops={"color": colour, "arrowstyle": "->", "lw": 2, "ls": dash})
-            axes.text(end[0] + 0.1, end[1], f"{name}: {length:.2f} times", color=colour, va="bottom")
+            beside = max(end[0], 1) + 0.12  # right of the grey one too
+            axes.text(beside, end[1], f"{name}: {length:.2f} times", color=colour, va="center")
         axes.set(xlim=(0, longest + 2.4), ylim=(-0.35, 1.3 * highest + 0.4), yticks=[], title=student)
         axes.spines["left"].set_visible(False)
     axes.set_xlabel("length along the label's gradient (grey), which is 1")

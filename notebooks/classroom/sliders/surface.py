@@ -65,7 +65,7 @@ class Surface(Eq1Picture):
         axes.axvline(0, color=BLACK, linewidth=0.8)
         axes.set_xlim(-1.1, 1.1)  # in units of the largest pull, which the ends of the axis tell
         axes.set_xticks([-1, 0, 1], ["", "0", ""])
-        self.scale = Labels(axes, [(0.84, -0.065), (-0.1, -0.065)], axes.transAxes)
+        self.scale = Labels(axes, [(1.03, -0.065), (0.1, -0.065)], axes.transAxes, right=True)
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.set_yticks(rows, self.gallery.classes)
         axes.tick_params(length=0, pad=8)
