@@ -35,7 +35,7 @@ def test_the_most_alike_come_first_and_no_map_comes_twice():
     maps = [np.full((4, 4), float(number)) for number in range(4)]
     figure = plots.look_alikes(PHOTO, maps, R, [0, 1, 5, 7], pairs=2)
     titles = [title for _, title in shown(figure)]
-    assert titles == ["a frog", "map 0, r = -0.95", "map 1, r = -0.95", "map 5, r = 0.50", "map 7, r = 0.50"]
+    assert titles == ["a frog", "map 0\nr = -0.95", "map 1\nr = -0.95", "map 5\nr = 0.50", "map 7\nr = 0.50"]
     np.testing.assert_array_equal(shown(figure)[3][0], maps[2])
     assert "r = -0.95, 0.50" in look.alt_text(figure)
 

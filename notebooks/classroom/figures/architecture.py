@@ -41,7 +41,7 @@ def look_alikes(photo: Panel, maps: Sequence, r: np.ndarray, names: Sequence, pa
         pair = np.unravel_index(left.argmax(), left.shape)
         left[list(pair)] = left[:, list(pair)] = -1
         found.append(f"{r[pair]:.2f}")
-        panels += [(maps[i], f"map {names[i]}, r = {r[pair]:.2f}") for i in pair]
+        panels += [(maps[i], f"map {names[i]}\nr = {r[pair]:.2f}") for i in pair]
     figure = gallery([panels], photo, size=1.35)
     figure.set_label(f"A test image and the {pairs} pairs of its maps that are most alike: r = {', '.join(found)}")
     return figure

@@ -82,7 +82,7 @@ class _CostBars:
         top = most[column].max()
         # Cost grows with the square of the width: on this scale a bar grows with the width itself, and all are seen.
         axes.set_xscale("function", functions=(lambda cost: np.sqrt(np.maximum(cost, 0)), np.square))
-        axes.set_xlim(0, 2 * top)  # room for the number beside the longest bar
+        axes.set_xlim(0, 2.3 * top)  # room for the number beside the longest bar
         digit = 10 ** np.floor(np.log10(top))
         ticks = np.array([0, 0.25, 1]) * (top // digit) * digit
         axes.set_xticks(ticks, ["0", *(f"{tick / 1e6:g} M" for tick in ticks[1:])])
