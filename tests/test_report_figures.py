@@ -9,6 +9,7 @@ from course_lib import look, report
 from course_lib.files import ResultError
 from course_lib.profiles import PROFILES
 from course_lib.study import store
+from tools.drawn import write_report
 
 pytest_plugins = "stores"
 
@@ -114,7 +115,7 @@ def test_alt_text_holds_the_key_numbers(every_row, small):
 
 
 def test_write_report_writes_a_folder_a_profile(every_row, tmp_path):
-    paths = report.write_report(every_row, tmp_path)
+    paths = write_report(every_row, tmp_path)
     tables = (f"table{n}.{kind}" for n in (1, 2, 3, 4) for kind in ("csv", "md"))
     names = {"fig1.png", "evidence.png", "verdicts.md", *tables}
     assert {str(path.relative_to(tmp_path)) for path in paths} == {
@@ -130,7 +131,7 @@ def test_write_report_writes_a_folder_a_profile(every_row, tmp_path):
 
 
 def test_write_report_of_an_empty_store_says_not_run(empty, tmp_path):
-    paths = report.write_report(empty, tmp_path)
+    paths = write_report(empty, tmp_path)
     assert {path.parent for path in paths} == {tmp_path / "laptop"}
     text = (tmp_path / "laptop" / "table2.md").read_text()
     assert "none of these rows has been run; 0 of 8 rows run" in text and "nan" not in text
@@ -141,5 +142,5 @@ def test_write_report_writes_nothing_where_a_table_cannot_be_drawn(tmp_path):
         result = fake_result(key, profile=PROFILES["laptop"], test_images=images)
         store.save_result(result, tmp_path / "store")
     with pytest.raises(ResultError, match="cannot be drawn"):
-        report.write_report(store.load_results(tmp_path / "store"), tmp_path / "figures")
+        write_report(store.load_results(tmp_path / "store"), tmp_path / "figures")
     assert not (tmp_path / "figures").exists()

@@ -9,9 +9,11 @@ from fabricated import fake_result, fake_store, resized
 from course_lib import report
 from course_lib.files import ResultError
 from course_lib.profiles import PROFILES
+from course_lib.report import tables
 from course_lib.study import store
 from course_lib.study.experiments import table_rows
 from course_lib.study.protocols import STUDENTS
+from tools.stored import summary
 
 pytest_plugins = "stores"
 
@@ -19,9 +21,9 @@ pytest_plugins = "stores"
 def test_ours_are_means_over_seeds(small):
     row = report.table(1, small, "laptop").loc["gn-s-1.0x"]
     assert row[report.OUR_ACCURACY] == 32.0
-    assert row[report.OUR_SD] == pytest.approx(8**0.5)
+    assert row[tables.OUR_SD] == pytest.approx(8**0.5)
     assert (row["n"], row["epochs"]) == (2, 2)
-    assert row[report.OUR_PARAMETERS] == 0.483554
+    assert row[tables.OUR_PARAMETERS] == 0.483554
     assert row[report.PAPER_ACCURACY] == 91.37
 
 
@@ -31,14 +33,14 @@ def test_deltas_pair_the_seeds_that_both_have(small):
     assert row[report.OUR_ACCURACY] == 39.0
     assert row["pairs"] == 2
     assert row[report.OUR_DELTA] == 1.5  # seeds 0 and 1: +1 and +2; not 39 - 32
-    assert row[report.DELTA_SD] == pytest.approx(0.5**0.5)
+    assert row[tables.DELTA_SD] == pytest.approx(0.5**0.5)
     assert row[report.PAPER_DELTA] == -0.16
 
 
 def test_one_seed_has_no_spread(small):
     row = report.table(4, small, "laptop").loc["gn-d<ensemble"]
     assert (row["n"], row["pairs"], row[report.OUR_DELTA]) == (1, 1, -0.5)
-    assert np.isnan(row[report.OUR_SD]) and np.isnan(row[report.DELTA_SD])
+    assert np.isnan(row[tables.OUR_SD]) and np.isnan(row[tables.DELTA_SD])
 
 
 def test_best_and_last_epoch_are_kept_apart(tmp_path):
@@ -47,7 +49,7 @@ def test_best_and_last_epoch_are_kept_apart(tmp_path):
     store.save_result(fake_result("gn-d<vgg13", accuracies=(30.0, 35.0)), tmp_path)
     frame = store.load_results(tmp_path)
     baseline = report.table(1, frame, "quick").loc["gn-d"]
-    assert (baseline[report.OUR_BEST], baseline[report.OUR_ACCURACY], baseline[report.OUR_SD]) == (42.0, 30.0, 0.0)
+    assert (baseline[tables.OUR_BEST], baseline[report.OUR_ACCURACY], baseline[tables.OUR_SD]) == (42.0, 30.0, 0.0)
     assert report.table(2, frame, "quick").loc["gn-d<vgg13", report.OUR_DELTA] == 5.0
 
 
@@ -93,7 +95,7 @@ def test_an_empty_store_gives_the_papers_rows_and_none_of_ours(empty, n):
     frame = report.table(n, empty, "laptop")
     assert len(frame) == len(report.paper_table(n))
     assert (frame["n"] == 0).all()
-    assert frame[[report.OUR_ACCURACY, report.OUR_BEST, report.OUR_SD]].isna().all(axis=None)
+    assert frame[[report.OUR_ACCURACY, tables.OUR_BEST, tables.OUR_SD]].isna().all(axis=None)
     assert "none of these rows has been run" in frame.attrs["caption"]
 
 
@@ -270,7 +272,7 @@ def test_rows_that_were_not_run_say_so(small):
     head, *body = TableReader(report.show_table(1, small, "laptop")._repr_html_()).rows
     cells = dict(zip(head, body[1], strict=True))
     assert cells[report.OUR_ACCURACY] == "not run"
-    assert cells[report.OUR_BEST] == cells[report.OUR_SD] == cells["epochs"] == "–"
+    assert cells[tables.OUR_BEST] == cells[tables.OUR_SD] == cells["epochs"] == "–"
     assert cells["n"] == "0"
     authors = [dict(zip(head, line, strict=True))[report.AUTHORS_ACCURACY] for line in body]
     assert authors[7:9] == ["91.17", "no log"], "GN-D has a log of the authors', ResNet18 has none"
@@ -356,21 +358,21 @@ def test_verdicts_judge_them_too(own):
 
 def test_summary_counts_rows_and_seeds_of_what_may_be_shown(every_row, empty, small, own):
     laptop = PROFILES["laptop"].label
-    assert report.summary(empty) == f"{laptop}; recipe 'paper': 0 of 30 table rows run, 0 of 7 with published teachers"
-    full, other = report.summary(every_row).splitlines()
+    assert summary(empty) == f"{laptop}; recipe 'paper': 0 of 30 table rows run, 0 of 7 with published teachers"
+    full, other = summary(every_row).splitlines()
     assert full.endswith("30 of 30 table rows run, 0 of 7 with published teachers, 3 seeds")
     assert other.startswith(laptop) and other.endswith(
         "30 of 30 table rows run, 0 of 7 with published teachers, 1 seed"
     )
-    assert "4 of 30" in report.summary(small)
-    plain, softened = report.summary(own).splitlines()
+    assert "4 of 30" in summary(small)
+    plain, softened = summary(own).splitlines()
     assert plain.endswith("1 of 30 table rows run, 1 of 7 with published teachers, 3 seeds")
     assert softened.endswith("recipe 'repaired': 0 of 15 table rows run, 1 of 7 with published teachers, 3 seeds")
 
 
 def test_the_control_is_counted_with_its_own_rows(tmp_path):
     fake_store(tmp_path, {"gn-d": {0: 77.5}}, recipe="unshuffled", profile=PROFILES["full"])
-    words = report.summary(store.load_results(tmp_path))
+    words = summary(store.load_results(tmp_path))
     assert "recipe 'unshuffled': 1 of 5 table rows run, 1 seed" in words
 
 
@@ -379,9 +381,9 @@ def test_quick_is_no_evidence(tmp_path, every_row, own):
     fake_store(tmp_path, {"gn-d<ta": {0: 24.0}}, recipe="as_run")
     quick = store.load_results(tmp_path)
     assert report.available(quick) == [("laptop", "paper")] and report.available_profiles(quick) == ["laptop"]
-    assert report.available_profiles(quick, "as_run") == [] and "quick" not in report.summary(quick)
+    assert report.available_profiles(quick, "as_run") == [] and "quick" not in summary(quick)
     assert report.available_profiles(every_row) == ["full", "laptop"]
-    assert "quick" not in report.summary(every_row)
+    assert "quick" not in summary(every_row)
     assert report.available(own) == [("laptop", "paper")], "our own rows stand in the paper's tables at every T"
 
 

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import psutil
 
-from course_lib import report
 from course_lib.files import repo_path
 from course_lib.profiles import active_profile, profile_option
 from course_lib.study import store
+from tools.drawn import write_report
 from tools.lessons import run_lessons
+from tools.stored import summary
 
 LESSON_GIB = 3  # of memory, at most
 
@@ -24,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     roomy = psutil.virtual_memory().available > 2 * LESSON_GIB * 2**30 and (os.cpu_count() or 1) > 1
     times = run_lessons(at_once=2 if roomy else 1)
     frame = store.load_results()
-    written = report.write_report(frame)
+    written = write_report(frame)
     print(f"\nThe course has run. Lessons train live in the {active_profile().name} profile. The lessons, executed:")
     for name, seconds in times:
         print(f"  {'build/course/' + name + '.ipynb':<60} {seconds:4.0f} s")
@@ -32,6 +33,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for path in written:
         if path.suffix in (".png", ".md"):
             print(f"  {path.relative_to(repo_path()).as_posix()}")
-    print(f"In the store: {report.summary(frame)}")
+    print(f"In the store: {summary(frame)}")
     print("Read and change the lessons: make lab (or: python -m jupyterlab)")
     return 0

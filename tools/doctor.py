@@ -135,8 +135,8 @@ def full_set() -> Iterator[str]:
 
 def store() -> Iterator[str]:
     """The finished runs of each profile."""
-    from course_lib.report.runs import summary
     from course_lib.study import store as results
+    from tools.stored import summary
 
     for words in summary(results.load_results()).splitlines():
         yield line("OK", f"results store: {words}")

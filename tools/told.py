@@ -21,10 +21,11 @@ from course_lib import report
 from course_lib.files import atomic_write, repo_path
 from course_lib.report.paper import authors_runs, paper_table
 from course_lib.report.runs import paired_deltas, runs_of
-from course_lib.report.tables import PAPER_DELTA, judged, verdicts_table
+from course_lib.report.tables import PAPER_DELTA, judged
 from course_lib.report.verdicts import LEAST_SEEDS, Verdict, verdict_of
 from course_lib.study import store
 from course_lib.study.experiments import PUBLISHED, ROWS, baseline_of, find
+from tools.drawn import place_of, tables_of, write_report
 from tools.lines import Line
 
 PROFILE = "laptop"
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Draw Fig. 1, Tables I-IV and verdicts from the store into figures/, and write the numbers that pages tell."""
     argparse.ArgumentParser(prog="python -m course_lib report", description=main.__doc__).parse_args(arguments)
     results = store.load_results()
-    print(*report.write_report(results), *write(results), sep="\n")
+    print(*write_report(results), *write(results), sep="\n")
     return 0
 
 
@@ -200,12 +201,9 @@ def printed_numbers() -> set[str]:
 def old(results: pd.DataFrame) -> list[str]:
     """Tables and verdicts of ``figures/`` that are not what the store says."""
     differ = []
-    for profile, recipe in report.available(results):
-        folder = repo_path("figures", profile, "" if recipe == "paper" else recipe)
-        texts = {"verdicts.md": lambda *of: verdicts_table(results, *of)}
-        texts |= {f"table{n}.md": lambda *of, n=n: report.show_table(n, results, *of) for n in (1, 2, 3, 4)}
-        for file, make in texts.items() if folder.exists() else ():
-            path = folder / file
-            if not path.exists() or path.read_text(encoding="utf-8") != make(profile, recipe).to_markdown():
-                differ.append(path.relative_to(repo_path()).as_posix())
+    for chosen in report.available(results):
+        folder = place_of(*chosen)
+        for name, content in tables_of(results, *chosen).items() if folder.exists() else ():
+            if not (folder / name).exists() or (folder / name).read_bytes() != content:
+                differ.append((folder / name).relative_to(repo_path()).as_posix())
     return differ

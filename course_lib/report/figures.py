@@ -1,9 +1,7 @@
-"""Fig. 1 and the evidence for each teacher from the results store, and the report that writes everything into files.
+"""Fig. 1 and the evidence for each teacher, from the results store.
 
 Every function returns a figure with its words in the label, where ``look.show`` finds them.
 """
-
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,10 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from course_lib import look
-from course_lib.files import atomic_write, repo_path
 from course_lib.look import BLACK, BLUE, GREEN, VERMILION, dress, say_not_run, write
-from course_lib.report.paper import TITLES
-from course_lib.report.runs import available, provenance, runs_of, seeds_in_words, temperature_of
+from course_lib.report.runs import provenance, runs_of, seeds_in_words, temperature_of
 from course_lib.report.tables import (
     AUTHORS_ACCURACY,
     AUTHORS_DELTA,
@@ -25,10 +21,7 @@ from course_lib.report.tables import (
     PAPER_DELTA,
     SOFTENED,
     judged,
-    own_table,
-    style,
     table,
-    verdicts_table,
 )
 from course_lib.report.verdicts import NONE
 from course_lib.study.experiments import ROWS, find
@@ -164,43 +157,3 @@ def evidence_figure(results: pd.DataFrame, profile: str, recipe: str = "paper") 
 def _delta_words(deltas: pd.Series) -> str:
     known = deltas.dropna()
     return f"{(known < 0).sum()} of {len(known)} below zero, from {known.min():+.2f} to {known.max():+.2f}"
-
-
-# --- all of it ------------------------------------------------------------------------------------
-
-
-def write_report(results: pd.DataFrame, folder: Path | None = None) -> list[Path]:
-    """Draw figures, Tables I to IV and verdicts of every profile and recipe that is ``available``.
-
-    They go to ``figures/<profile>/`` (or below ``folder``), those of other recipes than ``paper`` to
-    ``figures/<profile>/<recipe>/``; tables as CSV and Markdown. Everything is drawn before the first file is written.
-
-    Returns:
-        The files written.
-
-    Raises:
-        ResultError: runs of one table do not belong together.
-        CourseError: a file cannot be written.
-    """
-    files: dict[Path, bytes] = {}
-    for profile, recipe in available(results):
-        place = Path(folder or repo_path("figures"), profile, "" if recipe == "paper" else recipe)
-        files |= {place / file: content for file, content in _report_of(results, profile, recipe).items()}
-    for path, content in files.items():
-        atomic_write(path, content)
-    return list(files)
-
-
-def _report_of(results: pd.DataFrame, profile: str, recipe: str) -> dict[str, bytes]:
-    """The files of one profile and recipe by name."""
-    files = {
-        "fig1.png": look.png(figure_1(results, profile, recipe)),
-        "evidence.png": look.png(evidence_figure(results, profile, recipe)),
-        "verdicts.md": verdicts_table(results, profile, recipe).to_markdown().encode(),
-    }
-    for n in TITLES:
-        frame, own = table(n, results, profile, recipe), own_table(n, results, profile, recipe)
-        blocks = pd.concat([frame.assign(block="the paper's"), own.assign(block=OWN)] if len(own) else [frame])
-        files[f"table{n}.csv"] = blocks.to_csv(float_format="%.4f", lineterminator="\n").encode()
-        files[f"table{n}.md"] = style(frame, own).to_markdown().encode()
-    return files

@@ -10,8 +10,8 @@ import pandas as pd
 
 from course_lib.files import ResultError
 from course_lib.profiles import PROFILES, Profile
-from course_lib.study.experiments import EXPERIMENTS, TABLES
-from course_lib.study.protocols import CONTROL, PROTOCOLS, RECIPES, check_recipe, control_keys, origin
+from course_lib.study.experiments import TABLES
+from course_lib.study.protocols import PROTOCOLS, RECIPES, check_recipe, origin
 
 PROFILE_ORDER = ("full", "laptop")
 # Students of published teachers, which stand below the paper's rows of Tables II to IV. The student of a ResNet-20 that
@@ -122,21 +122,3 @@ def available(results: pd.DataFrame, n: int | None = None) -> list[tuple[str, st
         (profile, recipe) for recipe in RECIPES if recipe != "paper" for profile in available_profiles(theirs, recipe)
     ]
     return [*((profile, "paper") for profile in available_profiles(results)), *rest]
-
-
-def summary(results: pd.DataFrame) -> str:
-    """The state of the store, a line for each profile and recipe that may be shown."""
-    own = {key for keys in OWN_ROWS.values() for key in keys}
-    lines = []
-    for recipe in PROTOCOLS:
-        for profile in available_profiles(results, recipe):
-            theirs = {key for key, row in EXPERIMENTS.items() if row.table in TABLES and origin(key, recipe) == recipe}
-            rows = set(control_keys()) if recipe == CONTROL else theirs
-            runs = results[(results["profile"] == profile) & (results["recipe"] == recipe)]
-            words = PROFILES[profile].label if runs.empty else Profile(**runs.iloc[-1]["profile_spec"]).label
-            words += f"; recipe {recipe!r}: {len(rows & set(runs['key']))} of {len(rows)} table rows run"
-            if mine := {key for key in own if origin(key, recipe) == recipe}:
-                words += f", {len(mine & set(runs['key']))} of {len(mine)} with published teachers"
-            seeds = runs["seed"].nunique()
-            lines.append(words + (f", {seeds} seed{'s' if seeds > 1 else ''}" if seeds else ""))
-    return "\n".join(lines)
