@@ -53,3 +53,14 @@ def test_settling_marks_the_epoch_that_was_asked_for():
     assert axes.lines[1].get_xydata().tolist() == [[2.0, 75.0]]
     assert [text.get_text() for text in axes.texts] == ["epoch 2: 75 %"]
     assert "75 at epoch 2" in look.alt_text(figure)
+
+
+def test_a_network_without_trained_weights_is_not_on_the_picture():
+    forms = {"torch_ms": [9.0, 8.0], "float32_ms": [3.0, 2.0], "int8_ms": [1.0, 1.5]}
+    shipped = pd.DataFrame(forms | {"float32_accuracy": [90.0, np.nan], "int8_accuracy": [89.0, np.nan]}, ["a", "b"])
+    figure = plots.shipped_figure(shipped)
+    (axes,) = figure.axes
+    marks = [line.get_xydata().tolist() for line in axes.lines if line.get_marker() in "osv"]
+    assert marks == [[[9.0, 90.0]], [[3.0, 90.0]], [[1.0, 89.0]]]
+    assert [text.get_text() for text in axes.texts] == ["a"]
+    assert look.alt_text(figure).endswith("Milliseconds in PyTorch, as ONNX, in 8 bits: a 9.0, 3.0, 1.0.")

@@ -84,3 +84,30 @@ def settling_figure(shares: pd.Series, asked: int) -> Figure:
     axes.set(xlabel="epoch", ylabel="pairs in final order (%)", ylim=(0, 104), xlim=(0, shares.index[-1] + 1))
     figure.set_label(f"Pairs in their final order, in percent: {shares[asked]:.0f} at epoch {asked}, 100 at the end.")
     return figure
+
+
+@look.styled()
+def shipped_figure(shipped: pd.DataFrame) -> Figure:
+    """Accuracy (percent) against milliseconds for one image: each trained network in PyTorch, as ONNX and in 8 bits.
+
+    ``shipped``: ``data/costs/shipped.csv`` by key. What has no trained weights has no accuracy, and is not drawn.
+    """
+    figure, axes = one_panel(8.4, 3.4, "both")
+    trained = shipped.dropna(subset="float32_accuracy")
+    ms = trained[["torch_ms", "float32_ms", "int8_ms"]]
+    accuracy = trained[["float32_accuracy", "float32_accuracy", "int8_accuracy"]].to_numpy()
+    axes.plot(ms.T, accuracy.T, color="#999999", linewidth=1)
+    for form, (name, mark, colour) in enumerate(
+        (("PyTorch", "o", look.BLACK), ("ONNX", "s", look.BLUE), ("ONNX, 8 bits", "v", look.VERMILION))
+    ):
+        axes.plot(ms.iloc[:, form], accuracy[:, form], mark, color=colour, label=name)
+    for key, time, height in zip(ms.index, ms["torch_ms"], accuracy[:, 0], strict=True):
+        look.write(axes, key, (time, height), (8, -3), "left")
+    axes.set(xscale="log", xlabel="one image on one thread (ms)", ylabel="test accuracy (%)", xlim=(0.5, 100))
+    axes.set_xticks([1, 3, 10, 30, 100], ["1", "3", "10", "30", "100"])
+    axes.legend(frameon=False, loc="lower right")
+    said = "; ".join(
+        f"{row.Index} {row.torch_ms:.1f}, {row.float32_ms:.1f}, {row.int8_ms:.1f}" for row in ms.itertuples()
+    )
+    figure.set_label(f"Accuracy against latency. Milliseconds in PyTorch, as ONNX, in 8 bits: {said}.")
+    return figure
