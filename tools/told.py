@@ -30,7 +30,7 @@ from tools.lines import Line
 
 PROFILE = "laptop"
 PAGES = ("README.md", "docs/hypotheses.md", "docs/study.md", "data/README.md", "notebooks/README.md")
-LESSONS = "notebooks/[0-9][0-9]_*.ipynb"
+LESSONS = ("notebooks/[0-9][0-9]_*.ipynb", "notebooks/solutions/*.ipynb")
 MARKED = re.compile(r"(<!-- told ([^>]+?) -->)(.*?)(<!-- end -->)", re.DOTALL)
 # An accuracy or a difference of accuracies, and the words that make it one of ours.
 NUMBER = re.compile(r"(?<![\w.])(?:[6-9]\d\.\d(?= ?%| to )|[6-9]\d\.\d\d|[-+−±]\d\.\d+|\d\.\d+(?= points))(?![\w.]*\w)")
@@ -167,7 +167,8 @@ def check(results: pd.DataFrame) -> list[Line]:
 
 def pages() -> list[Path]:
     """The pages and lessons that are here."""
-    return [path for path in (*map(repo_path, PAGES), *sorted(repo_path().glob(LESSONS))) if path.exists()]
+    lessons = [path for pattern in LESSONS for path in sorted(repo_path().glob(pattern))]
+    return [path for path in map(repo_path, PAGES) if path.exists()] + lessons
 
 
 def prose(path: Path) -> str:
