@@ -60,6 +60,14 @@ def test_every_page_fits_and_asks_for_nothing(site, page):
     assert page.problems == []
 
 
+def test_letters_of_a_figure_stay_readable_on_a_phone(site, browser):
+    page = browser.new_context(viewport=SCREENS["phone"]).new_page()
+    page.goto((site / "notebooks" / "03_knowledge_distillation.html").as_uri())
+    shown = page.locator("figure img:visible").evaluate_all("all => all.map(one => one.width / one.naturalWidth)")
+    assert shown and min(shown) > 0.6, "drawn in 10 points, shown in 6 at least"
+    page.context.close()
+
+
 @pytest.mark.parametrize("name", ["sliders", "picture", "notebooks/05_teacher_ensembles"])
 def test_by_keyboard_alone_the_focus_is_marked_and_on_the_screen(site, page, name):
     page.goto((site / f"{name}.html").as_uri())
