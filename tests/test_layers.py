@@ -16,12 +16,12 @@ MODULES = {
 }
 FLOORS = 8  # the longest chain of imports
 LINES_OF_A_MODULE = 400
-# What a learner reads is the smallest part of the library. The library and the lessons' own code are meant to have
-# 5,500 lines each and are not there yet: these two numbers may only fall.
+# The library and the lessons' own code have 5,500 lines each, and what a learner reads is less than half of the library:
+# what works on a checkout and nothing that trains needs stands in tools/. These numbers may only fall.
 BUDGETS = {
-    "course_lib": (("course_lib",), 5_910),
+    "course_lib": (("course_lib",), 5_500),
     "what a learner reads": (("course_lib.data", "course_lib.models", "course_lib.training"), 2_600),
-    "classroom": (("classroom",), 5_500),
+    "classroom": (("classroom",), 5_470),
 }
 
 

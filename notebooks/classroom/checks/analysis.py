@@ -182,9 +182,7 @@ def check_deltas_by_recipe(answer) -> str:
     given = {recipe: number(mean, f"the delta of {recipe}", finite=False) for recipe, mean in given.items()}
     expected = {"paper": -0.3, "repaired": 0.7}
     require("as_run" not in given, "recipe 'as_run' has no baseline in it: there is no delta to give, leave it out")
-    words = (
-        f"one delta for each of {', '.join(expected)}, which both were run with; yours: {', '.join(map(str, given))}"
-    )
+    words = f"one delta for each of {', '.join(expected)}, which both ran with; yours: {', '.join(map(str, given))}"
     require(given.keys() == expected.keys(), words)
     everybody = fmean(a for key, *_, a in rows if key == "b")
     for recipe, mean in expected.items():
@@ -229,13 +227,10 @@ def check_permutation_p(one, other):
     """``answer(one, other)``: the exact two-sided P of the difference of means, over all ways to share out the runs."""
     found = permutation_test((one, other), lambda a, b, axis: a.mean(axis) - b.mean(axis), vectorized=True)
     splits, seen, tiny = found.null_distribution, found.statistic, 1e-9
+    one_sided, farther = (float(hits.mean()) for hits in (splits >= seen - tiny, abs(splits) > abs(seen) + tiny))
     return float((abs(splits) >= abs(seen) - tiny).mean()), {
-        "one-sided: as large a difference the other way would have surprised you too": (
-            float((splits >= seen - tiny).mean())
-        ),
-        "count splits *at least* as far apart (>=): the one that was seen is one of them": (
-            float((abs(splits) > abs(seen) + tiny).mean())
-        ),
+        "one-sided: as large a difference the other way would have surprised you too": one_sided,
+        "count splits *at least* as far apart (>=): the one that was seen is one of them": farther,
     }
 
 

@@ -68,17 +68,14 @@ def check_conv_macs(conv, height, width):
     rows, columns = conv(torch.zeros(1, conv.in_channels, height, width)).shape[2:]
     (kh, kw), (down, across), out, groups = conv.kernel_size, conv.stride, conv.out_channels, conv.groups
     each = conv.in_channels // groups * kh * kw
-    right = rows * columns * out * each
+    right, every = rows * columns * out * each, height * width * out * each
+    floored = (height // down) * (width // across) * out * each
     return right, {
         "you count a depthwise convolution as a dense one: in_channels / groups for each filter.": right * groups,
-        "you count every *input* pixel: the filter is put down once for every output pixel.": (
-            height * width * out * each
-        ),
-        "two things: count *output* pixels, and in_channels / groups a filter.": height * width * out * each * groups,
+        "you count every *input* pixel: the filter is put down once for every output pixel.": every,
+        "two things: count *output* pixels, and in_channels / groups a filter.": every * groups,
         "these are operations: a multiply-accumulate counts once.": right * 2,
-        "33 pixels with stride 2 make 17: (size + 2·padding − kernel) // stride + 1.": (
-            (height // down) * (width // across) * out * each
-        ),
+        "33 pixels with stride 2 make 17: (size + 2·padding − kernel) // stride + 1.": floored,
     }
 
 
@@ -99,12 +96,11 @@ def check_receptive_field(layers):
     stretched = 1
     for kernel, stride in layers:
         stretched = stretched * stride + kernel - 1
+    unmoved = 1 + sum(kernel - 1 for kernel, _ in layers)
     return _field(layers), {
         "that stretches what was seen before the stride: keep the step apart, add (kernel − 1) · step.": stretched,
         "you begin with 0 pixels. An output without any layer sees itself: begin with 1.": _field(layers) - 1,
-        "the strides are not felt. After a stride of 2 a kernel reaches twice as far: (kernel − 1) · step.": (
-            1 + sum(kernel - 1 for kernel, _ in layers)
-        ),
+        "the strides are not felt. After a stride of 2 a kernel reaches twice as far: (kernel − 1) · step.": unmoved,
         "a layer's own stride spreads what comes *after* it: add (kernel − 1) · step first": _field(layers, early=True),
         "kernels overlap: a 3 × 3 after a 3 × 3 adds 2 pixels, kernel − 1.": sum(kernel for kernel, _ in layers),
     }

@@ -36,16 +36,13 @@ def check_prepare(images, views):
     """``prepare(images, views)``: black rim, window, mirror, then normalised once."""
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))
     cropped = crop_and_flip(images, views)
-    right = normalise(cropped)
+    right, inside = normalise(cropped), crop_and_flip(torch.ones_like(images), views)
+    first_view = normalise(crop_and_flip(images, views[:1].expand(6, 3)))
     return right, {
-        "the rim is grey: crop first and normalise last, for 0 is the mean colour there": (
-            right * crop_and_flip(torch.ones_like(images), views)
-        ),
+        "the rim is grey: crop first and normalise last, for 0 is the mean colour there": right * inside,
         "the images are normalised twice: crop_and_flip wants uint8 and normalise is called once": (right - mean) / std,
         "the pixels are 255 times too large for this mean: divide by 255 first": (cropped.float() - mean) / std,
-        "every image has got the first image's view: each has its own": (
-            normalise(crop_and_flip(images, views[:1].expand(6, 3)))
-        ),
+        "every image has got the first image's view: each has its own": first_view,
         "no image was cropped or flipped: use the views": normalise(images),
     }
 
@@ -151,11 +148,9 @@ def check_descend(answer) -> str:
         first.bias.zero_()
     model = copy.deepcopy(first)
     given = answer(model, images.clone(), labels.clone(), 0.5, 5)
-    right, losses = _descend(first, images, labels, 5)
+    (right, losses), (piled, _) = (_descend(first, images, labels, 5, forget) for forget in (False, True))
     mistakes = {
-        "gradients of earlier steps are still in .grad: set them to zero before each backward()": (
-            _descend(first, images, labels, 5, forget=True)[0]
-        ),
+        "gradients of earlier steps are still in .grad: set them to zero before each backward()": piled,
         "you set the gradients to zero between backward() and step(): nothing is left to move by": first.weight,
         "you made one step too many": _descend(first, images, labels, 6)[0],
         "you made one step too few": _descend(first, images, labels, 4)[0],

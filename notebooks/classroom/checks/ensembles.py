@@ -32,18 +32,15 @@ def check_soft_target(members, temperature):
     """``answer(members, temperature)``: the (N, C) soft target of an ensemble, from the mean of its logits."""
     stacked = torch.stack(members)
     mean, probabilities = stacked.mean(0), stacked.softmax(2).mean(0)
+    vote, other = F.one_hot(stacked.argmax(2), CLASSES).double(), (stacked / temperature).softmax(2)
     return (mean / temperature).softmax(1), {
-        "you averaged after argmax, a vote that forgets how sure each was: average the logits": (
-            F.one_hot(stacked.argmax(2), CLASSES).double().mean(0)
-        ),
+        "you averaged after argmax, a vote that forgets how sure each was: average the logits": vote.mean(0),
         "you divided probabilities by T, so rows do not add up to 1: divide the logits": probabilities / temperature,
         "these are logits, not probabilities: a softmax over the classes is missing": mean / temperature,
         "that is a softmax of probabilities, softmax twice: take it once": (probabilities / temperature).softmax(1),
         "you summed the logits: average them, else the temperature is T / K": (stacked.sum(0) / temperature).softmax(1),
         BY_THREE: (stacked.sum(0) / 3 / temperature).softmax(1),
-        "that is the mean of probabilities, the other ensemble: average logits": (
-            (stacked / temperature).softmax(2).mean(0)
-        ),
+        "that is the mean of probabilities, the other ensemble: average logits": other.mean(0),
         "the temperature is missing: divide the mean logits by T before the softmax": mean.softmax(1),
         "your softmax runs over the images: take it over the classes, dim=1": (mean / temperature).softmax(0),
         "a row of probabilities must add up to 1": lambda found: not close(found.sum(1), torch.ones(IMAGES)),
@@ -60,12 +57,11 @@ def check_jensen_gap(members, labels):
     losses, stacked = torch.stack([F.cross_entropy(z, labels) for z in members]), torch.stack(members)
     p = stacked.softmax(2).mean(0)
     loss = F.nll_loss(p.log(), labels)
+    of_logits = losses.mean() - F.cross_entropy(stacked.mean(0), labels)
     thirds = F.nll_loss((p * len(members) / 3).log(), labels)
     return losses.mean() - loss, {
         "the sign is turned round: members' mean minus ensemble, so that a gain is positive": loss - losses.mean(),
-        "that is the gap of the mean of logits: Jensen's inequality is about probabilities": (
-            losses.mean() - F.cross_entropy(stacked.mean(0), labels)
-        ),
+        "that is the gap of the mean of logits: Jensen's inequality is about probabilities": of_logits,
         "you compared with the best member: the theorem is about the mean of the members' losses": losses.min() - loss,
         "cross_entropy takes a softmax of its own: nll_loss on logarithms": losses.mean() - F.cross_entropy(p, labels),
         "that is the sum of the members' losses: take their mean": losses.sum() - loss,
@@ -170,9 +166,7 @@ def check_teachers_answer(answer) -> str:
     awake = [str(place) for place, (old, model) in enumerate(pairs) if not torch.equal(old, model.norm.running_mean)]
     words = "every model's statistics moved while it answered: torch.no_grad() stops gradients only, add eval mode"
     require(len(awake) < 3, words)
-    words = (
-        f"still in train mode: model {', '.join(awake)}, counted from 0. Put every model in eval mode, not only some"
-    )
+    words = f"still in train mode: model {', '.join(awake)}, counted from 0. Put every model in eval mode, not some"
     require(not awake, words)
     every = torch.stack([model.eval()(INPUTS) for model in _networks()])
     mistakes = {"the logits are added up: take their mean": every.sum(0)}

@@ -54,10 +54,7 @@ class Detectable(Picture):
     Settings: ``seeds`` of each method, test ``images``, and the ``spread`` between seeds in points.
     """
 
-    shows = (
-        "Detectable difference against the number of seeds, with the paper's deltas beside it, and the parts of its "
-        "variance."
-    )
+    shows = "Detectable difference against the seeds, the paper's deltas beside it, and the parts of its variance."
     see = "How many seeds would it take to find most of the paper's differences?"
     controls = {
         "seeds": Slider(1, SEEDS[0], SEEDS[-1], 1, "seeds"),

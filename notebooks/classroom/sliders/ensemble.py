@@ -100,10 +100,7 @@ class Ensemble(Picture):
     ``picture``: they are sorted by how much the members disagree on them, least on picture 0.
     """
 
-    shows = (
-        "A test image, bars for the ensemble's probabilities with a dot for each member, the accuracy of all possible "
-        "choices, and that of each member."
-    )
+    shows = "A test image, bars for the ensemble with a dot a member, the accuracy of all choices, and of each member."
     see = "Averaging helps less than it would with independent members: they are often wrong together."
 
     @look.styled()

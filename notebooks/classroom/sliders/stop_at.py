@@ -57,8 +57,6 @@ class StopAt(Picture):
         self.number.write([f"{accuracies[-1]:.2f} %"], [(min(epoch, 180), max(8, accuracies[-1] - 30))])
         stopped = f"{network}, stopped after epoch {epoch} of {PAPER.epochs}: {accuracies[-1]:.2f} %"
         self.title.write([stopped])
-        changes = np.abs(np.diff(accuracies[-SWING - 1 :]))
-        swing = (
-            f"; the {len(changes)} epochs before changed it by {changes.mean():.1f} points each" if epoch > 1 else ""
-        )
+        steps = np.abs(np.diff(accuracies[-SWING - 1 :]))
+        swing = f"; the {len(steps)} epochs before changed it by {steps.mean():.1f} points each" if epoch > 1 else ""
         return f"{stopped} of the test images, the rate at {self.rates[epoch - 1]:.5f}{swing}."

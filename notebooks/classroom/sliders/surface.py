@@ -24,10 +24,7 @@ def gradient_surface(teacher: np.ndarray, student: np.ndarray, label: int) -> np
 class Surface(Eq1Picture):
     """The test image, the size of Eq. 1's gradient as a surface with the present point, and the pull on every logit."""
 
-    shows = (
-        "A test image; the size of Eq. 1's gradient as a surface over temperature and alpha, with a point at the "
-        "present setting; bars for the pull on every logit."
-    )
+    shows = "A test image, the size of Eq. 1's gradient over temperature and alpha, and the pull on every logit."
     see = "Where is the gradient longest? Do label and teacher pull the same logits the same way?"
 
     @look.styled()
