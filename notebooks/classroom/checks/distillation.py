@@ -156,11 +156,12 @@ def check_teacher_answer(answer) -> str:
 @checker
 def check_one_view(answer) -> str:
     """``my_logits(student, teacher, images, augment)``: both networks' logits; a find-the-bug exercise."""
-    return asked_about_one_view(lambda student, teachers, *rest: answer(student, *teachers, *rest), teachers=1)
+    asked_about_one_view(lambda student, teachers, *rest: answer(student, *teachers, *rest), teachers=1)
+    return "one draw, one view, both networks."
 
 
-def asked_about_one_view(answer: Callable, teachers: int) -> str:
-    """Check ``answer(student, teachers, images, augment)``: logits of the student and the mean of the teachers'."""
+def asked_about_one_view(answer: Callable, teachers: int) -> None:
+    """Raise Wrong unless ``answer(student, teachers, images, augment)`` gives the student's logits and a mean of theirs."""
     random = seeded(3)
     images, drawn = torch.rand(6, 3, 4, 4, generator=random), []
     student, *taught = networks = [Watched(seed, side=4).eval() for seed in range(4, 5 + teachers)]
@@ -194,7 +195,6 @@ def asked_about_one_view(answer: Callable, teachers: int) -> str:
     compare(found, right, mistakes, "the logits", "these are not the networks' logits for the view that they saw")
     words = "the student's logits carry no graph, so it cannot learn: torch.no_grad() is for teachers alone"
     require(logits[0].requires_grad, words)
-    return "one draw, one view: all networks speak of the same picture."
 
 
 @checker

@@ -183,4 +183,5 @@ def check_teachers_answer(answer) -> str:
 @checker
 def check_one_view(answer) -> str:
     """``answer(student, teachers, images, augment)``: student logits and mean teacher logits for the same view."""
-    return asked_about_one_view(answer, teachers=3)
+    asked_about_one_view(answer, teachers=3)
+    return "student and teachers speak of the same picture."
