@@ -120,13 +120,12 @@ class BranchedConv(nn.Module):
         """Each branch as a kernel (out, in / groups, k, k) of the full size and the batch norm behind it."""
         conv = self.conv
         parts = [(branch.conv.weight, branch.bn) for branch in self.branches]
+        margin = [conv.kernel_size[0] // 2] * 4  # a 1 x 1 kernel is the centre of a k x k kernel of zeros
         if self.scale is not None:
-            margin = conv.kernel_size[0] // 2  # a 1 x 1 kernel is the centre of a k x k kernel of zeros
-            parts.append((F.pad(self.scale.conv.weight, [margin] * 4), self.scale.bn))
-        if self.identity is not None:
-            # Doing nothing is a convolution too, with a kernel shaped as the branches' (dense or depthwise).
-            do_nothing = nn.init.dirac_(torch.zeros_like(conv.weight), groups=conv.groups)
-            parts.append((do_nothing, self.identity))
+            parts.append((F.pad(self.scale.conv.weight, margin), self.scale.bn))
+        if self.identity is not None:  # doing nothing is a convolution too: each channel takes itself, of its group
+            itself = torch.eye(conv.weight.shape[1], dtype=conv.weight.dtype, device=conv.weight.device)
+            parts.append((F.pad(itself.repeat(conv.groups, 1)[:, :, None, None], margin), self.identity))
         return parts
 
     def merged(self) -> tuple[Tensor, Tensor]:

@@ -15,17 +15,17 @@ OFFSET = np.uint64  # the inner loops add unsigned offsets to a count from zero:
 # compiler has to know before it makes vector instructions of them
 
 
-def forward(x: Tensor, lags: Sequence[tuple[int, int]], row_class: Sequence[int], classes: int) -> Tensor:
-    """Sums of products of two pixels of ``x`` (N, C, H, W), by their lag, the first one's class of row and column.
+def forward(x: Tensor, y: Tensor, lags: Sequence[tuple[int, int]], row_class: Sequence[int], classes: int) -> Tensor:
+    """Sums of products of a pixel of ``x`` and one of ``y``, both (N, C, H, W), by lag and the first's row and column.
 
-    (lags + 1, classes, W, C): over all images and all rows of a class, a pixel times the pixel ``lag`` (down, right) of
-    it, where there is one; in the last place the pixels themselves.
+    (lags + 1, classes, W, C): over all images and all rows of a class, a pixel of ``x`` times the pixel of ``y`` that
+    lies ``lag`` (down, right) of it, where there is one; in the last place the pixels of ``x`` themselves.
     """
     n, channels, height, width = x.shape
     line, length, steps = _in_order(x), width * channels, _steps(lags, channels)
     shares = np.zeros((_threads(), (len(lags) + 1) * classes * length), line.dtype)  # each thread adds up some images
     loop = _sums_at_once if len(shares) > 1 else _sums
-    loop(line, 0, n, height, length, steps, np.array(row_class), classes, shares)
+    loop(line, _in_order(y), 0, n, height, length, steps, np.array(row_class), classes, shares)
     return torch.from_numpy(shares.sum(0)).view(len(lags) + 1, classes, width, channels)
 
 
@@ -85,7 +85,7 @@ def _add_product(total, at, x, x_at, y, y_at, count):
 
 
 @_compiled(nogil=True)
-def _sums(x, first, last, height, length, steps, row_class, classes, shares):
+def _sums(x, y, first, last, height, length, steps, row_class, classes, shares):
     sums = shares[0]
     for n in range(first, last):
         for h in range(height):
@@ -94,18 +94,18 @@ def _sums(x, first, last, height, length, steps, row_class, classes, shares):
             for k in range(len(steps)):
                 down, along = steps[k]
                 low, count = max(0, -along), length - abs(along)
-                if h + down < height and count > 0:
+                if 0 <= h + down < height and count > 0:
                     one, other = row + low, row + down * length + low + along
                     at = own + k * classes * length + low
-                    _add_product(sums, OFFSET(at), x, OFFSET(one), x, OFFSET(other), OFFSET(count))
+                    _add_product(sums, OFFSET(at), x, OFFSET(one), y, OFFSET(other), OFFSET(count))
 
 
 @_compiled(parallel=True)
-def _sums_at_once(x, first, last, height, length, steps, row_class, classes, shares):
+def _sums_at_once(x, y, first, last, height, length, steps, row_class, classes, shares):
     threads, images = len(shares), last - first
     for thread in numba.prange(threads):
         low, high = first + thread * images // threads, first + (thread + 1) * images // threads
-        _sums(x, low, high, height, length, steps, row_class, classes, shares[thread : thread + 1])
+        _sums(x, y, low, high, height, length, steps, row_class, classes, shares[thread : thread + 1])
 
 
 @_compiled(nogil=True)

@@ -78,6 +78,10 @@ def merge_branches(x: Tensor, conv: nn.Conv2d, parts: list[tuple[Tensor, nn.Batc
     count = len(x) * geometry_of(x, conv).places  # values of a channel of the output
     if count == 1:  # what torch says of a batch norm
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {tuple(x.shape)}")
+    if (
+        conv.groups == 1 and len(x) * x.shape[2] * x.shape[3] < conv.in_channels
+    ):  # moments would cost more than they save
+        return sum(bn(F.conv2d(x, kernel)) for kernel, bn in parts)
     norms = [bn for _, bn in parts]
     kernels = torch.stack([kernel.flatten(1) for kernel, _ in parts], dim=1)  # (out, branches, taps)
     gammas = torch.stack([bn.weight for bn in norms], dim=1)  # (out, branches)
@@ -150,8 +154,8 @@ def moments_of(x: Tensor, conv: nn.Conv2d) -> tuple[Tensor, Tensor, int]:
         pixels = pixels_of(x)
         return pixels.mean(0), pixels.T @ pixels / len(pixels), len(pixels)
     geometry, channels = geometry_of(x, conv), x.shape[1]
-    sums, count = cpu_loops().forward(x, lags(geometry), *row_classes(geometry)), len(x) * geometry.places
-    entries = (tap_table(geometry).to(x.dtype) @ sums.reshape(-1, channels)).T / count
+    sums, count = cpu_loops().forward(x, x, lags(geometry), *row_classes(geometry)), len(x) * geometry.places
+    entries = sums.reshape(-1, channels).T @ tap_table(geometry).to(x.dtype).T / count  # laid out as bmm wants them
     mean, products = entries[:, geometry.taps**2 :], entries[:, : geometry.taps**2]
     return mean, products.view(channels, geometry.taps, geometry.taps), count
 
@@ -234,12 +238,7 @@ class MergedOnCPU(torch.autograd.Function):
     def backward(ctx, of_y: Tensor, _of_mean, _of_variance):
         x, kernels, kernel, seen, products, mean, factor, inverse_std = ctx.saved_tensors
         conv = ctx.conv
-        of_x, of_kernel, of_bias = torch.ops.aten.convolution_backward(
-            of_y.contiguous(memory_format=torch.channels_last), x, kernel.view(conv.weight.shape), [len(kernel)],
-            conv.stride, conv.padding, conv.dilation, False, (0, 0), conv.groups, (True, True, True),
-        )  # fmt: skip
-        of_x = of_x.contiguous(memory_format=torch.channels_last)  # it is already, on every machine seen so far
-        of_kernel, of_bias = of_kernel.view_as(kernel), of_bias.unsqueeze(-1)
+        of_x, of_kernel, of_bias = gradients_of_convolution(of_y, x, kernel, conv)
         # Back through kernel = sum of w * factor, bias = sum of beta - mean * factor, factor = gamma / std, ...
         of_factor = (kernels @ of_kernel.unsqueeze(-1)).squeeze(-1) - of_bias * mean
         of_gammas = of_factor * inverse_std
@@ -251,6 +250,28 @@ class MergedOnCPU(torch.autograd.Function):
         of_kernels += of_mean.unsqueeze(-1) * seen.unsqueeze(-2)
         add_moments_gradient(x, of_x, conv, kernels, weighted, of_mean, ctx.count)
         return of_x, of_kernels, of_gammas, of_bias.expand_as(mean), None, None
+
+
+def gradients_of_convolution(of_y: Tensor, x: Tensor, kernel: Tensor, conv: nn.Conv2d) -> tuple[Tensor, Tensor, Tensor]:
+    """What reaches ``x``, the ``kernel`` (out, taps) and the bias (out, 1) of :func:`convolve`.
+
+    For a depthwise kernel with more than three taps a side, or a picture of few pixels, oneDNN takes up to 40 times as
+    long as needed to find what reaches the kernel. That is a sum of products by lags too.
+    """
+    by_lags = conv.groups > 1 and (max(conv.kernel_size) > 3 or min(x.shape[2:]) <= 4)
+    of_y = of_y.contiguous(memory_format=torch.channels_last)
+    of_x, of_kernel, of_bias = torch.ops.aten.convolution_backward(
+        of_y, x, kernel.view(conv.weight.shape), [len(kernel)], conv.stride, conv.padding, conv.dilation, False, (0, 0),
+        conv.groups, (True, not by_lags, not by_lags),
+    )  # fmt: skip
+    if by_lags:
+        places = torch.zeros_like(x)  # of the outputs, where their middle taps lie
+        places[:, :, :: conv.stride[0], :: conv.stride[1]] = of_y
+        taps = itertools.product(*(range(-margin, margin + 1) for margin in conv.padding))
+        sums = cpu_loops().forward(places, x, list(taps), [0] * x.shape[2], 1).sum((1, 2)).T
+        of_kernel, of_bias = sums[:, :-1], sums[:, -1]
+    of_x = of_x.contiguous(memory_format=torch.channels_last)  # it is already, on every machine seen so far
+    return of_x, of_kernel.reshape(kernel.shape), of_bias.unsqueeze(-1)
 
 
 def add_moments_gradient(x, of_x, conv: nn.Conv2d, kernels, weighted, of_mean, count: int) -> None:
