@@ -161,7 +161,7 @@ def check_one_view(answer) -> str:
 
 
 def asked_about_one_view(answer: Callable, teachers: int) -> None:
-    """Raise Wrong unless ``answer(student, teachers, images, augment)`` gives the student's logits and a mean of theirs."""
+    """Raise Wrong unless ``answer(student, teachers, images, augment)`` gives student's and mean teacher's logits."""
     random = seeded(3)
     images, drawn = torch.rand(6, 3, 4, 4, generator=random), []
     student, *taught = networks = [Watched(seed, side=4).eval() for seed in range(4, 5 + teachers)]
