@@ -29,7 +29,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status. A mistake the reader can mend is answered in words, without a trace."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        status = run_tool(*arguments) if arguments and arguments[0] in TOOLS else run(arguments)
+        if arguments and arguments[0] in TOOLS:
+            status = run_tool(*arguments)
+        else:
+            options = parser().parse_args(arguments)
+            check_home()
+            status = options.command(options)
         sys.stdout.flush()  # here, where a reader who has gone (`study --list | head -1`) can still be noticed
         return status
     except BrokenPipeError:
@@ -46,13 +51,6 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\ncourse: stopped; the next run goes on from the last finished epoch", file=sys.stderr)
         return 130
-
-
-def run(arguments: list[str]) -> int:
-    """Run a command of the library's own."""
-    options = parser().parse_args(arguments)
-    check_home()
-    return options.command(options)
 
 
 def run_tool(name: str, *arguments: str) -> int:

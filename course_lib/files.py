@@ -140,13 +140,11 @@ def _npm_address(package: str) -> str:
     name, _, version = package.removeprefix("npm:").removesuffix(".tgz").rpartition("-")
     command = [shutil.which("npm") or "npm", "view", f"{name}@{version}", "dist.tarball", "--fetch-retries=0"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise DataError(f"{package}: npm cannot be asked ({getattr(error, 'strerror', '') or error})") from error
-    if done.returncode or not done.stdout.strip():
-        reason = (done.stderr.strip() or "no answer").splitlines()[0]
-        raise DataError(f"{package}: npm cannot say where it is ({reason})")
-    return done.stdout.strip()
+        options = {"capture_output": True, "text": True, "timeout": 60, "stdin": subprocess.DEVNULL}
+        return subprocess.run(command, check=True, **options).stdout.strip()
+    except (OSError, subprocess.SubprocessError) as error:
+        reason = (getattr(error, "stderr", "") or getattr(error, "strerror", "") or str(error)).strip()
+        raise DataError(f"{package}: npm cannot say where it is ({reason.splitlines()[0]})") from error
 
 
 def _download(url: str, part: Path, timeout: float) -> None:

@@ -55,16 +55,14 @@ def active_profile(name: str | None = None) -> Profile:
 
     Without a CUDA GPU that is ``quick``, with one ``full``. Raises ValueError where no profile has that name.
     """
-    name = name or os.environ.get("COURSE_PROFILE") or _fitting_profile()
+    name = name or os.environ.get("COURSE_PROFILE")
+    if not name:
+        import torch
+
+        name = "full" if torch.cuda.is_available() else "quick"
     if name not in PROFILES:
         raise ValueError(f"unknown profile {name!r}: COURSE_PROFILE is one of {', '.join(PROFILES)}")
     return PROFILES[name]
-
-
-def _fitting_profile() -> str:
-    import torch
-
-    return "full" if torch.cuda.is_available() else "quick"
 
 
 class _Choose(argparse.Action):

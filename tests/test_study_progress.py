@@ -10,7 +10,7 @@ from fabricated import fake_result
 from course_lib.profiles import PROFILES
 from course_lib.study import store
 from course_lib.study.estimates import estimate
-from course_lib.study.progress import Budget, LiveLine, counted, in_words
+from course_lib.study.progress import CLEAR, Budget, LiveLine, counted, in_words
 from course_lib.study.runs import Run
 
 LAPTOP = PROFILES["laptop"]
@@ -93,14 +93,14 @@ def test_a_file_gets_a_line_now_and_then_and_a_terminal_one_that_changes():
     line.epoch("a long name", ROW, 10, float("inf"))
     line.epoch("short", ROW, 10, float("inf"))
     line.say("done")
-    assert screen.getvalue().count("\r") == 4 and screen.getvalue().endswith("\rdone\n")
+    assert screen.getvalue().count(CLEAR) == 3 and screen.getvalue().endswith(f"{CLEAR}done\n")
 
 
 def test_a_live_line_is_no_wider_than_the_terminal(monkeypatch):
     monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((60, 24)))
     stream = io.StringIO()
     LiveLine(stream, in_place=True).epoch("gn-s-1.0x<ensemble, repaired, seed 0", ROW, 10, 1500.0)
-    assert len(stream.getvalue().strip("\r")) == 59
+    assert len(stream.getvalue().removeprefix(CLEAR)) == 59
 
 
 def test_counted_things_have_their_plural():

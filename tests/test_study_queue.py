@@ -378,7 +378,7 @@ def test_a_teacher_of_other_settings_is_no_teacher(monkeypatch):
     state = torch.load(teacher.checkpoint, weights_only=True)
     state["recipe"]["lr"] = 0.3
     torch.save(state, teacher.checkpoint)
-    assert not material.is_trained(teacher) and material.epoch_seconds(teacher) == ()
+    assert not material.is_trained(teacher) and material.epoch_seconds(teacher) == []
     with pytest.raises(CheckpointError, match="other settings than resnet18, seed 0 has now: delete it"):
         material.load_teacher(teacher)
     student.result.unlink()

@@ -35,10 +35,9 @@ def load_weights(name: str) -> tuple[nn.Module, dict]:
             meta = json.loads((file.metadata() or {})["course"])
             state = {key: file.get_tensor(key) for key in file.keys()}
         model = described(meta)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path} is damaged and cannot be read: get it from the course again") from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} does not say which network it holds: it is no weights file of ours") from error
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        words = "is damaged, or does not say which network it holds"
+        raise CheckpointError(f"{path} {words}: get it from the course again") from error
     fill(model, state, path)  # float16 becomes the model's float32
     return model.eval(), meta
 

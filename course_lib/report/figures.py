@@ -10,19 +10,8 @@ from matplotlib.figure import Figure
 
 from course_lib import look
 from course_lib.look import BLACK, BLUE, GREEN, VERMILION, dress, say_not_run, write
+from course_lib.report import tables
 from course_lib.report.runs import provenance, runs_of, seeds_in_words, temperature_of
-from course_lib.report.tables import (
-    AUTHORS_ACCURACY,
-    AUTHORS_DELTA,
-    OUR_ACCURACY,
-    OUR_SD,
-    OWN,
-    PAPER_ACCURACY,
-    PAPER_DELTA,
-    SOFTENED,
-    judged,
-    table,
-)
 from course_lib.report.verdicts import NONE
 from course_lib.study.experiments import ROWS, find
 
@@ -38,15 +27,15 @@ def figure_1(results: pd.DataFrame, profile: str, recipe: str = "paper") -> Figu
     Beside ours stand the students that ResNet56 taught, where they were run. The accuracy axis is shared only with the
     full profile: a smaller one is another experiment.
     """
-    frame, shared = table(1, results, profile, recipe), profile == "full"
+    frame, shared = tables.table(1, results, profile, recipe), profile == "full"
     origin = provenance(runs_of(results, profile, recipe, frame.index), profile, recipe)
     ghosts = frame[frame["model"] == "GN-S"]
     figure = look.titled("Accuracy against width", 4.2, f"Ours, {origin}", shared)
     left, right = figure.subplots(1, 2, sharey=shared)
-    _points(left, ghosts[PAPER_ACCURACY], "printed: best of 200 epochs", ("o", BLUE, 0.0), offset=(0, 7))
-    _points(left, ghosts[AUTHORS_ACCURACY], "authors' logs: last epoch", ("^", BLACK, 0.0))
-    _points(right, ghosts[OUR_ACCURACY], "alone", ("s", VERMILION, 0.0), ghosts[OUR_SD], offset=(-7, -3))
-    words, counts = [f"Ours, {origin}: {_width_words(frame[OUR_ACCURACY])}"], [frame["n"]]
+    _points(left, ghosts[tables.PAPER_ACCURACY], "printed: best of 200 epochs", ("o", BLUE, 0.0), offset=(0, 7))
+    _points(left, ghosts[tables.AUTHORS_ACCURACY], "authors' logs: last epoch", ("^", BLACK, 0.0))
+    _points(right, ghosts[tables.OUR_ACCURACY], "alone", ("s", VERMILION, 0.0), ghosts[tables.OUR_SD], offset=(-7, -3))
+    words, counts = [f"Ours, {origin}: {_width_words(frame[tables.OUR_ACCURACY])}"], [frame["n"]]
     for each, marks in TAUGHT.items():
         keys = [key for key, row in ROWS.items() if row.teachers == (TEACHER,) and row.width]
         taught = runs_of(results, profile, each, keys).groupby("key")["last_accuracy"].agg(["mean", "std", "size"])
@@ -56,7 +45,7 @@ def figure_1(results: pd.DataFrame, profile: str, recipe: str = "paper") -> Figu
             _points(right, taught["mean"], f"{name}: {values}", marks, taught["std"])
             words.append(f"{name}: {_width_words(taught['mean'])}")
             counts.append(taught["size"])
-    for axes, column in ((left, PAPER_ACCURACY), (right, OUR_ACCURACY)):
+    for axes, column in ((left, tables.PAPER_ACCURACY), (right, tables.OUR_ACCURACY)):
         _finish_widths(axes, [find(key).width for key in ghosts.index], frame.loc["gn-d", column])
     counts = pd.concat(counts)
     left.set_title("The paper and its authors: one seed", fontsize=10)
@@ -64,8 +53,8 @@ def figure_1(results: pd.DataFrame, profile: str, recipe: str = "paper") -> Figu
     right.set_title(f"Ours: last epoch, {seeds_in_words(counts)}{bars}", fontsize=10)
     left.set_ylabel("test accuracy (%)")
     figure.set_label(
-        f"Accuracy against the width of GN-S. Paper: {_width_words(frame[PAPER_ACCURACY])}. "
-        f"Its authors' logs, last epoch: {_width_words(frame[AUTHORS_ACCURACY])}. {'. '.join(words)}."
+        f"Accuracy against the width of GN-S. Paper: {_width_words(frame[tables.PAPER_ACCURACY])}. "
+        f"Its authors' logs, last epoch: {_width_words(frame[tables.AUTHORS_ACCURACY])}. {'. '.join(words)}."
     )
     return figure
 
@@ -121,11 +110,11 @@ def evidence_figure(results: pd.DataFrame, profile: str, recipe: str = "paper") 
 
     A line for each student of the paper; below them our own that were run.
     """
-    lines = judged(results, profile, recipe).query("baseline == 'shuffled'").sort_values("own", kind="stable")
+    lines = tables.judged(results, profile, recipe).query("baseline == 'shuffled'").sort_values("own", kind="stable")
     total, lines = lines["own"].sum(), lines[~lines["own"] | (lines["n"] > 0)].reset_index(drop=True)
     ours = lines[lines["n"] > 0]
     origin = provenance(runs_of(results, profile, recipe, [*ROWS]), profile, recipe)
-    origin += f"; {SOFTENED}" if ours["own"].any() else ""
+    origin += f"; {tables.SOFTENED}" if ours["own"].any() else ""
     figure = look.titled(
         "A student with a teacher against the same student alone", 1.7 + 0.23 * len(lines), f"Ours, {origin}"
     )
@@ -133,8 +122,8 @@ def evidence_figure(results: pd.DataFrame, profile: str, recipe: str = "paper") 
     dress(axes, "x")
     axes.axvline(0, color=BLACK, linewidth=1)
     axes.axhline((~lines["own"]).sum() - 0.5, color=BLACK, linewidth=0.5)
-    axes.plot(lines[PAPER_DELTA], lines.index, "o", color=BLUE, markersize=5, label="printed: best epoch")
-    axes.plot(lines[AUTHORS_DELTA], lines.index, "^", color=BLACK, mfc="none", label="authors' logs: last epoch")
+    axes.plot(lines[tables.PAPER_DELTA], lines.index, "o", color=BLUE, markersize=5, label="printed: best epoch")
+    axes.plot(lines[tables.AUTHORS_DELTA], lines.index, "^", color=BLACK, mfc="none", label="authors' logs: last epoch")
     means = [verdict.mean for verdict in ours["verdict"]]
     lows = [verdict.low if verdict.word != NONE else np.nan for verdict in ours["verdict"]]
     label = f"ours: last epoch, {seeds_in_words(ours['n'])}" + (", 95 % interval" if np.isfinite(lows).any() else "")
@@ -148,8 +137,8 @@ def evidence_figure(results: pd.DataFrame, profile: str, recipe: str = "paper") 
     words = [f"{line['words']} {line['verdict'].mean:+.2f} ({line['verdict']})" for _, line in ours.iterrows()]
     figure.set_label(
         f"Change against the student alone, in points, of {(~lines['own']).sum()} students of the paper and "
-        f"{lines['own'].sum()} of {total} {OWN}. Printed: {_delta_words(lines[PAPER_DELTA])}. Authors' logs: "
-        f"{_delta_words(lines[AUTHORS_DELTA])}. Ours, {origin}: {'; '.join(words) or 'not run yet'}."
+        f"{lines['own'].sum()} of {total} {tables.OWN}. Printed: {_delta_words(lines[tables.PAPER_DELTA])}. Authors' "
+        f"logs: {_delta_words(lines[tables.AUTHORS_DELTA])}. Ours, {origin}: {'; '.join(words) or 'not run yet'}."
     )
     return figure
 

@@ -1,7 +1,4 @@
-"""What the paper prints, and what its authors' own training logs say: ``data/paper/``, whose README has the origin.
-
-Importing this module does not import torch.
-"""
+"""What the paper prints, and what its authors' own training logs say: ``data/paper/``, whose README has the origin."""
 
 from collections.abc import Iterable
 

@@ -1,7 +1,7 @@
 """Which runs of the store stand in a table, and the words that say whose they are.
 
 Evidence are the runs of ``laptop`` and ``full``: ``quick``, which shows that a row runs from end to end and no more, is
-never offered here. Importing this module does not import torch.
+never offered here.
 """
 
 from collections.abc import Iterable
@@ -73,9 +73,6 @@ def check_alike(runs: pd.DataFrame, n: int) -> None:
             raise ResultError(f"table {n} cannot be drawn: {what} differ between {words}; run the older one afresh")
 
 
-# --- words ----------------------------------------------------------------------------------------
-
-
 def provenance(runs: pd.DataFrame, profile: str, recipe: str) -> str:
     """The words that stand beside our numbers: the profile as it really ran, the data, the recipe."""
     if runs.empty:
@@ -101,9 +98,6 @@ def seeds_in_words(counts: pd.Series) -> str:
     return f"n = {high} seed{'s' if high > 1 else ''}" if low == high else f"n = {low} to {high} seeds"
 
 
-# --- what there is --------------------------------------------------------------------------------
-
-
 def available_profiles(results: pd.DataFrame, recipe: str = "paper") -> list[str]:
     """The profiles that may be shown: ``full`` and ``laptop`` where ``recipe`` has runs; of ``paper`` never none."""
     names = set(results.loc[results["recipe"] == check_recipe(recipe), "profile"])
@@ -118,7 +112,5 @@ def available(results: pd.DataFrame, n: int | None = None) -> list[tuple[str, st
     table shows is ``paper``'s and our own rows.
     """
     theirs = results[results["table"].isin(TABLES if n is None else (f"table{n}",))]
-    rest = [
-        (profile, recipe) for recipe in RECIPES if recipe != "paper" for profile in available_profiles(theirs, recipe)
-    ]
+    rest = [(profile, recipe) for recipe in RECIPES[1:] for profile in available_profiles(theirs, recipe)]
     return [*((profile, "paper") for profile in available_profiles(results)), *rest]

@@ -2,7 +2,6 @@
 
 The paper prints the best epoch on the test set. Ours and the authors' stand here as of the last epoch, which nobody
 chose by its test accuracy; our best one stands beside it. No number is written in this file.
-Importing this module does not import torch.
 """
 
 import html
@@ -60,15 +59,12 @@ def table(n: int, results: pd.DataFrame, profile: str, recipe: str = "paper") ->
     paper = paper.assign(logged=logged, logged_delta=logged - [logs.get(key, np.nan) for key in alone])
     frame = _rows(n, results, profile, [(key, recipe, printed.to_dict()) for key, printed in paper.iterrows()])
     runs = runs_of(results, profile, recipe, [*paper.index, *alone])
+    note = "A delta is in points against the same network without a teacher; ours takes the last epoch, seed by seed."
     frame.attrs["caption"] = (
         f"{TITLES[n]}. Ours, {provenance(runs, profile, recipe)}; {(frame['n'] > 0).sum()} of {len(frame)} rows run. "
         "Paper and authors' logs: 200 epochs on 50,000 training images, one seed; the paper prints the best epoch on "
-        "the test set. Accuracies in percent."
+        "the test set. Accuracies in percent." + f" {note}" * (n > 1)
     )
-    if n > 1:
-        frame.attrs["caption"] += (
-            " A delta is in points against the same network without a teacher; ours takes the last epoch, seed by seed."
-        )
     return frame
 
 
@@ -76,10 +72,7 @@ def own_table(n: int, results: pd.DataFrame, profile: str, recipe: str = "paper"
     """What stands below Table ``n``, with its columns: our students of published teachers, at each T that was run.
 
     Indexed by experiment key; a label names teacher and T. Numbers of the paper and its authors are NaN; of Table I
-    there are no rows.
-
-    Raises:
-        ValueError, ResultError: as for ``table``.
+    there are no rows. Raises as ``table`` does.
     """
     lines = []
     for key, each in own_rows(n, results, profile, recipe):
@@ -117,9 +110,6 @@ def _rows(n: int, results: pd.DataFrame, profile: str, lines: list[tuple[str, st
     return pd.DataFrame(rows).set_index("key") if rows else pd.DataFrame()
 
 
-# --- tables for people ----------------------------------------------------------------------------
-
-
 class ShownTable:
     """A table for people: HTML in a notebook, Markdown in a terminal and in a file.
 
@@ -135,19 +125,16 @@ class ShownTable:
 
     def _repr_html_(self) -> str:
         """No colour of its own, so that it reads on light and dark pages alike."""
-        head = "".join(_html_cell("th", name, name, "col") for name in self.cells)
+        head = "".join(_html_cell(name, name, "col") for name in self.cells)
         bodies = f"<tbody>{_html_rows(self.cells)}</tbody>"
         if self.own is not None:
             wide = f'colspan="{len(self.cells.columns)}" scope="rowgroup" style="text-align:left;padding:8px 6px 2px"'
             bodies += f"<tbody><tr><th {wide}>{OWN.capitalize()}</th></tr>{_html_rows(self.own)}</tbody>"
         # Letters written out: Jupyter takes a list's own letters for numbers.
         notes = "<br>".join(map(html.escape, self.notes))
-        return (
-            '<table class="course-table">'
-            f'<caption style="caption-side:top;text-align:left">{html.escape(self.caption)}</caption>'
-            f"<thead><tr>{head}</tr></thead>{bodies}</table>"
-            + (f'<p class="course-notes">{notes}</p>' if notes else "")
-        )
+        caption = f'<caption style="caption-side:top;text-align:left">{html.escape(self.caption)}</caption>'
+        shown = f'<table class="course-table">{caption}<thead><tr>{head}</tr></thead>{bodies}</table>'
+        return shown + (f'<p class="course-notes">{notes}</p>' if notes else "")
 
     def to_markdown(self) -> str:
         notes = "\n".join(f"- {note}" for note in self.notes)
@@ -163,17 +150,16 @@ def _markdown(cells: pd.DataFrame) -> str:
 
 
 def _html_rows(cells: pd.DataFrame) -> str:
-    rows = []
-    for row in cells.itertuples(index=False):
-        (first, label), *rest = zip(cells, row, strict=True)
-        rows.append(_html_cell("th", first, label, "row") + "".join(_html_cell("td", *pair) for pair in rest))
-    return "".join(f"<tr>{row}</tr>" for row in rows)
+    scopes = ["row", *[""] * (len(cells.columns) - 1)]
+    rows = (map(_html_cell, cells, row, scopes) for row in cells.itertuples(index=False))
+    return "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
 
 
-def _html_cell(tag: str, column: str, text: str, scope: str = "") -> str:
+def _html_cell(column: str, text: str, scope: str) -> str:
+    """A cell of a table; what heads a row or a column (its ``scope``) says so."""
     look = f"text-align:{'left' if column in LABELS else 'right'};padding:2px 6px"
     look += ";white-space:nowrap" if scope == "row" else ""
-    scoped = f' scope="{scope}"' if scope else ""
+    tag, scoped = ("th", f' scope="{scope}"') if scope else ("td", "")
     return f'<{tag}{scoped} style="{look}">{html.escape(text)}</{tag}>'
 
 
@@ -215,18 +201,13 @@ def show_table(n: int, results: pd.DataFrame, profile: str, recipe: str = "paper
     return style(table(n, results, profile, recipe), own_table(n, results, profile, recipe))
 
 
-# --- verdicts -------------------------------------------------------------------------------------
-
-
 def judged(results: pd.DataFrame, profile: str, recipe: str = "paper") -> pd.DataFrame:
     """A line for each distilled student: ``question``, ``words``, the paper's deltas and its authors', our ``verdict``.
 
     Question by question: first the paper's rows, then our ``own``. What the published scripts train ``unshuffled``
     stands twice under ``as_run``: against the shuffled ``baseline``, as in the paper, and against an unshuffled one.
-
-    Raises:
-        ValueError: there is no such profile or recipe.
-        ResultError: the labels of the test images are not at hand, or stored predictions are damaged.
+    Raises ValueError where there is no such profile or recipe, ResultError where the labels of the test images are not
+    at hand, or stored predictions are damaged.
     """
     lines, seen = [], set()
 
@@ -252,8 +233,7 @@ def judged(results: pd.DataFrame, profile: str, recipe: str = "paper") -> pd.Dat
 def verdicts_table(results: pd.DataFrame, profile: str, recipe: str = "paper") -> ShownTable:
     """What can be said of each distilled row, question by question: three deltas, the interval of ours, n, verdict.
 
-    Raises:
-        ValueError, ResultError: as for ``judged``.
+    Raises as ``judged`` does.
     """
     lines = judged(results, profile, recipe)
     cells = pd.DataFrame([_verdict_cells(line, line["verdict"]) for _, line in lines.iterrows()])

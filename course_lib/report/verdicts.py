@@ -4,7 +4,6 @@ Two networks are compared on the very same images, seed by seed. Two kinds of ch
 would have trained other networks, and other test images would have been other questions. Seeds and images are crossed
 (every seed answers every image), so both go into the standard error: the two-way analysis of variance with random
 effects, with Satterthwaite's degrees of freedom (H. H. Clark, 1973; F. E. Satterthwaite, 1946).
-Importing this module does not import torch.
 """
 
 import math
@@ -21,7 +20,6 @@ from course_lib.study.experiments import baseline_of, find
 HELPS, HURTS, UNDECIDED, NONE = "helps", "hurts", "cannot be told apart", "none"
 LEAST_SEEDS = 3  # two seeds have a spread, but its own error is so large that the interval says nothing
 LEVEL = 0.05  # the chance of a false alarm that is accepted
-UNTRAINED = ("quick",)  # profiles whose networks have learned too little for a verdict on methods
 
 
 @dataclass(frozen=True)
@@ -72,10 +70,7 @@ def paired_verdict(student_right: np.ndarray, baseline_right: np.ndarray) -> Ver
         return Verdict(NONE, few, mean, seeds=seeds, images=images)
     error, freedom = standard_error(difference)
     half = float(special.stdtrit(freedom, 1 - LEVEL / 2)) * error
-    if error:
-        p = float(2 * special.stdtr(freedom, -abs(mean) / error))  # stdtr: Student's t, from below
-    else:
-        p = 1.0 if mean == 0 else 0.0
+    p = 2 * float(special.stdtr(freedom, -abs(mean) / error)) if error else float(mean == 0)  # Student's t, from below
     word = UNDECIDED if p >= LEVEL else HELPS if mean > 0 else HURTS
     words = f"{mean:+.2f} points, 95 % interval {mean - half:+.2f} to {mean + half:+.2f}, n = {seeds}"
     if seeds < LEAST_SEEDS:
@@ -84,12 +79,7 @@ def paired_verdict(student_right: np.ndarray, baseline_right: np.ndarray) -> Ver
 
 
 def verdict_of(
-    results: pd.DataFrame,
-    key: str,
-    *,
-    profile: str = "full",
-    recipe: str = "paper",
-    baseline_recipe: str | None = None,
+    results: pd.DataFrame, key: str, *, profile: str = "full", recipe: str = "paper", baseline_recipe: str | None = None
 ) -> Verdict:
     """The verdict on one student, from the seeds that it and its baseline both have.
 
@@ -117,7 +107,7 @@ def verdict_of(
         for runs in (own, alone)
     ]
     verdict = paired_verdict(*np.array(right))
-    if profile in UNTRAINED:
+    if profile == "quick":
         return replace(verdict, word=NONE, reason=f"the {profile} profile trains too little to judge")
     return verdict
 

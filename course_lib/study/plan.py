@@ -54,7 +54,10 @@ def wanted(
     groups = [(rows.split(), names.split(), own) for rows, names, own in SCOPE.get(profile.name, SELF_TEST)]
     choices = {}
     if keys is not None:
-        keys = [_trained_here(key) for key in keys]
+        keys = [find(key).key for key in keys]
+        if others := [key for key in keys if key in PUBLISHED]:
+            words = "is published, not trained here: name a row that learns from it"
+            raise ValueError(f"{others[0]} {words}, gn-s-1.0x<{others[0]}")
         groups, choices = [(keys, ["paper"], range(1))], {key: [key] for key in keys}
     elif table is not None:
         of_table = [row.key for row in table_rows(table)]
@@ -70,12 +73,6 @@ def wanted(
             for seed in own if asked is None else [asked]:
                 runs += [Run(key, profile, recipe, seed) for key, recipe in pairs]
     return list(dict.fromkeys(runs))
-
-
-def _trained_here(key: str) -> str:
-    if find(key).key in PUBLISHED:
-        raise ValueError(f"{key} is published, not trained here: name a row that learns from it, gn-s-1.0x<{key}")
-    return key
 
 
 def _pairs(keys: list[str], recipes: list[str]) -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ import sys
 import time
 from typing import TextIO
 
+CLEAR = "\r\x1b[K"  # a terminal goes back to the start of its line and wipes it
 QUIET_SECONDS = 10.0  # a file or a pipe gets an epoch's line this often, a terminal every one
 
 
@@ -46,7 +47,7 @@ class LiveLine:
     def __init__(self, stream: TextIO | None = None, in_place: bool | None = None):
         self.stream = stream or sys.stdout
         self.in_place = self.stream.isatty() if in_place is None else in_place
-        self._written, self._width = float("-inf"), 0
+        self._written = float("-inf")
 
     def epoch(self, run: str, row: dict, epochs: int, left: float) -> None:
         """Show the epoch just finished; ``row`` as ``train`` makes it, ``left`` the budget in seconds."""
@@ -56,8 +57,7 @@ class LiveLine:
         words += f" ({in_words(left)} of the budget left)" if left < float("inf") else ""
         if self.in_place:
             words = words[: shutil.get_terminal_size().columns - 1]  # a wrapped line could not be rewritten
-            self.stream.write("\r" + words.ljust(self._width))
-            self._width = len(words)
+            self.stream.write(CLEAR + words)
             self.stream.flush()
         elif time.monotonic() - self._written >= QUIET_SECONDS:
             self._written = time.monotonic()
@@ -65,10 +65,7 @@ class LiveLine:
 
     def say(self, words: str) -> None:
         """A line that stays."""
-        if self._width:
-            self.stream.write("\r" + " " * self._width + "\r")
-            self._width = 0
-        self.stream.write(words + "\n")
+        self.stream.write((CLEAR if self.in_place else "") + words + "\n")
         self.stream.flush()
 
 

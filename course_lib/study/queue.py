@@ -44,9 +44,6 @@ def to_do(wanted: Iterable[Run], again: Iterable[Run] = ()) -> list[Run]:
     return [run for run in with_teachers(wanted) if run in missing or is_lacking(run)]
 
 
-# --- locks ----------------------------------------------------------------------------------------------
-
-
 class Held(CourseError):
     """Another process works on the run; the message says which."""
 
@@ -83,9 +80,6 @@ def is_held(name: str) -> bool:
 
 def _lock_path(name: str) -> Path:
     return repo_path("data", "cache", "locks", f"{name}.lock")
-
-
-# --- the queue --------------------------------------------------------------------------------------------
 
 
 class Queue:
@@ -252,9 +246,6 @@ def work(
         if queue.left and not queue.is_over:
             queue.live.say(f"{counted(len(queue.left), 'run')} left: no epoch fits into the time left")
         return queue
-
-
-# --- the list -------------------------------------------------------------------------------------------
 
 
 def listing(wanted: Iterable[Run]) -> list[str]:

@@ -82,11 +82,6 @@ class Run:
         return store.result_path(self.name, self.profile.name)
 
     @property
-    def is_published(self) -> bool:
-        """Whether others have trained it: there is nothing to run, only a file to fetch."""
-        return self.key in PUBLISHED
-
-    @property
     def is_long(self) -> bool:
         """Whether a GPU should compile the network first."""
         return self.settings.epochs * self.profile.train_images / self.settings.batch_size >= LONG
@@ -95,10 +90,10 @@ class Run:
     def checkpoint(self) -> Path:
         """Where its weights lie on this machine."""
         file = repo_path("data", "cache", "checkpoints", f"{self.name}.pt")
-        return published_path(self.key) if self.is_published else file
+        return published_path(self.key) if self.key in PUBLISHED else file
 
     def __str__(self) -> str:
-        if self.is_published:
+        if self.key in PUBLISHED:
             return f"{self.key} (published)"
         recipe = "" if self.recipe == "paper" else f", {self.recipe}"
         return f"{self.key}{recipe}, seed {self.seed}"
@@ -109,10 +104,7 @@ def with_teachers(runs: Iterable[Run]) -> list[Run]:
     ordered: dict[Run, None] = {}
     for run in runs:
         ordered |= dict.fromkeys([*with_teachers(run.teachers), run])
-    return [run for run in ordered if not run.is_published]
-
-
-# --- what it is made of -------------------------------------------------------------------------------
+    return [run for run in ordered if run.key not in PUBLISHED]
 
 
 @functools.lru_cache(maxsize=1)
@@ -148,12 +140,9 @@ def head_and_backbone(model: nn.Module) -> list[dict]:
     return [{"params": parts[True]}, {"params": parts[False], "lr_factor": BACKBONE_FACTOR}]
 
 
-# --- trained networks ------------------------------------------------------------------------------
-
-
 def is_trained(run: Run) -> bool:
     """Whether the run's weights lie on this machine, finished and trained with the run's own settings."""
-    return run.is_published or len(epoch_seconds(run)) == run.settings.epochs
+    return run.key in PUBLISHED or len(epoch_seconds(run)) == run.settings.epochs
 
 
 def epoch_seconds(run: Run) -> list[float]:
@@ -181,7 +170,7 @@ def load_teacher(run: Run, num_classes: int = 10) -> Teacher:
 
     Raises CheckpointError where there are none, or they are unfinished, damaged, of another network or other settings.
     """
-    if run.is_published:
+    if run.key in PUBLISHED:
         return Teacher(load_published(run.key))
     state, row, path = read_checkpoint(run.checkpoint), run.experiment, run.checkpoint
     if state["recipe"] != asdict(run.settings):
@@ -216,13 +205,10 @@ def _teacher(runs: tuple[Run, ...], changed: tuple[int, ...], sees: str) -> Answ
 
 def told_about(teacher: Run) -> dict:
     """What a student's result says of a teacher: run, epochs and last accuracy in percent, or whose weights it has."""
-    if teacher.is_published:
+    if teacher.key in PUBLISHED:
         return {"run": teacher.name, "weights": f"published, SHA-256 {sha256_of(teacher.checkpoint)}"}
     history = _history(teacher.checkpoint, _changed(teacher), teacher.settings)
     return {"run": teacher.name, "epochs": len(history), "last_accuracy": history[-1]["test_accuracy"]}
-
-
-# --- training it ----------------------------------------------------------------------------------------
 
 
 class OutOfTime(CourseError):

@@ -23,6 +23,7 @@ import pandas as pd
 from course_lib.files import ResultError, atomic_write, repo_path
 from course_lib.study.answers import Logits, known_test_labels, load_logits, pack_predictions, predictions
 from course_lib.study.experiments import RUN_NAME, run_id
+from course_lib.study.progress import counted
 
 __all__ = ["Logits", "known_test_labels", "load_logits", "pack_predictions", "predictions"]
 
@@ -40,9 +41,6 @@ PLACES = {
     **{"train_images": ("data", "train_images"), "conditions": ("conditions",)},
 }
 COLUMNS = (*PLACES, "path")
-
-
-# --- what a result says ---------------------------------------------------------------------------
 
 
 def derived(result: dict) -> dict:
@@ -112,14 +110,10 @@ def environment(device: Any = None) -> dict:
     if device.type == "cuda":
         words = f"cuda, {torch.cuda.get_device_name(device)}"
     else:
-        threads = torch.get_num_threads()
-        words = f"{device.type}, {threads} thread{'s' if threads > 1 else ''}"
+        words = f"{device.type}, {counted(torch.get_num_threads(), 'thread')}"
     installed = [name for name in ("torch", "torchvision") if find_spec(name)]  # only some teachers need the second
     versions = {"python": platform.python_version()} | {name: metadata.version(name) for name in installed}
     return {"device": words, "versions": versions, "revision": code_revision()}
-
-
-# --- the store ------------------------------------------------------------------------------------
 
 
 def result_path(run: str, profile: str, folder: Path | None = None) -> Path:
@@ -184,9 +178,6 @@ def _flat(result: dict, path: Path) -> dict:
     result = {"conditions": {}} | result  # older ones do not say
     row = {column: functools.reduce(operator.getitem, place, result) for column, place in PLACES.items()}
     return row | {"teachers": tuple(row["teachers"]), "path": str(path)}
-
-
-# --- the file's form ------------------------------------------------------------------------------
 
 
 def _to_text(result: dict) -> str:

@@ -4,6 +4,7 @@ A place only trains: it says what it has room for (``has_room``), and ``submit``
 ``runs.train_run`` answers. What runs, in which order, and what is stored is the queue's matter (``queue.py``).
 """
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -21,6 +22,7 @@ import course_lib
 from course_lib.files import CourseError, atomic_write
 from course_lib.models.weights import fetch_published
 from course_lib.study import store
+from course_lib.study.experiments import PUBLISHED
 from course_lib.study.progress import Budget, LiveLine
 from course_lib.study.protocols import STUDENTS
 from course_lib.study.runs import Answer, Run, train_run
@@ -30,17 +32,11 @@ CONNECT_SECONDS = 5.0  # a head that is there answers at once
 ENVIRONMENT = ("COURSE_HOME", "COURSE_DATA", "COURSE_REVISION", "OMP_NUM_THREADS")
 
 
-class Inline:
-    """In this process, one run after another."""
+class Inline(contextlib.nullcontext):
+    """In this process, one run after another: nothing to set up, nothing to close."""
 
     device = ""  # what runs are trained on, as a result names it; empty for this machine's own
     limit = 1  # how many go on at once
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_) -> None:
-        pass
 
     def has_room(self, run: Run, busy: list[Run]) -> bool:
         """Whether ``run`` can begin beside the ``busy`` ones. Raises CourseError where it never can."""
@@ -146,7 +142,7 @@ class Cluster(Inline):
         end = time.time() + budget.left  # a moment: a run that begins again elsewhere must not get its whole time anew
         for teacher in run.teachers:
             if teacher not in self.weights:
-                file = fetch_published(teacher.key) if teacher.is_published else teacher.checkpoint
+                file = fetch_published(teacher.key) if teacher.key in PUBLISHED else teacher.checkpoint
                 self.weights[teacher] = self.ray.put(file.read_bytes())
         begun = run.checkpoint.read_bytes() if run.checkpoint.exists() and not again else None
         share = share_of(run, self.ray.cluster_resources())
