@@ -37,11 +37,9 @@ def block_costs(model: nn.Module, size: int = 32) -> pd.DataFrame:
     """What each block costs for one ``size`` x ``size`` image, in the order of the forward pass.
 
     A block is a direct part of the model that has parameters; a sequence of parts (the bottlenecks of a GhostNet, a
-    stage of a ResNet) is listed part by part. The columns add up to the counts of the whole model.
-
-    Returns:
-        A frame with the columns ``block`` (name), ``resolution`` (height of the output in pixels),
-        ``channels`` (of the output), ``parameters``, ``macs`` and ``activations``.
+    stage of a ResNet) is listed part by part. The frame's columns are ``block`` (name), ``resolution`` (height of the
+    output in pixels), ``channels`` (of the output), ``parameters``, ``macs`` and ``activations``; the last three add up
+    to the counts of the whole model.
     """
     calls, rows = _trace(model, size), []
     outputs = {path: shape for path, _, shape in calls}

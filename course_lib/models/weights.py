@@ -36,8 +36,7 @@ def load_weights(name: str) -> tuple[nn.Module, dict]:
             state = {key: file.get_tensor(key) for key in file.keys()}
         model = described(meta)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        words = "is damaged, or does not say which network it holds"
-        raise CheckpointError(f"{path} {words}: get it from the course again") from error
+        raise CheckpointError(f"{path} is damaged, or no weights file of ours: get it from the course again") from error
     fill(model, state, path)  # float16 becomes the model's float32
     return model.eval(), meta
 

@@ -45,13 +45,9 @@ def table(n: int, results: pd.DataFrame, profile: str, recipe: str = "paper") ->
     run). A delta is against the same network without a teacher; ours and the authors' take the last epoch, ours from
     the seeds that both have (``pairs``). The authors' are NaN where there is no log. ``style`` makes it readable.
 
-    Args:
-        results: ``store.load_results()``.
-        profile, recipe: whose runs to show; rows of others never mix.
-
-    Raises:
-        ValueError: there is no such table, profile or recipe.
-        ResultError: runs of this table differ in their profile's settings, epochs or data.
+    ``results`` are ``store.load_results()``; runs of other profiles and recipes never mix in. Raises ValueError where
+    there is no such table, profile or recipe, ResultError where runs of this table differ in their profile's settings,
+    epochs or data.
     """
     paper, logs = paper_table(n), authors_runs()["last_accuracy"].to_dict()
     alone = [baseline_of(find(key)) for key in paper.index]

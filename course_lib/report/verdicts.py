@@ -51,14 +51,9 @@ class Verdict:
 def paired_verdict(student_right: np.ndarray, baseline_right: np.ndarray) -> Verdict:
     """Compare two methods that were run with the same seeds and tested on the same images.
 
-    Args:
-        student_right, baseline_right: (seeds, images) booleans, whether the network of that seed got the image right.
-
-    Returns:
-        The verdict; its word is ``none`` with fewer than three seeds.
-
-    Raises:
-        ValueError: the arrays are not two-dimensional and of one shape, or hold something else than booleans.
+    Both arrays are (seeds, images) booleans, whether the network of that seed got the image right. The verdict's word
+    is ``none`` with fewer than three seeds. Raises ValueError where the arrays are not two-dimensional and of one
+    shape, or hold something else than booleans.
     """
     student, baseline = _right_or_wrong(student_right, baseline_right)
     if student.ndim != 2:
@@ -145,13 +140,8 @@ def _right_or_wrong(one: np.ndarray, two: np.ndarray) -> tuple[np.ndarray, np.nd
 def mcnemar(right_one: np.ndarray, right_two: np.ndarray) -> tuple[int, int, float]:
     """Two networks on the same images: what only the first, only the second gets right, and the exact two-sided P.
 
-    It compares two *networks*; whether a *method* helps is a question to several seeds, for ``paired_verdict``.
-
-    Args:
-        right_one, right_two: (images,) booleans.
-
-    Raises:
-        ValueError: they are not of one shape, or no booleans.
+    It compares two *networks*, by (images,) booleans; whether a *method* helps is a question to several seeds, for
+    ``paired_verdict``. Raises ValueError where the arrays are not of one shape, or no booleans.
     """
     one, two = _right_or_wrong(right_one, right_two)
     first, second = int((one & ~two).sum()), int((~one & two).sum())

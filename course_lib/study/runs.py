@@ -111,8 +111,8 @@ def with_teachers(runs: Iterable[Run]) -> list[Run]:
 def study_data(profile: Profile) -> Dataset:
     """The profile's images: ``train_images`` training images and ``test_images`` test images of its subset."""
     dataset = load_dataset("cifar10", profile.subset)
-    train, test = dataset.train.take(profile.train_images), dataset.test
-    return replace(dataset, train=train, test=test.take(profile.test_images or len(test)))
+    train, test = dataset.train.take(profile.train_images), dataset.test.take(profile.asked_images)
+    return replace(dataset, train=train, test=test)
 
 
 def new_student(run: Run, num_classes: int) -> tuple[nn.Module, str]:
