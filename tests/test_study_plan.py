@@ -6,8 +6,10 @@ from course_lib.profiles import PROFILES
 from course_lib.study.experiments import EXPERIMENTS, PRETRAINED, PUBLISHED, ROWS, find
 from course_lib.study.plan import wanted
 from course_lib.study.protocols import (
+    ALONE,
     CONTROL,
     RECIPES,
+    TAUGHT,
     check_recipe,
     control_keys,
     fed_size,
@@ -127,8 +129,20 @@ def test_laptop_runs_its_groups_in_order_of_value():
     assert not any("ensemble" in run for run in told)
 
 
+def test_laptop_changes_one_thing_at_a_time():
+    ours = {run.recipe: run for run in wanted(LAPTOP) if run.recipe in ALONE | TAUGHT}
+    assert set(ours) == set(ALONE | TAUGHT) and {run.key for run in ours.values()} == {
+        "gn-s-1.0x",
+        "gn-s-1.0x<resnet56",
+    }
+    for name, run in ours.items():
+        plain = vars(training_recipe(find(run.key), LAPTOP, 0))
+        changed = {what: value for what, value in vars(run.settings).items() if value != plain[what]}
+        assert changed and changed.items() <= (ALONE | TAUGHT)[name].items()
+
+
 def test_full_goes_on_to_five_seeds_of_everything():
-    runs, first = wanted(FULL), wanted(LAPTOP)
+    runs, first = wanted(FULL), [run for run in wanted(LAPTOP) if run.recipe not in ALONE | TAUGHT]
     assert [run.name for run in runs[: len(first)]] == [run.name.replace("laptop", "full") for run in first]
     assert len(set(runs)) == len(runs)
     everything = set(with_teachers(runs))

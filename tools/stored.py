@@ -5,14 +5,14 @@ import pandas as pd
 from course_lib.profiles import PROFILES, Profile
 from course_lib.report.runs import OWN_ROWS, available_profiles
 from course_lib.study.experiments import EXPERIMENTS, TABLES
-from course_lib.study.protocols import CONTROL, PROTOCOLS, control_keys, origin
+from course_lib.study.protocols import CONTROL, RECIPES, control_keys, origin
 
 
 def summary(results: pd.DataFrame) -> str:
     """The state of the store, a line for each profile and recipe that may be shown."""
     own = {key for keys in OWN_ROWS.values() for key in keys}
     lines = []
-    for recipe in PROTOCOLS:
+    for recipe in (*RECIPES, CONTROL):
         for profile in available_profiles(results, recipe):
             theirs = {key for key, row in EXPERIMENTS.items() if row.table in TABLES and origin(key, recipe) == recipe}
             rows = set(control_keys()) if recipe == CONTROL else theirs

@@ -49,6 +49,15 @@ PROTOCOLS = {
     CONTROL: Protocol(lambda row: not row.teachers, {"shuffle": False}),
 }
 RECIPES = tuple(name for name in PROTOCOLS if name != CONTROL)
+# One change each, for `laptop`: what a gain has to be held against (at T = 4, alpha = 0.1 the gradient is some four
+# times as long as without a teacher, whose answers take as long as two epochs), and the rest of T by alpha.
+ALONE = {"twice_the_rate": {"lr": 0.2}, "smoothed_labels": {"label_smoothing": 0.1}}
+ALONE |= {"five_epochs": {"epochs": 5}, "seven_epochs": {"epochs": 7}}
+REST = ((1, 1), (1, 9), (4, 5), (4, 9), (8, 1), (8, 5), (8, 9))  # T and tenths of alpha
+TAUGHT = {"quarter_rate": {"temperature": 4.0, "alpha": 0.1, "lr": 0.025}}
+TAUGHT |= {f"t{t}_a0{tenths}": {"temperature": float(t), "alpha": tenths / 10} for t, tenths in REST}
+PROTOCOLS |= {name: Protocol(lambda row: not row.teachers, settings) for name, settings in ALONE.items()}
+PROTOCOLS |= {name: Protocol(lambda row: bool(row.teachers), settings) for name, settings in TAUGHT.items()}
 
 # Side in pixels of what a network is fed where it is not 32. The paper's is 224 (2.85 GMAC an image, here 0.53); the
 # fine-tuned one has that.
@@ -111,7 +120,7 @@ def training_recipe(experiment: Experiment, profile: Profile, seed: int, recipe:
     if _is_big_alone(experiment):
         settings |= TEACHER_SETTINGS.get(profile.name, {})
     base = SHORT if profile.name == "laptop" else Recipe()
-    return replace(base, epochs=epochs, batch_size=profile.batch_size, seed=seed, **settings)
+    return replace(base, **{"epochs": epochs, "batch_size": profile.batch_size, "seed": seed} | settings)
 
 
 def linear_std(experiment: Experiment) -> float | None:
