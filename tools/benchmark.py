@@ -37,11 +37,10 @@ from course_lib.models.zoo import create_model
 from course_lib.training import loop
 from course_lib.training.engine import choose_engine
 from course_lib.training.losses import distillation_loss
-from course_lib.training.recipe import Recipe, learning_rate
+from course_lib.training.recipe import SHORT, Recipe, learning_rate
 from course_lib.training.teachers import Ensemble, RememberedTeacher, Teacher
 from tools.split import split_validation
 
-SHORT = {"epochs": 4, "batch_size": 64, "lr": 0.1, "weight_decay": 5e-4, "warmup": 0.25}  # of ``--until``
 ENSEMBLE = ("resnet18", "resnet50", "vgg13")  # members that every machine can hold; the paper's has larger ones as well
 
 
@@ -478,7 +477,7 @@ def options_of(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--together", type=int, default=0, metavar="N", help="also time N runs at once")
     parser.add_argument("--batch-size", type=int, metavar="N", help="default 256 on a GPU, 128 on the CPU")
     parser.add_argument("--until", type=float, metavar="PERCENT", help="time both loops to this accuracy instead")
-    parser.add_argument("--recipe", type=json.loads, default=SHORT, metavar="JSON", help=f"of --until; default {SHORT}")
+    parser.add_argument("--recipe", type=json.loads, default={}, metavar="JSON", help="what --until changes in SHORT")
     parser.add_argument("--test", action="store_true", help="--until asks the test images, not 5,000 held-out ones")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there as well")
     options = parser.parse_args(arguments)
@@ -499,7 +498,7 @@ def main(arguments: list[str] | None = None) -> int:
             fit, choose = split_validation(dataset)
             dataset = dataclasses.replace(dataset, train=fit, test=choose)
         report = {"machine": machine(loop.default_device())}
-        report |= until(options.until, Recipe(**options.recipe), dataset, tasks[0])
+        report |= until(options.until, dataclasses.replace(SHORT, **options.recipe), dataset, tasks[0])
     else:
         print(f"{'':<45} {'engine':>9} {'plain':>9}   images a second; peak memory of each", flush=True)
         settings = {name: getattr(options, name) for name in ("turns", "steps", "batch_size", "together")}
