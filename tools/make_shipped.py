@@ -1,13 +1,13 @@
 """Ship the networks: fold, export to ONNX, quantise to 8 bits, and write ``data/costs/shipped.csv`` of what that gives.
 
     python -m pip install -e ".[ship]"
-    python -m tools.make_shipped           # half an hour of one core: 10,000 answers of each trained network, twice
-    python -m tools.make_shipped --time    # the latencies alone, again: of two on one machine the smaller one stays
+    python -m tools.make_shipped    # minutes; with 10,000 answers of a network whose weights are new, some more
 
 GN-S at each width of Table I, GN-D, and the smallest and the largest published ResNet. Weights and feature maps are
 quantised to 8 bits, a scale a channel of weights, with the ranges that calibration images show. Latency is of one image
-on one thread; other programs can only make it longer, so the smallest of several medians counts, and the forms of all
-networks take turns.
+on one thread, as that thread's processor time; other programs can only make it longer, so the smallest of several
+medians counts, and the forms of all networks take turns. Run again, it keeps the accuracies of weights that it knows,
+and the smaller latencies: do so on a quieter machine, or when another width has been trained.
 """
 
 import argparse
@@ -28,11 +28,12 @@ from torch import Tensor, nn
 
 from course_lib.data import load_dataset
 from course_lib.data.augment import normalise
-from course_lib.files import CourseError, atomic_write, repo_path
+from course_lib.files import atomic_write, repo_path
 from course_lib.models import create_model, fold
 from course_lib.models.cost import count_macs, count_parameters
 from course_lib.models.state import fill
 from course_lib.models.weights import load_published, load_weights
+from course_lib.study import store
 from course_lib.study.experiments import PUBLISHED, find, table_rows
 from course_lib.training.checkpoint import read_checkpoint
 from course_lib.training.engine import folded_norms
@@ -42,11 +43,13 @@ SHIPPED = "gn-s-1.0x"  # in data/weights
 CALIBRATION = 500  # images of the sample's training images, in batches of 50
 COMPARED = 100  # test images on which the exported network must answer as PyTorch does
 TOLERANCE = 1e-4  # largest difference of a logit, as a part of the largest logit
+ACCURACIES = ("float32_accuracy", "int8_accuracy", "only_float32", "only_int8")
 FORMS = ("torch_ms", "float32_ms", "int8_ms")
 REPEATS = 50  # timed passes of a median
 REMARK = (
-    "latency: one image, one thread, smallest of several medians on a core shared with other work; int8: QDQ, per "
-    "channel, activations unsigned, weights 7 bits where the processor has no VNNI (their products would overflow)"
+    "latency: one image, processor time of one thread, smallest of several medians on a core shared with other work; "
+    "int8: QDQ, per channel, activations unsigned, weights 7 bits where the processor has no VNNI (their products "
+    "would overflow)"
 )
 
 
@@ -69,10 +72,10 @@ def network(key: str, images: Tensor) -> tuple[nn.Module, str]:
         model, meta = load_weights(key)
         return fold(model), meta["run"]
     run = f"{key}.laptop.paper.seed0"
-    checkpoint = repo_path("data", "cache", "checkpoints", f"{run}.pt")
+    checkpoint, result = repo_path("data", "cache", "checkpoints", f"{run}.pt"), store.result_path(run, "laptop")
     row = find(key)
     model = create_model(row.student, width=row.width, seed=0)
-    if checkpoint.exists():
+    if checkpoint.exists() and result.exists():  # without a result it is in the middle of its training
         fill(model, read_checkpoint(checkpoint)["model"], checkpoint)
         return fold(model.eval()), run
     for part in model.modules():
@@ -171,12 +174,16 @@ def difference(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def median_ms(answer: Callable[[np.ndarray], np.ndarray], image: np.ndarray) -> float:
-    """Median milliseconds of an answer about one image, warm."""
+    """Median milliseconds that this thread works for an answer about one image, warm.
+
+    One thread that never waits: its processor time is the latency on a core of its own, and what other programs do with
+    the core meanwhile does not count. All but this: they leave the caches cold.
+    """
     times = []
     for _ in range(REPEATS + 5):
-        start = time.perf_counter()
+        start = time.thread_time()
         answer(image)
-        times.append(time.perf_counter() - start)
+        times.append(time.thread_time() - start)
     return 1000 * statistics.median(times[5:])
 
 
@@ -192,8 +199,9 @@ def accuracies(float32: Callable, int8: Callable, test) -> dict[str, float]:
     right, right8 = (
         np.concatenate([form(batch.numpy()) for batch in images]).argmax(axis=1) == labels for form in (float32, int8)
     )
-    shares = {"float32_accuracy": round(100 * right.mean(), 2), "int8_accuracy": round(100 * right8.mean(), 2)}
-    return shares | {"only_float32": int((right & ~right8).sum()), "only_int8": int((right8 & ~right).sum())}
+    shares = [round(100 * float(form.mean()), 2) for form in (right, right8)]
+    apart = int((right & ~right8).sum()), int((right8 & ~right).sum())
+    return dict(zip(ACCURACIES, (*shares, *apart), strict=True))
 
 
 def machine() -> str:
@@ -209,13 +217,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Export, check, quantise, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=10, help="medians of which the smallest counts")
-    parser.add_argument("--time", action="store_true", help="measure only the latencies, and keep the smaller ones")
+    parser.add_argument("--fresh", action="store_true", help="measure anew what the file knows of this machine")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     sample, test = load_dataset("cifar10", "sample"), load_dataset("cifar10", "full").test
     calibration = normalise(sample.train.take(CALIBRATION).images)
     some = normalise(test.images[:COMPARED]).numpy()
-    rows, forms = {}, {}
+    rows, forms, known = {}, {}, pd.DataFrame() if options.fresh else measured()
     with tempfile.TemporaryDirectory() as folder:
         for key in KEYS:
             model, weights = network(key, calibration)
@@ -226,28 +234,33 @@ def main(arguments: Sequence[str] | None = None) -> None:
             row = {"weights": weights, "parameters": count_parameters(model), "macs": count_macs(model)}
             row["difference"] = float(f"{difference(forms[key][0](some), forms[key][1](some)):.1e}")
             row |= dict(zip(("float32_bytes", "int8_bytes"), (path.stat().st_size for path in paths), strict=True))
-            if weights != "untrained" and not options.time:
+            if key in known.index and known.loc[key, "weights"] == weights:
+                row |= known.loc[key, [*ACCURACIES]].to_dict()
+            elif weights != "untrained":
                 row |= accuracies(*forms[key][1:], test)
             rows[key] = row
             print(key, row, flush=True)
-        timed = latencies(forms, some[:1], options.rounds)
+        timed = smaller(latencies(forms, some[:1], options.rounds), known)
     frame = pd.DataFrame.from_dict(rows, orient="index").join(timed)
     frame["calibration_images"], frame["machine"], frame["remark"] = CALIBRATION, machine(), REMARK
-    frame = kept(frame) if options.time else frame
     counts = {name: "Int64" for name in ("only_float32", "only_int8")}
     text = frame.astype(counts).rename_axis("key").to_csv(lineterminator="\n")
     atomic_write(csv_path(), text.encode())
     print(frame[list(FORMS)], f"wrote {csv_path()}", sep="\n")
 
 
-def kept(now: pd.DataFrame) -> pd.DataFrame:
-    """The file as it is, each latency the smaller of both; CourseError where the machine is another."""
-    before = pd.read_csv(csv_path(), index_col="key")
-    same = ["weights", "parameters", "machine"]
-    if not before[same].equals(now[same].rename_axis("key")):
-        raise CourseError(f"{csv_path()} is of other networks or another machine: measure all of it")
-    columns = list(FORMS)
-    return before.assign(**np.minimum(before[columns], now[columns]))
+def measured() -> pd.DataFrame:
+    """The rows of the file that are of this machine."""
+    if not csv_path().exists():
+        return pd.DataFrame()
+    frame = pd.read_csv(csv_path(), index_col="key")
+    return frame[frame["machine"] == machine()]
+
+
+def smaller(now: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+    """Latencies by key and form, each the smaller one of ``now`` and of what is known of that network."""
+    before = known.reindex(index=now.index, columns=now.columns)
+    return np.fmin(now, before)  # where nothing is known stands NaN, which fmin passes over
 
 
 if __name__ == "__main__":
