@@ -64,3 +64,11 @@ def test_a_network_without_trained_weights_is_not_on_the_picture():
     assert marks == [[[9.0, 90.0]], [[3.0, 90.0]], [[1.0, 89.0]]]
     assert [text.get_text() for text in axes.texts] == ["a"]
     assert look.alt_text(figure).endswith("Milliseconds in PyTorch, as ONNX, in 8 bits: a 9.0, 3.0, 1.0.")
+
+
+def test_what_a_teacher_changed_by_temperature_and_alpha():
+    runs = pd.DataFrame({"temperature": [1.0, 4.0, 4.0], "alpha": [0.5, 0.1, 0.1], "delta": [-0.5, 1.0, 2.0]})
+    figure = plots.softening_figure(runs)
+    said = figure.get_label()
+    assert "T = 4, alpha = 0.1: +1.50 (n = 2)" in said and "T = 1, alpha = 0.5: -0.50 (n = 1)" in said
+    assert said.count("not run") == 7 and sum(text.get_text() == "not run" for text in figure.axes[0].texts) == 7

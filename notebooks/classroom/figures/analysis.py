@@ -3,10 +3,12 @@
 Each function returns a figure with its words in ``look.alt_text``. Importing this module does not import torch.
 """
 
+import itertools
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
+import seaborn
 from matplotlib.figure import Figure
 
 from classroom.figures.common import intervals, one_panel
@@ -111,4 +113,28 @@ def shipped_figure(shipped: pd.DataFrame) -> Figure:
         f"{row.Index} {row.torch_ms:.1f}, {row.float32_ms:.1f}, {row.int8_ms:.1f}" for row in ms.itertuples()
     )
     figure.set_label(f"Accuracy against latency. Milliseconds in PyTorch, as ONNX, in 8 bits: {said}.")
+    return figure
+
+
+@look.styled()
+def softening_figure(runs: pd.DataFrame) -> Figure:
+    """What a teacher changed, by temperature and alpha, as a heat map: points, mean over seeds, and how many seeds.
+
+    ``runs``: a row for each pair of runs, with ``temperature``, ``alpha`` and ``delta``. A cell without runs says so.
+    """
+    cells = runs.groupby(["alpha", "temperature"])["delta"].agg(["mean", "size"])
+    grid = cells["mean"].unstack().reindex(index=[0.1, 0.5, 0.9], columns=[1.0, 4.0, 8.0])
+    figure, axes = one_panel(6.4, 3.2)
+    furthest = max(1.0, cells["mean"].abs().max())
+    bar = {"label": "points against no teacher"}
+    seaborn.heatmap(grid, ax=axes, cmap="PuOr", vmin=-furthest, vmax=furthest, cbar_kws=bar, linewidths=1)
+    said = []
+    for (row, alpha), (column, t) in itertools.product(enumerate(grid.index), enumerate(grid.columns)):
+        mean, count = cells.loc[(alpha, t)] if (alpha, t) in cells.index else (np.nan, 0)
+        words = f"{mean:+.2f}\n(n = {count:.0f})" if count else "not run"
+        dark = "white" if abs(mean) > 0.6 * furthest else look.BLACK
+        axes.text(column + 0.5, row + 0.5, words, ha="center", va="center", color=dark)
+        said += [f"T = {t:g}, alpha = {alpha:g}: {words}".replace("\n", " ")]
+    axes.set(xlabel="temperature T", ylabel="alpha, weight of the label", xticklabels=["1", "4", "8"])
+    figure.set_label(f"What a teacher changed, in points. {'; '.join(said)}.")
     return figure
