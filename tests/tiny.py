@@ -15,9 +15,11 @@ TINY = Profile("tiny", "sample", 20, student_epochs=1, teacher_epochs=1, batch_s
 
 
 def furnish(folder: Path) -> str:
-    """Make ``folder`` one that ``COURSE_HOME`` may name, with the images on board, and return its name."""
-    (folder / "data").mkdir(parents=True)
-    (folder / "data" / "sample").symlink_to(CHECKOUT / "data" / "sample")
+    """Make ``folder`` one that ``COURSE_HOME`` may name, with the images on board, unless it is; returns its name."""
+    sample = folder / "data" / "sample"
+    sample.parent.mkdir(parents=True, exist_ok=True)
+    if not sample.exists():
+        sample.symlink_to(CHECKOUT / "data" / "sample")
     return str(folder)
 
 

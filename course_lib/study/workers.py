@@ -59,6 +59,7 @@ class Processes(Inline):
     """
 
     def __init__(self, workers: int):
+        super().__init__()
         self.limit, self.threads = workers, max(1, torch.get_num_threads() // workers)
         self.pools: dict[ProcessPoolExecutor, Future] = {}  # with what each was handed last
         self.before = multiprocessing.active_children()
