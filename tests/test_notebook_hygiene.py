@@ -13,6 +13,7 @@ COMMITTED = sorted(path for path in NOTEBOOKS.rglob("*.ipynb") if ".ipynb_checkp
 MACHINE_PATH = re.compile(r"/(?:home|root|work|tmp|Users|private|mnt)/|[A-Z]:\\\\+Users")
 MAX_BYTES = 1_500_000
 SHORT_CELL = 30  # lines
+CELLS, WORDS, CODE_LINES = range(45, 81), 2_500, 300  # of a lesson of an hour; words and code before its exercises
 WIDGET_TYPE = "application/vnd.jupyter.widget-view+json"
 
 
@@ -104,6 +105,18 @@ def test_every_picture_has_words(notebook):
         assert all(image_alts(text_of(output, "text/html"))), "an <img> without alt text"
         bare = [kind for kind in output.get("data", {}) if kind.startswith("image/")]
         assert bare == [], "show figures with course_lib.look.show, which gives them alt text"
+
+
+def test_a_lesson_can_be_finished(path, notebook):
+    if not re.match(r"0\d_", path.name) or path.parent != NOTEBOOKS:
+        pytest.skip("a lesson of an hour only")
+    exercises = re.compile(r"^#+ (Exercises|1\. )", re.MULTILINE)
+    first = next(at for at, cell in enumerate(notebook.cells) if exercises.search(cell.source))
+    before = {"markdown": "", "code": ""}
+    for cell in notebook.cells[:first]:
+        before[cell.cell_type] += cell.source + "\n"
+    code = [line for line in before["code"].splitlines() if line.strip()]
+    assert len(notebook.cells) in CELLS and len(before["markdown"].split()) <= WORDS and len(code) <= CODE_LINES
 
 
 def test_title_first_and_short_cells(notebook):
