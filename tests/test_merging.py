@@ -79,6 +79,19 @@ def test_a_layer_is_exact_in_float64(layer):
         assert torch.allclose(got[2][name], gradient, atol=1e-9), name
 
 
+def test_few_pixels_of_many_channels_go_branch_by_branch(monkeypatch):
+    """4 pixels of 6 channels: the moments would be a 6 x 6 matrix, more work than three branches."""
+    monkeypatch.delattr(merging, "moments_of")
+    plain = draw_parameters(LAYERS["1x1 with identity"]())
+    fast = copy.deepcopy(plain)
+    set_merging(fast, True)
+    x = torch.randn(2, 6, 1, 2, generator=torch.Generator().manual_seed(0))
+    expected, got = one_step(plain, x, torch.ones(2, 6, 1, 2)), one_step(fast, x, torch.ones(2, 6, 1, 2))
+    assert torch.allclose(got[0], expected[0], atol=1e-5) and torch.allclose(got[1], expected[1], atol=1e-4)
+    with pytest.raises(NameError):
+        fast(torch.randn(16, 6, 1, 2))
+
+
 def test_without_numba_nothing_is_merged(monkeypatch):
     monkeypatch.setattr(merging, "cpu_loops", lambda: None)
     layer = LAYERS["3x3 depthwise"]()
