@@ -43,6 +43,10 @@ def name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+def test_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
+
+
 @pytest.mark.parametrize("path", PAGES, ids=name)
 def test_links_within_the_course_lead_somewhere(path):
     dead = []
