@@ -1,6 +1,6 @@
 """Writes data/costs/networks.csv: what each network of Table I costs to store, to count and to run.
 
-    python data/make_network_costs.py
+    python tools/make_network_costs.py
 
 Counts are exact and the same everywhere. Latency is that of this machine: one image, one CPU thread, eval mode, folded
 where the network is a GhostNet; the fastest of several rounds of medians, since other programs can only make it slower.
