@@ -5,8 +5,8 @@
     python -m tools.ladder --seed 1     with another seed
 
 GN-S 1.0x learns from the other 45,000 images for as many epochs as the rung says; no test image is asked. A row of the
-file is an epoch of a rung. Rungs that need what the library does not have (averaged weights, crops of 24 pixels) were
-run with a copy of the loop, and stand in the file only.
+file is an epoch of a rung; a rung with averaged weights has its average's accuracy in the last one. Crops of 24 pixels
+need what the library does not have: that rung was run with a copy of the loop, and stands in the file only.
 """
 
 import argparse
@@ -14,12 +14,18 @@ import csv
 import dataclasses
 import io
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import nn
+from torch.optim.optimizer import register_optimizer_step_post_hook
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from course_lib.data import load_dataset
 from course_lib.files import atomic_write, repo_path
 from course_lib.models import create_model
 from course_lib.study.store import environment
-from course_lib.training.loop import train
+from course_lib.training.loop import evaluate, train
 from course_lib.training.recipe import Recipe
 from tools.split import split_validation
 
@@ -27,7 +33,10 @@ BASE = Recipe(epochs=2, batch_size=64, lr=0.1, weight_decay=5e-4, warmup=0.25)
 LINEAR = {"decay": "linear"}
 SHIFT = LINEAR | {"shift": 2}
 BOTH = SHIFT | {"flips": "alternating"}
-RUNGS = {  # what each rung changes in BASE; `first weights` is the s.d. of the linear layers' first weights
+# What a rung changes that is no field of a recipe: standard deviation of the linear layers' first weights, the newest
+# batch's share in the norms' statistics, the rate of the norms' biases as a factor, what a step keeps of the average.
+BESIDE = ("first weights", "norm momentum", "bias rate", "averaging")
+RUNGS = {  # what each changes in BASE
     "batch 128": {"batch_size": 128},
     "batch 64": {},
     "batch 32, rate 0.05": {"batch_size": 32, "lr": 0.05},
@@ -40,6 +49,9 @@ RUNGS = {  # what each rung changes in BASE; `first weights` is the s.d. of the 
     "linear decay, shift 2, alternating flips": BOTH,
     "linear decay, shift 2, alternating flips, rate 0.2": BOTH | {"lr": 0.2},
     "linear decay, shift 2, alternating flips, smoothed labels": BOTH | {"label_smoothing": 0.1},
+    "linear decay, shift 2, alternating flips, averaged weights": BOTH | {"averaging": 0.99},
+    "linear decay, shift 2, alternating flips, faster norm statistics": BOTH | {"norm momentum": 0.4},
+    "linear decay, shift 2, alternating flips, faster norm biases": BOTH | {"bias rate": 8},
 }
 COLUMNS = ("rung", "seed", "epoch", "epochs", "train_accuracy", "validation_accuracy", "seconds", "device", "remark")
 
@@ -64,9 +76,16 @@ def climb(name: str, seed: int) -> list[dict]:
     dataset = load_dataset("cifar10", "full")
     fit, choose = split_validation(dataset)
     changes = dict(RUNGS[name])
-    model = create_model("gn-s", width=1.0, seed=seed, linear_std=changes.pop("first weights", None))
+    beside = {each: changes.pop(each) for each in BESIDE if each in changes}
+    model = create_model("gn-s", width=1.0, seed=seed, linear_std=beside.get("first weights"))
+    for norm in norms(model):
+        norm.momentum = beside.get("norm momentum", norm.momentum)
     recipe = dataclasses.replace(BASE, seed=seed, **changes)
-    run = train(model, dataclasses.replace(dataset, train=fit, test=choose), recipe, name=name)
+    split = dataclasses.replace(dataset, train=fit, test=choose)
+    with averaging(model, beside.get("averaging", 0.0)) as average:
+        run = train(model, split, recipe, name=name, parameters=lambda _: groups(model, beside.get("bias rate", 1)))
+    if "averaging" in beside:
+        run.history[-1]["test_accuracy"] = evaluate(average, choose).accuracy
     fixed = {"rung": name, "seed": seed, "epochs": recipe.epochs, "device": environment()["device"], "remark": ""}
     return [
         fixed
@@ -78,6 +97,30 @@ def climb(name: str, seed: int) -> list[dict]:
         }
         for row in run.history
     ]
+
+
+def norms(model: nn.Module) -> list[nn.BatchNorm2d]:
+    """Its batch norms."""
+    return [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+
+
+def groups(model: nn.Module, factor: float) -> list[dict]:
+    """Its parameters for the optimizer: the norms' biases at ``factor`` times the rate."""
+    biases = [norm.bias for norm in norms(model)]
+    known = {id(bias) for bias in biases}
+    others = [parameter for parameter in model.parameters() if id(parameter) not in known]
+    return [{"params": others}, {"params": biases, "lr_factor": factor}]
+
+
+@contextmanager
+def averaging(model: nn.Module, keeps: float) -> Iterator[nn.Module]:
+    """An average of weights and statistics, of which each step of any optimizer keeps ``keeps``."""
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(keeps), use_buffers=True)
+    hook = register_optimizer_step_post_hook(lambda *_: average.update_parameters(model))
+    try:
+        yield average
+    finally:
+        hook.remove()
 
 
 def read() -> list[dict]:
