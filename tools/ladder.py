@@ -15,7 +15,7 @@ import dataclasses
 import io
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
@@ -82,9 +82,10 @@ def climb(name: str, seed: int) -> list[dict]:
         norm.momentum = beside.get("norm momentum", norm.momentum)
     recipe = dataclasses.replace(BASE, seed=seed, **changes)
     split = dataclasses.replace(dataset, train=fit, test=choose)
-    with averaging(model, beside.get("averaging", 0.0)) as average:
+    keeps = beside.get("averaging")
+    with averaging(model, keeps) if keeps else nullcontext() as average:
         run = train(model, split, recipe, name=name, parameters=lambda _: groups(model, beside.get("bias rate", 1)))
-    if "averaging" in beside:
+    if average:
         run.history[-1]["test_accuracy"] = evaluate(average, choose).accuracy
     fixed = {"rung": name, "seed": seed, "epochs": recipe.epochs, "device": environment()["device"], "remark": ""}
     return [

@@ -78,9 +78,7 @@ def merge_branches(x: Tensor, conv: nn.Conv2d, parts: list[tuple[Tensor, nn.Batc
     count = len(x) * geometry_of(x, conv).places  # values of a channel of the output
     if count == 1:  # what torch says of a batch norm
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {tuple(x.shape)}")
-    if (
-        conv.groups == 1 and len(x) * x.shape[2] * x.shape[3] < conv.in_channels
-    ):  # moments would cost more than they save
+    if conv.groups == 1 and count < conv.in_channels:  # moments would cost more than they save
         return sum(bn(F.conv2d(x, kernel)) for kernel, bn in parts)
     norms = [bn for _, bn in parts]
     kernels = torch.stack([kernel.flatten(1) for kernel, _ in parts], dim=1)  # (out, branches, taps)
