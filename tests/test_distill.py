@@ -11,7 +11,7 @@ from torch import nn
 from course_lib.data import load_dataset
 from course_lib.data.augment import VIEWS, crop_and_flip, draw_views, normalise, view_number
 from course_lib.models.zoo import create_model
-from course_lib.study.scraps import ScrapTeacher, pieces
+from course_lib.study.scraps import OwnCropTeacher, ScrapTeacher, pieces
 from course_lib.training.loop import train
 from course_lib.training.losses import distillation_loss
 from course_lib.training.recipe import Recipe
@@ -304,6 +304,21 @@ class Echo(nn.Module):
 
     def forward(self, shown):
         return shown.flatten(1)[:, :10]
+
+
+def test_a_teacher_with_crops_of_its_own_is_remembered_and_sees_another_one():
+    images, views, _ = pictures()
+    images, order = images[:4], torch.tensor([2, 0, 3, 1])
+    remembered = RememberedTeacher(Teacher(Echo()), 4, 10)
+    teacher = OwnCropTeacher(remembered)
+    teacher.prepare(images, order, views[:4])
+    answers = teacher.answer(None, order, views[:4])
+    cut = normalise(crop_and_flip(images[order], views[[3, 0, 1, 2]]))
+    torch.testing.assert_close(answers, Echo()(cut))
+    assert remembered.computed == 4 and not torch.equal(
+        answers, Echo()(normalise(crop_and_flip(images[order], views[:4])))
+    )
+    assert teacher.digest() != remembered.digest()
 
 
 def test_a_scrap_teacher_looks_elsewhere_than_the_student():

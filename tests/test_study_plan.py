@@ -6,10 +6,9 @@ from course_lib.profiles import PROFILES
 from course_lib.study.experiments import EXPERIMENTS, PRETRAINED, PUBLISHED, ROWS, find
 from course_lib.study.plan import wanted
 from course_lib.study.protocols import (
-    ALONE,
     CONTROL,
+    FACTORS,
     RECIPES,
-    TAUGHT,
     check_recipe,
     control_keys,
     fed_size,
@@ -130,19 +129,22 @@ def test_laptop_runs_its_groups_in_order_of_value():
 
 
 def test_laptop_changes_one_thing_at_a_time():
-    ours = {run.recipe: run for run in wanted(LAPTOP) if run.recipe in ALONE | TAUGHT}
-    assert set(ours) == set(ALONE | TAUGHT) and {run.key for run in ours.values()} == {
-        "gn-s-1.0x",
-        "gn-s-1.0x<resnet56",
-    }
-    for name, run in ours.items():
-        plain = vars(training_recipe(find(run.key), LAPTOP, 0))
+    told = {(run.key, run.recipe): run for run in wanted(LAPTOP) if run.recipe in FACTORS}
+    alone, taught = "gn-s-1.0x", "gn-s-1.0x<resnet56"
+    assert set(told) == {(key, name) for key in (alone, taught) for name in FACTORS if origin(key, name) == name}
+    assert {name for _, name in told} == set(FACTORS)
+    for (key, name), run in told.items():
+        plain, protocol = vars(training_recipe(find(key), LAPTOP, 0)), FACTORS[name]
         changed = {what: value for what, value in vars(run.settings).items() if value != plain[what]}
-        assert changed and changed.items() <= (ALONE | TAUGHT)[name].items()
+        assert changed.items() <= protocol.settings.items()
+        assert changed or run.images < 50_000 and key == alone
+        assert run.images == {"tenth_of_images": 5_000, "hundredth_of_images": 500}.get(name, 50_000)
+        elsewhere = {"own_crop": "a crop of its own", "scraps": "scraps"}
+        assert teacher_sees(find(key), name) == elsewhere.get(name, "the whole picture")
 
 
 def test_full_goes_on_to_five_seeds_of_everything():
-    runs, first = wanted(FULL), [run for run in wanted(LAPTOP) if run.recipe not in ALONE | TAUGHT]
+    runs, first = wanted(FULL), [run for run in wanted(LAPTOP) if run.recipe in RECIPES]
     assert [run.name for run in runs[: len(first)]] == [run.name.replace("laptop", "full") for run in first]
     assert len(set(runs)) == len(runs)
     everything = set(with_teachers(runs))

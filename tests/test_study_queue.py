@@ -72,7 +72,7 @@ def test_the_result_holds_what_the_run_did():
     assert list(frame.seed) == [0, 1] and set(frame.profile) == {"tiny"} and set(frame.train_images) == {20}
     for row in frame.itertuples():
         predictions = store.predictions(row._asdict())
-        labels = material.study_data(TINY).test.labels.numpy()
+        labels = material.study_data(TINY, 20).test.labels.numpy()
         assert 100 * (predictions == labels).mean() == pytest.approx(row.last_accuracy)
     assert len(set(frame.predictions)) == 2  # two seeds, two networks
 
@@ -105,6 +105,25 @@ def test_recipes_differ_in_what_they_train_and_share_what_they_do_not(monkeypatc
     assert (rows["as_run"].temperature, rows["as_run"].alpha) == (1.0, 0.5)
     sees = {name: row.conditions["teacher_sees"] for name, row in rows.items()}
     assert sees == {"paper": "the whole picture", "as_run": "scraps", "repaired": "the whole picture"}
+
+
+def test_fewer_images_are_shown_again_and_a_teacher_may_have_crops_of_its_own(monkeypatch):
+    shown, loop = {}, material.train
+
+    def looks(model, dataset, recipe, **rest):
+        shown[rest["name"]] = dataset.train
+        return loop(model, dataset, recipe, **rest)
+
+    monkeypatch.setattr(material, "train", looks)
+    for recipe in ("tenth_of_images", "own_crop"):
+        assert finish(["gn-s-1.0x<resnet18"], profile=TINY, recipe=recipe) == []
+    few = shown["resnet18"]  # its teacher has seen no more
+    rows = {row.recipe: row for row in store.load_results().itertuples() if row.teachers}
+    assert rows["tenth_of_images"].train_images == 2 and rows["own_crop"].train_images == 20
+    assert rows["own_crop"].conditions["teacher_sees"] == "a crop of its own"
+    assert (rows["own_crop"].temperature, rows["own_crop"].alpha) == (4.0, 0.1)
+    assert {row.train_images for row in store.load_results().itertuples() if not row.teachers} == {2, 20}
+    assert len(few) == 20
 
 
 def test_students_in_a_row_share_what_the_teacher_said():
@@ -141,7 +160,7 @@ def test_old_weights_go_when_the_first_epoch_of_the_new_run_is_safe(monkeypatch)
         return loop(*arguments, after_epoch=late, **rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(material, "study_data", lambda profile: {}[profile])
+        patch.setattr(material, "study_data", lambda *asked: {}[asked])
         assert len(study.work([run], fresh=True).failures) == 1
     assert run.checkpoint.read_bytes() == before
     aside.write_bytes(b"of a fresh run that was killed in its first epoch")

@@ -159,7 +159,7 @@ def _against_row(result: dict, run: Run) -> Iterator[str]:
     stored |= {"test images": result["test_images"], "parameters": result["parameters"]}
     stored |= {"teachers": result["experiment"]["teachers"], "teachers' runs": runs}
     expected = asdict(run.settings) | {"data set": "cifar10", "subset": run.profile.subset}
-    expected |= {"training images": run.profile.train_images, "test images": run.profile.asked_images}
+    expected |= {"training images": run.images, "test images": run.profile.asked_images}
     expected |= {"parameters": _parameters(row.student, row.width), "teachers": list(row.teachers)}
     expected |= {"teachers' runs": [teacher.name for teacher in run.teachers]}
     expected |= {"input_size": fed_size(row), "teacher_sees": teacher_sees(row, run.recipe)}

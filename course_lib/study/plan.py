@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from course_lib.profiles import Profile
 from course_lib.study.experiments import EXPERIMENTS, PRETRAINED, PUBLISHED, ROWS, find, table_rows
-from course_lib.study.protocols import ALONE, CONTROL, RECIPES, TAUGHT, check_recipe, control_keys, origin
+from course_lib.study.protocols import CONTROL, FACTORS, RECIPES, check_recipe, control_keys, origin
 from course_lib.study.runs import Run
 
 WIDTHS = "gn-s-1.3x gn-s-1.6x gn-s-1.9x gn-s-2.2x gn-s-2.8x gn-s-3.4x gn-d"
@@ -20,8 +20,9 @@ FIRST = (
     ("gn-s-1.0x<resnet20<resnet56", "repaired", range(3)),
     ("gn-s-1.0x<resnet20 gn-s-1.0x<resnet20-trained", "repaired", range(1)),
     ("gn-s-2.8x<resnet56 gn-d<resnet56", "repaired", range(1)),
+    ("gn-s-1.0x gn-s-1.0x<resnet56", BOTH, range(3, 5)),
 )
-FACTORS = (("gn-s-1.0x gn-s-1.0x<resnet56", " ".join(ALONE | TAUGHT), range(1)),)
+ONE_CHANGE = (("gn-s-1.0x gn-s-1.0x<resnet56", " ".join(FACTORS), range(1)),)
 LATER = (
     # The paper's own teachers, each with its student, and the chain of Table III.
     *((f"{teacher} gn-s-1.0x<{teacher}", BOTH, range(1)) for teacher in ("resnet18", "vgg13", "resnet50", "gn-s-2.8x")),
@@ -31,7 +32,7 @@ LATER = (
 )
 # All that is trained here, but for what starts from ImageNet weights.
 EVERYTHING = " ".join(key for key in ROWS if key not in PUBLISHED and PRETRAINED not in key)
-SCOPE = {"laptop": (*FIRST, *FACTORS, *LATER), "full": (*FIRST, *LATER, (EVERYTHING, " ".join(RECIPES), range(5)))}
+SCOPE = {"laptop": (*FIRST, *ONE_CHANGE, *LATER), "full": (*FIRST, *LATER, (EVERYTHING, " ".join(RECIPES), range(5)))}
 SELF_TEST = ((" ".join(EXPERIMENTS), "paper", range(1)),)  # of ``quick``: each row of the paper once
 
 

@@ -26,14 +26,22 @@ def is_unshuffled(experiment: Experiment) -> bool:
     return experiment.table in UNSHUFFLED_TABLES or experiment.key in SCRAPS_ROWS
 
 
+WHOLE, OWN_CROP, SCRAPS = "the whole picture", "a crop of its own", "scraps"  # what a teacher is shown
+
+
 class Protocol(NamedTuple):
-    """One way of training the rows: which of them otherwise than ``paper``, and what is other then (of ``Recipe``)."""
+    """One way of training the rows: which of them otherwise than ``paper``, and what is other then (of ``Recipe``).
+
+    ``share`` of the profile's images are trained on, repeated to as many steps; ``sees``: what a teacher is shown.
+    """
 
     trains: Callable[[Experiment], bool]
     settings: dict
+    share: float = 1.0
+    sees: str = WHOLE
 
 
-CONTROL = "unshuffled"
+CONTROL, SOFT = "unshuffled", {"temperature": 4.0, "alpha": 0.1}
 PROTOCOLS = {
     # As the paper writes it (PROTOCOL.md, 3): shuffled. It names neither T nor alpha (Eq. 1): these are those of the
     # published scripts in every distilled row (4.1).
@@ -44,20 +52,40 @@ PROTOCOLS = {
     # from a zoo; the schedule takes no extra step after each epoch (4.10).
     "as_run": Protocol(is_unshuffled, {"shuffle": False}),
     # Shuffled, every teacher shown the whole picture, softened as in the authors' later, unpublished runs (4.1).
-    "repaired": Protocol(lambda row: bool(row.teachers), {"temperature": 4.0, "alpha": 0.1}),
+    "repaired": Protocol(lambda row: bool(row.teachers), SOFT),
     # Nobody's, but the control that as_run lacks: its baselines without shuffling.
     CONTROL: Protocol(lambda row: not row.teachers, {"shuffle": False}),
 }
+REST = ((1, 1), (1, 9), (4, 5), (4, 9), (8, 1), (8, 5), (8, 9))  # T and tenths of alpha that are none of these
 RECIPES = tuple(name for name in PROTOCOLS if name != CONTROL)
+
+
+def _alone(**settings) -> Protocol:
+    return Protocol(lambda row: not row.teachers, settings)
+
+
+def _taught(temperature: float, alpha: float, sees: str = WHOLE, **settings) -> Protocol:
+    return Protocol(lambda row: bool(row.teachers), {"temperature": temperature, "alpha": alpha} | settings, sees=sees)
+
+
 # One change each, for `laptop`: what a gain has to be held against (at T = 4, alpha = 0.1 the gradient is some four
-# times as long as without a teacher, whose answers take as long as two epochs), and the rest of T by alpha.
-ALONE = {"twice_the_rate": {"lr": 0.2}, "smoothed_labels": {"label_smoothing": 0.1}}
-ALONE |= {"five_epochs": {"epochs": 5}, "seven_epochs": {"epochs": 7}}
-REST = ((1, 1), (1, 9), (4, 5), (4, 9), (8, 1), (8, 5), (8, 9))  # T and tenths of alpha
-TAUGHT = {"quarter_rate": {"temperature": 4.0, "alpha": 0.1, "lr": 0.025}}
-TAUGHT |= {f"t{t}_a0{tenths}": {"temperature": float(t), "alpha": tenths / 10} for t, tenths in REST}
-PROTOCOLS |= {name: Protocol(lambda row: not row.teachers, settings) for name, settings in ALONE.items()}
-PROTOCOLS |= {name: Protocol(lambda row: bool(row.teachers), settings) for name, settings in TAUGHT.items()}
+# times as long as without a teacher, whose answers take as long as two epochs), the rest of T by alpha, what the
+# paper's scripts had otherwise, and fewer images.
+FACTORS = {
+    "twice_the_rate": _alone(lr=0.2),
+    "smoothed_labels": _alone(label_smoothing=0.1),
+    "five_epochs": _alone(epochs=5),
+    "seven_epochs": _alone(epochs=7),
+    "quarter_rate": _taught(4.0, 0.1, lr=0.025),
+    **{f"t{t}_a0{tenths}": _taught(float(t), tenths / 10) for t, tenths in REST},
+    CONTROL: PROTOCOLS[CONTROL],
+    "t1_unshuffled": _taught(1.0, 0.5, shuffle=False),
+    "own_crop": _taught(4.0, 0.1, OWN_CROP),
+    "scraps": _taught(4.0, 0.1, SCRAPS),
+    "tenth_of_images": Protocol(lambda row: True, SOFT, share=0.1),
+    "hundredth_of_images": Protocol(lambda row: True, SOFT, share=0.01),
+}
+PROTOCOLS |= FACTORS
 
 # Side in pixels of what a network is fed where it is not 32. The paper's is 224 (2.85 GMAC an image, here 0.53); the
 # fine-tuned one has that.
@@ -139,5 +167,5 @@ def fed_size(experiment: Experiment) -> int:
 
 
 def teacher_sees(experiment: Experiment, recipe: str) -> str:
-    """``scraps`` where the teacher is shown a random 32 x 32 piece of the enlarged image, as it was in one row."""
-    return "scraps" if experiment.key in SCRAPS_ROWS and recipe == "as_run" else "the whole picture"
+    """``WHOLE``, ``OWN_CROP``, or ``SCRAPS``, a random 32 x 32 piece of the enlarged image, as it was in one row."""
+    return SCRAPS if experiment.key in SCRAPS_ROWS and recipe == "as_run" else PROTOCOLS[recipe].sees

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from torch import nn
 
 from course_lib.data import Dataset, load_dataset
@@ -21,11 +22,11 @@ from course_lib.models.state import fill
 from course_lib.models.weights import load_published, published_path
 from course_lib.models.zoo import create_model
 from course_lib.profiles import Profile
-from course_lib.study import store
+from course_lib.study import protocols, store
 from course_lib.study.experiments import PRETRAINED, PUBLISHED, Experiment, find, run_id
 from course_lib.study.progress import Budget, LiveLine
 from course_lib.study.protocols import fed_size, linear_std, origin, teacher_sees, training_recipe
-from course_lib.study.scraps import ScrapTeacher
+from course_lib.study.scraps import OwnCropTeacher, ScrapTeacher
 from course_lib.training.engine import choose_engine, default_device
 from course_lib.training.loop import TrainingRun, read_checkpoint, remembering, train
 from course_lib.training.recipe import Recipe
@@ -77,6 +78,11 @@ class Run:
         return training_recipe(self.experiment, self.profile, self.seed, self.recipe)
 
     @property
+    def images(self) -> int:
+        """How many different images it trains on."""
+        return round(self.profile.train_images * protocols.PROTOCOLS[self.recipe].share)
+
+    @property
     def result(self) -> Path:
         """Where its result lies in the store."""
         return store.result_path(self.name, self.profile.name)
@@ -108,10 +114,12 @@ def with_teachers(runs: Iterable[Run]) -> list[Run]:
 
 
 @functools.lru_cache(maxsize=1)
-def study_data(profile: Profile) -> Dataset:
-    """The profile's images: ``train_images`` training images and ``test_images`` test images of its subset."""
+def study_data(profile: Profile, images: int) -> Dataset:
+    """As many training and test images as the profile says, of its subset; of the former only ``images`` differ."""
     dataset = load_dataset("cifar10", profile.subset)
-    train, test = dataset.train.take(profile.train_images), dataset.test.take(profile.asked_images)
+    train, test = dataset.train.take(images), dataset.test.take(profile.asked_images)
+    if images < profile.train_images:
+        train = train[torch.arange(profile.train_images) % images]
     return replace(dataset, train=train, test=test)
 
 
@@ -189,18 +197,19 @@ def teacher_of(run: Run) -> Answering | None:
     as ``load_teacher`` does.
     """
     sees = teacher_sees(run.experiment, run.recipe)
-    return _teacher(run.teachers, tuple(map(_changed, run.teachers)), sees) if run.teachers else None
+    return _teacher(run.teachers, tuple(map(_changed, run.teachers)), sees, run.images) if run.teachers else None
 
 
 @functools.lru_cache(maxsize=1)
-def _teacher(runs: tuple[Run, ...], changed: tuple[int, ...], sees: str) -> Answering:
-    dataset, device = study_data(runs[0].profile), default_device()
+def _teacher(runs: tuple[Run, ...], changed: tuple[int, ...], sees: str, images: int) -> Answering:
+    dataset, device = study_data(runs[0].profile, images), default_device()
     teachers = [load_teacher(run, dataset.num_classes) for run in runs]
     teacher = (teachers[0] if len(teachers) == 1 else Ensemble(teachers)).to(device)
-    if sees == "scraps":
+    if sees == protocols.SCRAPS:
         return ScrapTeacher(teacher)
     folder = None if dataset.subset == "sample" else repo_path("data", "cache", "answers")  # small sets pay nothing
-    return remembering(choose_engine(device).for_answers(teacher), dataset, device, folder)
+    remembered = remembering(choose_engine(device).for_answers(teacher), dataset, device, folder)
+    return OwnCropTeacher(remembered) if sees == protocols.OWN_CROP else remembered
 
 
 def told_about(teacher: Run) -> dict:
@@ -235,7 +244,7 @@ def train_run(run: Run, budget: Budget, live: LiveLine, *, again: bool = False) 
 
     Raises CourseError where a teacher's weights are missing, the loss diverged, or a file cannot be read or written.
     """
-    dataset, row, training, device = study_data(run.profile), run.experiment, run.settings, default_device()
+    dataset, row, training, device = study_data(run.profile, run.images), run.experiment, run.settings, default_device()
     model, first_weights = new_student(run, dataset.num_classes)
     parameters, written, engine = count_parameters(model), run.checkpoint, choose_engine(device)
     if again:
@@ -277,7 +286,7 @@ def result_of(run: Run, finished: TrainingRun, dataset: Dataset, parameters: int
     told |= store.pack_predictions(finished.logits.argmax(dim=1).numpy()) | {"parameters": parameters}
     told |= {"wall_seconds": round(finished.seconds, 2), "images_per_second": round(finished.images_per_second, 1)}
     told |= store.environment() | {"data": {name: getattr(dataset, name) for name in ("name", "subset", "source")}}
-    told["data"]["train_images"] = len(dataset.train)
+    told["data"]["train_images"] = run.images
     return store.derived(told) | told | {"finished": datetime.now(UTC).isoformat(timespec="seconds")}
 
 

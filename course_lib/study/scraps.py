@@ -1,4 +1,4 @@
-"""The teacher of one row of Table II, which never saw the picture that its student saw."""
+"""Teachers that do not see what their student sees: a crop of their own, or scraps, as in one row of Table II."""
 
 import torch
 import torch.nn.functional as F
@@ -8,6 +8,27 @@ from course_lib.data.augment import normalise
 from course_lib.training.teachers import Answering, Teacher
 
 ENLARGED, PIECE = 224, 32  # sides in pixels
+
+
+class OwnCropTeacher(Answering):
+    """Shows a ``RememberedTeacher`` each picture in a crop and flip of its own: those that another one has just now."""
+
+    def __init__(self, teacher: Answering):
+        super().__init__()
+        self.teacher, self.views = teacher, None
+
+    def digest(self) -> str:
+        """That of the teacher who is asked, marked."""
+        return f"{self.teacher.digest()}, crops of its own"
+
+    def prepare(self, images: Tensor, rows: Tensor, views: Tensor) -> None:
+        """Give each image the view of the one before it in the epoch, and have these answered."""
+        self.views = torch.empty_like(views).index_copy(0, rows, views.roll(1, dims=0))
+        self.teacher.prepare(images, rows, self.views[rows])
+
+    def answer(self, images: Tensor, rows: Tensor, views: Tensor) -> Tensor:
+        """Logits (N, classes) for training images ``rows`` (N,); batch and views are not looked at."""
+        return self.teacher.answer(images, rows, self.views[rows])
 
 
 class ScrapTeacher(Answering):
