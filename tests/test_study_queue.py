@@ -290,7 +290,7 @@ def test_a_wall_clock_that_jumps_changes_nothing(monkeypatch):
     outcome = study.work(runs("gn-s-1.0x", profile=TWO_EPOCHS), Budget(5))
     assert len(outcome.finished) == 1
     row = stored()["gn-s-1.0x"]
-    assert row.wall_seconds > 0 and all(epoch["seconds"] > 0 for epoch in row.history)
+    assert row.wall_seconds < 60 and all(0 < epoch["seconds"] < 60 for epoch in row.history)
 
 
 # --- what may go wrong ----------------------------------------------------------------------------------

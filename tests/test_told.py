@@ -49,10 +49,18 @@ def test_another_seed_makes_the_page_old(home, own):
     assert "the store says '78.5 % (mean of 2 seeds)'" in broken(own[own["seed"] < 2])[0]
 
 
+def test_of_a_long_list_only_what_changed_is_shown():
+    one, other = (
+        f"{'`a`: 1.00 %; ' * 10}`b`: {now}; {'`c`: 2.00 %; ' * 10}" for now in ("not run", "77.00 % (one seed)")
+    )
+    assert told.differing(one, other) == ("1.00 %; `b`: not run;", "1.00 %; `b`: 77.00 % (one seed);")
+    assert told.differing("78.1 %", "78.0 %") == ("78.1 %", "78.0 %")
+
+
 def test_readme_and_the_hypotheses_tell_their_numbers_so():
     told_now = [told.MARKED.findall((ROOT / name).read_text(encoding="utf-8")) for name in told.PAGES[:2]]
     assert {call.split()[0] for _, call, *_ in told_now[0]} == {"logits", "mean", "questions"}
-    assert len(told_now[1]) == 10 and {call.split()[0] for _, call, *_ in told_now[1]} == {"came"}
+    assert len(told_now[1]) == 12 and {call.split()[0] for _, call, *_ in told_now[1]} == {"came"}
 
 
 @pytest.mark.parametrize(
@@ -132,4 +140,4 @@ def test_the_command_fails_on_an_altered_page(monkeypatch, tmp_path, capsys):
     altered = number.replace(number[3], str((int(number[3]) + 1) % 10), 1)  # of 77.8 % the last digit
     (tmp_path / "README.md").write_text(text.replace(number, altered), encoding="utf-8")
     assert main(["verify"]) == 1
-    assert "BROKEN README.md: tells 'mean gn-s-1.0x'" in capsys.readouterr().err
+    assert "BROKEN  README.md: tells 'mean gn-s-1.0x'" in capsys.readouterr().err

@@ -154,7 +154,8 @@ def check(results: pd.DataFrame) -> list[Line]:
         for found in MARKED.finditer(text):
             told += 1
             if found[3] != (now := tell(results, found[2])):
-                words = f"tells {found[2]!r} as {found[3].strip()!r}, the store says {now.strip()!r}"
+                before, after = differing(found[3].strip(), now.strip())
+                words = f"tells {found[2]!r} as {before!r}, the store says {after!r}"
                 lines.append(Line(name, f"{words}: run `python -m course_lib report`", True))
         for number, where in strays(name, text):
             words = f"{number!r} looks like a number of ours and is not marked as told ({where!r})"
@@ -163,6 +164,19 @@ def check(results: pd.DataFrame) -> list[Line]:
     lines += [Line(name, remedy, True) for name in old(results)]
     fine = Line("told", f"{told} numbers in pages, and the tables of figures/, are the store's")
     return lines or [fine] * bool(told)
+
+
+def differing(one: str, other: str) -> tuple[str, str]:
+    """Two texts, long ones without what both begin and end with, to the word: of a list only what has changed in it."""
+    if len(one + other) < 160:
+        return one, other
+    ones, others, start, end = one.split(), other.split(), 0, 0
+    shorter = min(len(ones), len(others))
+    while start < shorter and ones[start] == others[start]:
+        start += 1
+    while end < shorter - start and ones[-1 - end] == others[-1 - end]:
+        end += 1
+    return tuple(" ".join(words[max(0, start - 3) : len(words) - end]) for words in (ones, others))
 
 
 def pages() -> list[Path]:

@@ -40,10 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.add_argument("--accept", action="store_true", help=words)
     taken = accept() if options.parse_args(arguments).accept else []
     lines = examine()
-    print(*taken, *lines, sep="\n")
     broken = [line for line in lines if line.broken]
-    for line in broken:
-        print(f"BROKEN {line.name}: {line.words}", file=sys.stderr)
+    print(*taken, *(line for line in lines if not line.broken), sep="\n", flush=True)
+    print(*(f"{line}\n" for line in broken), sep="", end="", file=sys.stderr)
     return 1 if broken else 0
 
 

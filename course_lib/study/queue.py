@@ -172,7 +172,8 @@ class Queue:
         remove_leftovers(run.checkpoint)
         remove_leftovers(run.result)
         number = self.count - len(self.left) + len(self.locks)
-        self.live.say(f"[{number}/{self.count}] {run} ({run.profile.label})")
+        epochs, profile = run.settings.epochs, run.profile.name
+        self.live.say(f"[{number}/{self.count}] {run}: {profile} profile, {run.images:,} images, {epochs} epochs")
         return True
 
     def end(self, run: Run, result: Callable[[], Answer]) -> None:
