@@ -120,7 +120,25 @@ def _cells(words: str, found: Verdict) -> str:
     return f"| | ours: {words} | {found.mean:+.2f}{interval} | {found.seeds} | {word} |"
 
 
-TELLERS: dict[str, Callable[..., str]] = {each.__name__: each for each in (mean, came, logits, questions)}
+def besides(results: pd.DataFrame) -> str:
+    """What came of calibration and of spoilt images, a student each: from ``data/robustness.csv``."""
+    path = repo_path("data", "robustness.csv")
+    if not path.exists():
+        return "not run"
+    kept = pd.read_csv(path).dropna(subset="recipe")
+    kept = kept.assign(clean=kept["condition"] == "as it is", over=kept["confidence"] - kept["accuracy"])
+    words = []
+    for (key, recipe), rows in kept.groupby(["key", "recipe"]):
+        whole, spoilt = rows[rows["clean"]], rows[~rows["clean"]]
+        lost = whole["accuracy"].mean() - spoilt["accuracy"].mean()
+        sure = (
+            f"confidence {whole['over'].mean():+.1f} points from accuracy, calibration error {whole['ece'].mean():.1f}"
+        )
+        words.append(f"`{key}` ({recipe}, n = {len(whole)}): {sure}; spoilt images cost {lost:.1f} points on average")
+    return "; ".join(words)
+
+
+TELLERS: dict[str, Callable[..., str]] = {each.__name__: each for each in (mean, came, logits, questions, besides)}
 
 
 def tell(results: pd.DataFrame, call: str) -> str:
