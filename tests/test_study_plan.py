@@ -138,6 +138,13 @@ def test_laptop_changes_one_thing_at_a_time():
         changed = {what: value for what, value in vars(run.settings).items() if value != plain[what]}
         assert changed.items() <= protocol.settings.items()
         assert changed or run.images < 50_000 and key == alone
+        if key == taught:  # compared with a student alone that has the same order, epochs and images
+            control = Run(alone, LAPTOP, origin(alone, name))
+            beside = "shuffle epochs".split() + ["lr"] * (name != "quarter_rate")
+            assert [getattr(control.settings, each) for each in beside] == [
+                getattr(run.settings, each) for each in beside
+            ]
+            assert control.images == run.images
         assert run.images == {"tenth_of_images": 5_000, "hundredth_of_images": 500}.get(name, 50_000)
         elsewhere = {"own_crop": "a crop of its own", "scraps": "scraps"}
         assert teacher_sees(find(key), name) == elsewhere.get(name, "the whole picture")

@@ -32,13 +32,15 @@ WHOLE, OWN_CROP, SCRAPS = "the whole picture", "a crop of its own", "scraps"  # 
 class Protocol(NamedTuple):
     """One way of training the rows: which of them otherwise than ``paper``, and what is other then (of ``Recipe``).
 
-    ``share`` of the profile's images are trained on, repeated to as many steps; ``sees``: what a teacher is shown.
+    ``share`` of the profile's images are trained on, repeated to as many steps; ``sees``: what a teacher is shown;
+    ``rest``: under which protocol the other rows are trained, students without a teacher to compare with among them.
     """
 
     trains: Callable[[Experiment], bool]
     settings: dict
     share: float = 1.0
     sees: str = WHOLE
+    rest: str = "paper"
 
 
 CONTROL, SOFT = "unshuffled", {"temperature": 4.0, "alpha": 0.1}
@@ -64,8 +66,9 @@ def _alone(**settings) -> Protocol:
     return Protocol(lambda row: not row.teachers, settings)
 
 
-def _taught(temperature: float, alpha: float, sees: str = WHOLE, **settings) -> Protocol:
-    return Protocol(lambda row: bool(row.teachers), {"temperature": temperature, "alpha": alpha} | settings, sees=sees)
+def _taught(temperature: float, alpha: float, sees: str = WHOLE, rest: str = "paper", **settings) -> Protocol:
+    settings |= {"temperature": temperature, "alpha": alpha}
+    return Protocol(lambda row: bool(row.teachers), settings, sees=sees, rest=rest)
 
 
 # One change each, for `laptop`: what a gain has to be held against (at T = 4, alpha = 0.1 the gradient is some four
@@ -76,10 +79,11 @@ FACTORS = {
     "smoothed_labels": _alone(label_smoothing=0.1),
     "five_epochs": _alone(epochs=5),
     "seven_epochs": _alone(epochs=7),
+    "t4_seven_epochs": _taught(4.0, 0.1, rest="seven_epochs", epochs=7),
     "quarter_rate": _taught(4.0, 0.1, lr=0.025),
     **{f"t{t}_a0{tenths}": _taught(float(t), tenths / 10) for t, tenths in REST},
     CONTROL: PROTOCOLS[CONTROL],
-    "t1_unshuffled": _taught(1.0, 0.5, shuffle=False),
+    "t1_unshuffled": _taught(1.0, 0.5, rest=CONTROL, shuffle=False),
     "own_crop": _taught(4.0, 0.1, OWN_CROP),
     "scraps": _taught(4.0, 0.1, SCRAPS),
     "tenth_of_images": Protocol(lambda row: True, SOFT, share=0.1),
@@ -117,7 +121,8 @@ def origin(key: str, recipe: str) -> str:
 
     A row that ``recipe`` trains exactly as ``paper`` does is ``paper``'s own run.
     """
-    return recipe if PROTOCOLS[check_recipe(recipe)].trains(find(key)) else "paper"
+    protocol = PROTOCOLS[check_recipe(recipe)]
+    return recipe if protocol.trains(find(key)) else protocol.rest
 
 
 def control_keys(chosen: Iterable[str] = ROWS) -> list[str]:
