@@ -1,5 +1,6 @@
 """The committed notebooks: executed in order, without errors or warnings, small, and readable without eyes."""
 
+import ast
 import json
 import re
 from html.parser import HTMLParser
@@ -52,6 +53,15 @@ def notebook(path) -> nbformat.NotebookNode:
 
 def code_cells(notebook) -> list:
     return [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
+
+
+def test_nothing_is_made_to_be_shown_and_then_dropped(notebook):
+    """A cell shows its last line only: what is above has to say ``display``."""
+    for cell in code_cells(notebook):
+        *before, _ = ast.parse(cell.source).body
+        calls = [each.value for each in before if isinstance(each, ast.Expr) and isinstance(each.value, ast.Call)]
+        dropped = [ast.unparse(call) for call in calls if ast.unparse(call.func).startswith(("look.", "report."))]
+        assert not dropped, f"shown to nobody: {dropped[0]}"
 
 
 def outputs(notebook) -> list:
