@@ -163,6 +163,17 @@ def test_as_run_is_compared_with_a_shuffled_and_with_an_unshuffled_baseline(tmp_
     assert verdict_of(frame, "gn-s-1.0x<vgg13", recipe="repaired").reason == "not run"
 
 
+def test_a_change_without_a_teacher_is_judged_against_the_same_network(tmp_path):
+    seeds = range(3)
+    runs = {("gn-s-1.0x", "paper"): dict.fromkeys(seeds, 0.7), ("gn-s-1.0x", "seven_epochs"): dict.fromkeys(seeds, 0.9)}
+    results = store_of(tmp_path, runs, "laptop")
+    options = {"profile": "laptop", "recipe": "seven_epochs", "baseline_recipe": "paper"}
+    found = verdict_of(results, "gn-s-1.0x", **options)
+    assert (found.word, found.seeds) == ("helps", 3) and found.mean == pytest.approx(20, abs=2)
+    with pytest.raises(ValueError, match="nothing to judge"):
+        verdict_of(results, "gn-s-1.0x", profile="laptop", recipe="seven_epochs")
+
+
 def test_the_quick_profile_judges_nothing(tmp_path):
     runs = {("gn-d", "paper"): {0: 0.1, 1: 0.1, 2: 0.1}, ("gn-d<vgg13", "paper"): {0: 0.3, 1: 0.3, 2: 0.3}}
     verdict = verdict_of(store_of(tmp_path, runs, "quick"), "gn-d<vgg13", profile="quick")

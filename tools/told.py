@@ -29,6 +29,12 @@ from tools.drawn import place_of, tables_of, write_report
 from tools.lines import Line
 
 PROFILE = "laptop"
+INSTEAD = {  # what a student without a teacher may have in its place, and under which protocol
+    "seven epochs in place of three": "seven_epochs",
+    "five epochs in place of three": "five_epochs",
+    "twice the rate": "twice_the_rate",
+    "labels smoothed by 0.1": "smoothed_labels",
+}
 PAGES = ("README.md", "docs/hypotheses.md", "docs/study.md", "data/README.md", "notebooks/README.md")
 LESSONS = ("notebooks/[0-9][0-9]_*.ipynb", "notebooks/solutions/*.ipynb")
 MARKED = re.compile(r"(<!-- told ([^>]+?) -->)(.*?)(<!-- end -->)", re.DOTALL)
@@ -110,6 +116,10 @@ def questions(results: pd.DataFrame) -> str:
         )
         ours = [_cells(line["words"], line["verdict"]) for _, line in group[group["n"] > 0].iterrows()]
         rows += ours or ["| | ours | not run yet | | |"]
+    rows.append("| **something else instead** | the paper | not asked | | |")
+    for words, recipe in INSTEAD.items():
+        found = verdict_of(results, "gn-s-1.0x", profile=PROFILE, recipe=recipe, baseline_recipe="paper")
+        rows += [_cells(f"GN-S (1.0x) alone, {words}", found)] if found.seeds else []
     return "\n\n" + "\n".join(rows) + "\n\n"
 
 

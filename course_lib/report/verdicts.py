@@ -16,6 +16,7 @@ from scipy import special
 from course_lib.report.runs import runs_of
 from course_lib.study import store
 from course_lib.study.experiments import baseline_of, find
+from course_lib.study.protocols import origin
 
 HELPS, HURTS, UNDECIDED, NONE = "helps", "hurts", "cannot be told apart", "none"
 LEAST_SEEDS = 3  # two seeds have a spread, but its own error is so large that the interval says nothing
@@ -76,22 +77,22 @@ def paired_verdict(student_right: np.ndarray, baseline_right: np.ndarray) -> Ver
 def verdict_of(
     results: pd.DataFrame, key: str, *, profile: str = "full", recipe: str = "paper", baseline_recipe: str | None = None
 ) -> Verdict:
-    """The verdict on one student, from the seeds that it and its baseline both have.
+    """The verdict on one student, from the seeds that it and its baseline, the same without a teacher, both have.
 
     Args:
         results: ``store.load_results()``.
-        key: a student with a teacher, ``gn-s-1.0x<resnet50``.
+        key: a student with a teacher, ``gn-s-1.0x<resnet50``; one without where ``baseline_recipe`` is another recipe.
         profile, recipe: whose runs to judge; a row that the recipe shares with another is found there.
-        baseline_recipe: whose baseline to compare with, ``unshuffled`` for the one that ``as_run`` lacks; default the
-            recipe's own, which is shuffled in all three.
+        baseline_recipe: whose baseline to compare with, ``unshuffled`` for the one that ``as_run`` lacks; default
+            ``recipe``'s own.
 
     Raises:
-        ValueError: ``key``, profile or recipe is unknown, or ``key`` has no teacher.
+        ValueError: ``key``, profile or recipe is unknown, or ``key`` would be compared with itself.
         ResultError: the labels of the test images are not at hand, or stored predictions are damaged.
     """
-    if not find(key).teachers:
-        raise ValueError(f"{key} has no teacher: it is a baseline, and there is nothing to judge")
     sides = ((key, recipe), (baseline_of(find(key)), baseline_recipe or recipe))
+    if len({(each, origin(each, of)) for each, of in sides}) == 1:
+        raise ValueError(f"{key} of {recipe} has no teacher: it is a baseline, and there is nothing to judge")
     own, alone = (runs_of(results, profile, of, [name]).set_index("seed") for name, of in sides)
     seeds = [seed for seed in own.index if seed in alone.index]
     if not seeds:
