@@ -7,7 +7,7 @@ import torch
 from course_lib.files import CheckpointError, ResultError
 from course_lib.models.weights import load_weights, weights_path
 from course_lib.models.zoo import create_model
-from course_lib.study.answers import load_logits
+from course_lib.study.store import load_logits
 from tools.kept import save_logits, save_weights
 
 

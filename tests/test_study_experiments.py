@@ -8,7 +8,7 @@ import pytest
 from course_lib.data import fetch
 from course_lib.models import cifar_resnet
 from course_lib.profiles import PROFILES
-from course_lib.study import answers
+from course_lib.study import store
 from course_lib.study.experiments import (
     EXPERIMENTS,
     PUBLISHED,
@@ -129,4 +129,4 @@ def test_published_networks_are_taught_by_nobody_and_are_no_runs():
 def test_facts_that_stand_in_two_rooms_are_the_same():
     """The study keeps its own copy of what it needs without torch and without one floor more."""
     assert set(PUBLISHED) == set(cifar_resnet.PUBLISHED)
-    assert answers.TEST_LABELS_SHA256 == fetch.SHA256["test_labels"]
+    assert store.TEST_LABELS_SHA256 == fetch.SHA256["test_labels"]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from course_lib.files import CheckpointError, atomic_write
 from course_lib.models.state import fill
 from course_lib.models.weights import described, weights_path
-from course_lib.study.answers import logits_path
+from course_lib.study.store import logits_path
 
 
 def save_logits(name: str, logits: Tensor, labels: Tensor, meta: dict) -> Path:
