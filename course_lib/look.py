@@ -8,8 +8,7 @@ import base64
 import html
 import io
 import textwrap
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 import matplotlib.style
@@ -41,14 +40,12 @@ STYLE = {
 }
 
 
-@contextmanager
-def styled() -> Iterator[None]:
+def styled() -> AbstractContextManager:
     """The course's style and nothing of the reader's: ``@look.styled()`` over a function, or ``with look.styled():``.
 
     Matplotlib reads its settings as each part of a figure is made, so the whole drawing belongs inside.
     """
-    with matplotlib.style.context(STYLE, after_reset=True):
-        yield
+    return matplotlib.style.context(STYLE, after_reset=True)
 
 
 class StyledFigure(Figure):

@@ -1,6 +1,5 @@
 """Estimates say how they are known, and progress says what is left."""
 
-import io
 import os
 import time
 
@@ -69,38 +68,31 @@ def test_a_budget_never_goes_below_zero():
 ROW = {"epoch": 3, "test_accuracy": 45.678, "images_per_second": 1234.5, "seconds": 60.0}
 
 
-def test_a_live_line_tells_run_epoch_accuracy_speed_and_time_left():
-    stream = io.StringIO()
-    LiveLine(stream).epoch("gn-d, seed 0", ROW, 10, 1500.0)
-    assert stream.getvalue() == (
+def test_a_live_line_tells_run_epoch_accuracy_speed_and_time_left(capsys):
+    LiveLine().epoch("gn-d, seed 0", ROW, 10, 1500.0)
+    assert capsys.readouterr().out == (
         "gn-d, seed 0: epoch 3/10, test 45.68 %, 1,234 images/s, 7 min to go (25 min of the budget left)\n"
     )
 
 
-def test_a_file_gets_a_line_now_and_then_and_a_terminal_one_that_changes():
-    stream = io.StringIO()
-    line = LiveLine(stream)
+def test_a_file_gets_a_line_now_and_then_and_a_terminal_one_that_changes(capsys, monkeypatch):
+    line = LiveLine()
     for _ in range(50):
         line.epoch("run", ROW, 10, float("inf"))
-    assert stream.getvalue().count("\n") == 1
-
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
-
-    screen = Terminal()
-    line = LiveLine(screen)
+    assert capsys.readouterr().out.count("\n") == 1
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    line = LiveLine()
     line.epoch("a long name", ROW, 10, float("inf"))
     line.epoch("short", ROW, 10, float("inf"))
     line.say("done")
-    assert screen.getvalue().count(CLEAR) == 3 and screen.getvalue().endswith(f"{CLEAR}done\n")
+    screen = capsys.readouterr().out
+    assert screen.count(CLEAR) == 3 and screen.endswith(f"{CLEAR}done\n")
 
 
-def test_a_live_line_is_no_wider_than_the_terminal(monkeypatch):
+def test_a_live_line_is_no_wider_than_the_terminal(capsys, monkeypatch):
     monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((60, 24)))
-    stream = io.StringIO()
-    LiveLine(stream, in_place=True).epoch("gn-s-1.0x<ensemble, repaired, seed 0", ROW, 10, 1500.0)
-    assert len(stream.getvalue().removeprefix(CLEAR)) == 59
+    LiveLine(in_place=True).epoch("gn-s-1.0x<ensemble, repaired, seed 0", ROW, 10, 1500.0)
+    assert len(capsys.readouterr().out.removeprefix(CLEAR)) == 59
 
 
 def test_counted_things_have_their_plural():

@@ -216,11 +216,9 @@ class GhostBottleneck(nn.Module):
     Input (N, in_channels, H, W), output (N, out_channels, ceil(H / stride), ceil(W / stride)).
     """
 
-    def __init__(
-        self, in_channels: int, hidden: int, out_channels: int, *, kernel: int = 3, stride: int = 1,
-        se_ratio: float = 0, gated: bool = False,
-    ) -> None:  # fmt: skip
+    def __init__(self, in_channels: int, block: Block, *, gated: bool) -> None:
         super().__init__()
+        kernel, hidden, out_channels, se_ratio, stride = block
         self.expand = GhostModule(in_channels, hidden, relu=True, gated=gated)
         self.depthwise = BranchedConv(hidden, hidden, kernel, stride, groups=hidden) if stride > 1 else nn.Identity()
         self.se = SqueezeExcite(hidden, se_ratio) if se_ratio > 0 else nn.Identity()
@@ -258,8 +256,8 @@ class GhostNet(nn.Module):
         for stage_number, stage in enumerate(stages, start=1):
             for block_number, block in enumerate(stage, start=1):
                 hidden, out = round_channels(block.hidden * width), round_channels(block.out * width)
-                how = {"kernel": block.kernel, "stride": block.stride, "se_ratio": block.se_ratio}
-                bottleneck = GhostBottleneck(channels, hidden, out, **how, gated=len(blocks) >= FIRST_GATED)
+                scaled = block._replace(hidden=hidden, out=out)
+                bottleneck = GhostBottleneck(channels, scaled, gated=len(blocks) >= FIRST_GATED)
                 blocks[f"stage{stage_number}_block{block_number}"] = bottleneck
                 channels = out
         self.blocks = nn.Sequential(blocks)

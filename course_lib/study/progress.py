@@ -3,7 +3,6 @@
 import shutil
 import sys
 import time
-from typing import TextIO
 
 CLEAR = "\r\x1b[K"  # a terminal goes back to the start of its line and wipes it
 QUIET_SECONDS = 10.0  # a file or a pipe gets an epoch's line this often, a terminal every one
@@ -40,13 +39,11 @@ class LiveLine:
     old, whichever run that was of; what ``say`` says, as at a run's start and end, always stays.
 
     Args:
-        stream: default standard output.
-        in_place: default whether that is a terminal; False where several processes write to it.
+        in_place: default whether standard output is a terminal; False where several processes write to it.
     """
 
-    def __init__(self, stream: TextIO | None = None, in_place: bool | None = None):
-        self.stream = stream or sys.stdout
-        self.in_place = self.stream.isatty() if in_place is None else in_place
+    def __init__(self, in_place: bool | None = None):
+        self.in_place = sys.stdout.isatty() if in_place is None else in_place
         self._written = float("-inf")
 
     def epoch(self, run: str, row: dict, epochs: int, left: float) -> None:
@@ -57,16 +54,14 @@ class LiveLine:
         words += f" ({in_words(left)} of the budget left)" if left < float("inf") else ""
         if self.in_place:
             words = words[: shutil.get_terminal_size().columns - 1]  # a wrapped line could not be rewritten
-            self.stream.write(CLEAR + words)
-            self.stream.flush()
+            print(CLEAR + words, end="", flush=True)
         elif time.monotonic() - self._written >= QUIET_SECONDS:
             self._written = time.monotonic()
             self.say(words)
 
     def say(self, words: str) -> None:
         """A line that stays."""
-        self.stream.write((CLEAR if self.in_place else "") + words + "\n")
-        self.stream.flush()
+        print((CLEAR if self.in_place else "") + words, flush=True)
 
 
 def counted(count: int, word: str) -> str:

@@ -91,9 +91,9 @@ class Queue:
         failures: a line for each run that failed or waits for one that did, and for each result that is not sound.
     """
 
-    def __init__(self, wanted: list[Run], budget: Budget, fresh: bool, live: LiveLine, place: Inline):
+    def __init__(self, wanted: list[Run], budget: Budget, fresh: bool, place: Inline):
         check_writable(repo_path("data", "results"))
-        self.budget, self.live, self.place = budget, live, place
+        self.budget, self.live, self.place = budget, LiveLine(), place
         self.again = set(wanted) if fresh else set()
         self.left = to_do(wanted, self.again)
         done = ((run, _stored(run)) for run in wanted if run not in self.left)
@@ -213,22 +213,20 @@ def in_one_line(error: Exception) -> str:
 
 
 def work(
-    wanted: Iterable[Run], budget: Budget | None = None, *, fresh: bool = False, live: LiveLine | None = None,
-    place: Inline | None = None,
-) -> Queue:  # fmt: skip
+    wanted: Iterable[Run], budget: Budget | None = None, *, fresh: bool = False, place: Inline | None = None
+) -> Queue:
     """Bring the ``wanted`` runs to their end, in this order and teachers first; returns what became of them.
 
     Args:
         wanted: runs in order of value, see ``plan.wanted``.
         budget: no run and no epoch is begun that it does not hold; default no limit.
         fresh: run the wanted ones again where they are in the store.
-        live: where progress is shown, default standard output.
         place: where runs are trained (``workers.py``), default here, one after another.
 
     Raises CourseError where the store cannot be written, or there is no such place.
     """
     place = place or Inline()
-    queue = Queue(list(wanted), budget or Budget(), fresh, live or LiveLine(), place)
+    queue = Queue(list(wanted), budget or Budget(), fresh, place)
     with contextlib.closing(queue), place:
         for note in choose_engine(default_device()).notes if queue.left and not place.device else ():
             queue.live.say(f"note: {note}")

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from course_lib.data import Dataset, ImageSet
 from course_lib.data.augment import PADDING, VIEWS, crop_and_flip, draw_views, normalise
 from course_lib.files import TrainingError
+from course_lib.models.cost import eval_mode
 from course_lib.training.checkpoint import read_checkpoint, resume, save_checkpoint
 from course_lib.training.engine import Engine, choose_engine, default_device, memory_is_full
 from course_lib.training.losses import LossTerms, distillation_loss
@@ -286,11 +287,8 @@ def evaluate(model: nn.Module, images: ImageSet, batch_size: int = 500, engine: 
     if not len(images):
         raise ValueError("there are no images to evaluate on: take more, or another split")
     engine = engine or Engine(images.images.device)
-    was_training = model.training
-    model.eval()
-    with engine.autocast():
+    with eval_mode(model), engine.autocast():
         logits = torch.cat([model(normalise(chunk)).float() for chunk in images.images.split(batch_size)])
-    model.train(was_training)
     loss = F.cross_entropy(logits, images.labels).item()
     accuracy = 100 * ((logits.argmax(dim=1) == images.labels).sum().item() / len(images))
     return Evaluation(accuracy, loss, logits.cpu())

@@ -18,13 +18,9 @@ from course_lib.data.augment import VIEWS, crop_and_flip, normalise, view_number
 
 
 class Answering(nn.Module):
-    """What every teacher is: in eval mode for good, and asked by :meth:`answer`.
+    """What every teacher is: in eval mode for good, and asked by :meth:`answer`."""
 
-    Attributes:
-        origin: digest of the weights that this form was made from, where it is a form made for speed.
-    """
-
-    origin: str | None = None
+    origin: str | None = None  # digest of the weights that this form was made from, where it is one made for speed
 
     def train(self, mode: bool = True) -> "Answering":
         """Stay in eval mode: a teacher's batch-norm statistics must not move while the student learns."""
