@@ -70,7 +70,6 @@ def atomic_write(path: Path, data: bytes) -> None:
 
     Raises CourseError where the folder is read-only, the disk is full, or the like; the old file is untouched.
     """
-    path = Path(path)
     aside = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -192,12 +191,12 @@ def looks_like(path: Path) -> str:
 
 def remove_leftovers(path: Path) -> None:
     """Delete what writers of ``path`` left aside when they were killed; only for who alone may write it now."""
-    for aside in Path(path).parent.glob(f".{glob.escape(Path(path).name)}.*"):
+    for aside in path.parent.glob(f".{glob.escape(path.name)}.*"):
         aside.unlink(missing_ok=True)
 
 
 def check_writable(folder: Path) -> None:
     """Raise CourseError in one line where nothing can be written to ``folder``: better now than after an hour."""
-    trial = Path(folder) / ".writable"
+    trial = folder / ".writable"
     atomic_write(trial, b"")
     trial.unlink(missing_ok=True)

@@ -4,8 +4,6 @@ import argparse
 import os
 from dataclasses import dataclass
 
-SUBSET_TEST_IMAGES = {"full": 10_000, "sample": 1_000}
-
 
 @dataclass(frozen=True)
 class Profile:
@@ -32,7 +30,7 @@ class Profile:
     @property
     def asked_images(self) -> int:
         """How many test images that comes to."""
-        return self.test_images or SUBSET_TEST_IMAGES[self.subset]
+        return self.test_images or {"full": 10_000, "sample": 1_000}[self.subset]
 
     @property
     def label(self) -> str:

@@ -19,7 +19,7 @@ LINES_OF_A_MODULE = 400
 # The library has 5,500 lines, and what a learner reads is less than half of it; the lessons' own code has fewer. What
 # works on a checkout and nothing that trains needs stands in tools/. These numbers may only fall.
 BUDGETS = {
-    "course_lib": (("course_lib",), 5_560),
+    "course_lib": (("course_lib",), 5_500),
     "what a learner reads": (("course_lib.data", "course_lib.models", "course_lib.training"), 2_600),
     "classroom": (("classroom",), 5_500),
 }

@@ -22,10 +22,7 @@ STD = (0.2471, 0.2435, 0.2616)
 def draw_views(n: int, generator: torch.Generator, device: torch.device | str = "cpu") -> Tensor:
     """Draw the views of ``n`` images: every one of the 162 is equally likely, and each image has its own.
 
-    Args:
-        n: how many images.
-        generator: the randomness, on the CPU; the same seed gives the same draws whatever the device.
-        device: where the result goes.
+    The ``generator`` is on the CPU: the same seed gives the same draws whatever the ``device`` that they are put on.
 
     Returns:
         int64 ``(n, 3)``: row offset 0..8, column offset 0..8, flip 0 or 1. Offset 4 leaves the image in place.

@@ -1,9 +1,8 @@
 """CIFAR-10 as uint8 tensors in memory: the whole set, and the sample on board."""
 
-import dataclasses
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -51,7 +50,6 @@ class ImageSet:
         return ImageSet(self.images[which], self.labels[which])
 
     def to(self, device: torch.device | str) -> "ImageSet":
-        """The same images on another device."""
         return ImageSet(self.images.to(device), self.labels.to(device))
 
     def take(self, n: int) -> "ImageSet":
@@ -96,7 +94,6 @@ class Dataset:
 
     @property
     def num_classes(self) -> int:
-        """How many classes there are."""
         return len(self.classes)
 
     @property
@@ -106,16 +103,13 @@ class Dataset:
         return f"CIFAR-10 {'sample ' if self.subset == 'sample' else ''}{size}"
 
     def to(self, device: torch.device | str) -> "Dataset":
-        """The same data set on another device."""
-        return dataclasses.replace(self, train=self.train.to(device), test=self.test.to(device))
+        return replace(self, train=self.train.to(device), test=self.test.to(device))
 
 
 def load_dataset(name: str = "cifar10", subset: str = "full") -> Dataset:
     """Load a data set, checked against its published checksums whatever the source.
 
-    Args:
-        name: ``cifar10``.
-        subset: ``full``, or ``sample`` for the 3,500 images that come with the course.
+    ``subset`` is ``full``, or ``sample`` for the 3,500 images that come with the course.
 
     Raises:
         ValueError: no data set or subset has that name.

@@ -53,9 +53,7 @@ class CifarResNet(nn.Module):
     The published weights want ImageNet's statistics instead of CIFAR-10's: the network converts, exactly, so that the
     zeros that its first convolution pads with mean what they meant when it was trained.
 
-    Args:
-        depth: 6n + 2, with n blocks in each of the three stages.
-        num_classes: number of logits.
+    ``depth`` is 6n + 2, with n blocks in each of the three stages.
     """
 
     def __init__(self, depth: int, num_classes: int = 10):

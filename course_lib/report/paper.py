@@ -13,11 +13,8 @@ TITLES = {
     3: "Table III. A chain of teacher assistants: ResNet50, ResNet34, ResNet18, student",
     4: "Table IV. An ensemble of four teachers: ResNet50, DenseNet161, VGG13, InceptionV3",
 }
-
-
-def labels_of(n: int) -> tuple[str, ...]:
-    """The columns of Table ``n`` that say what a row is."""
-    return {1: ("model", "width"), 2: ("student", "teacher")}.get(n, ("student",))
+# The columns of each table that say what a row is.
+LABELS_OF = {1: ("model", "width"), 2: ("student", "teacher"), 3: ("student",), 4: ("student",)}
 
 
 def paper_table(n: int) -> pd.DataFrame:
@@ -28,7 +25,7 @@ def paper_table(n: int) -> pd.DataFrame:
     """
     if n not in TITLES:
         raise ValueError(f"unknown table {n!r}: choose 1, 2, 3 or 4")
-    texts, numbers = (*labels_of(n), "note"), ("accuracy", "params_millions" if n == 1 else "delta")
+    texts, numbers = (*LABELS_OF[n], "note"), ("accuracy", "params_millions" if n == 1 else "delta")
     types = dict.fromkeys(texts, str) | dict.fromkeys(numbers, float)
     frame = _read(f"table{n}.csv", "key", types, [row.key for row in table_rows(f"table{n}")])
     return frame.fillna(dict.fromkeys(texts, ""))

@@ -11,7 +11,7 @@ from string import ascii_lowercase
 import numpy as np
 import pandas as pd
 
-from course_lib.report.paper import TITLES, authors_runs, labels_of, paper_table
+from course_lib.report.paper import LABELS_OF, TITLES, authors_runs, paper_table
 from course_lib.report.runs import check_alike, own_rows, paired_deltas, provenance, runs_of, temperature_of
 from course_lib.report.verdicts import LEAST_SEEDS, NONE, Verdict, verdict_of
 from course_lib.study.experiments import ROWS, baseline_of, find
@@ -93,7 +93,7 @@ def _rows(n: int, results: pd.DataFrame, profile: str, lines: list[tuple[str, st
     for key, recipe, printed in lines:
         own, alone = (runs[recipe][runs[recipe]["key"] == name] for name in (key, beside[key]))
         deltas, theirs = paired_deltas(own, alone), {"note": "", "epochs": own["epochs"].mean()} | printed
-        row = {"key": key} | {label: printed[label] for label in labels_of(n)}
+        row = {"key": key} | {label: printed[label] for label in LABELS_OF[n]}
         if n == 1:
             row |= {PAPER_PARAMETERS: printed["params_millions"], OUR_PARAMETERS: own["parameters"].mean() / 1e6}
         row |= {PAPER_ACCURACY: printed.get("accuracy", np.nan), AUTHORS_ACCURACY: printed.get("logged", np.nan)}

@@ -38,8 +38,7 @@ class LiveLine:
     On a terminal it changes in place. In a file or a pipe an epoch's line is written where the last one is ten seconds
     old, whichever run that was of; what ``say`` says, as at a run's start and end, always stays.
 
-    Args:
-        in_place: default whether standard output is a terminal; False where several processes write to it.
+    ``in_place`` is by default whether standard output is a terminal; False where several processes write to it.
     """
 
     def __init__(self, in_place: bool | None = None):

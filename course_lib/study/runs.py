@@ -58,7 +58,6 @@ class Run:
 
     @property
     def experiment(self) -> Experiment:
-        """The row's entry in the registry."""
         return find(self.key)
 
     @property

@@ -142,7 +142,6 @@ def save_result(result: dict, folder: Path | None = None) -> Path:
 
 def read_result(path: Path) -> dict:
     """The result in one file. Raises ResultError where that is missing, torn, edited, or has another run's name."""
-    path = Path(path)
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
         if result["format"] != FORMAT:

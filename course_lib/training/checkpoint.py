@@ -21,8 +21,7 @@ def save_checkpoint(
 ) -> None:
     """Write weights, optimizer, history and what else there is to say aside, then move them into place.
 
-    Raises:
-        CourseError: the disk is full, or the like.
+    Raises CourseError where the disk is full, or the like.
     """
     buffer, settings = io.BytesIO(), dataclasses.asdict(recipe)
     state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "history": history}
@@ -33,10 +32,10 @@ def save_checkpoint(
 def read_checkpoint(path: Path | str) -> dict:
     """The contents of a checkpoint, on the CPU; settings that are newer than it have their defaults.
 
-    Raises:
-        CheckpointError: it is missing, a folder, torn or foreign.
+    Raises CheckpointError where it is missing, a folder, torn or foreign.
     """
     path = Path(path)
+    foreign = f"{path} is not a checkpoint of this course"
     if path.is_dir():
         raise CheckpointError(f"{path} is a folder: name a file for the checkpoint, for example {path / 'run.pt'}")
     try:
@@ -46,14 +45,14 @@ def read_checkpoint(path: Path | str) -> dict:
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
     except Exception as error:  # torn in the middle of a pickle, it can fail in any way there is
-        foreign = (
-            "is not a checkpoint of this course (it holds more than numbers, or a damaged part): choose another name"
-        )
-        torn = "is damaged and cannot be read: delete it where it was a checkpoint, the run starts again"
-        raise CheckpointError(f"{path} {foreign if zipfile.is_zipfile(path) else torn}") from error
+        if zipfile.is_zipfile(path):
+            said = f"{foreign} (it holds more than numbers, or a damaged part): choose another name"
+        else:
+            said = f"{path} is damaged and cannot be read: delete it where it was a checkpoint, the run starts again"
+        raise CheckpointError(said) from error
     sound = isinstance(state, dict) and state.get("format") == CHECKPOINT_FORMAT
     if not (sound and all(isinstance(state.get(part), kind) for part, kind in CONTENTS.items())):
-        raise CheckpointError(f"{path} is not a checkpoint of this course: choose another name")
+        raise CheckpointError(f"{foreign}: choose another name")
     return state | {"recipe": dataclasses.asdict(Recipe()) | state["recipe"]}
 
 
@@ -62,8 +61,7 @@ def resume(
 ) -> list[dict]:
     """Put the weights and the optimizer of a checkpoint's ``state`` in place and return its history.
 
-    Raises:
-        CheckpointError: it is of another architecture, recipe, teacher or of other images; older ones tell less.
+    Raises CheckpointError where it is of another architecture, recipe, teacher or other images; older ones tell less.
     """
     if state["recipe"] != dataclasses.asdict(recipe):
         raise CheckpointError(f"{path} was made with another recipe: delete it or choose another name")

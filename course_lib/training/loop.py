@@ -94,7 +94,9 @@ def train(
         made_of = _made_of(dataset, teacher) if checkpoint else {}
         network, dataset = Resized(model, input_size), dataset.to(device)
         forward = engine.for_training(network)
-        teacher = ready_to_answer(teacher, dataset, engine)
+        teacher = None if teacher is None else teacher.to(engine.device)
+        if isinstance(teacher, Teacher | Ensemble):  # whose answer follows from image and view: folded and remembered
+            teacher = remembering(engine.for_answers(teacher), dataset)
         optimizer = make_optimizer(parameters(model), recipe, device)
         history = resume(checkpoint, state, model, optimizer, recipe, made_of) if state else []
         if len(history) < recipe.epochs:
@@ -161,20 +163,12 @@ def _made_of(dataset: Dataset, teacher: Answering | None) -> dict[str, str]:
     return {"images": digest_of(images), "teacher": "nobody" if teacher is None else teacher.digest()}
 
 
-def ready_to_answer(teacher: Answering | None, dataset: Dataset, engine: Engine) -> Answering | None:
-    """``teacher`` on the engine's device; one whose answer follows from image and view is folded and remembered."""
-    if teacher is not None:
-        teacher = teacher.to(engine.device)
-    return remembering(engine.for_answers(teacher), dataset) if isinstance(teacher, Teacher | Ensemble) else teacher
-
-
 def remembering(
     teacher: Answering, dataset: Dataset, device: torch.device | None = None, folder: Path | None = None
 ) -> Answering:
     """``teacher`` with a memory for its answers beside the images, unless that takes more than 1 GB.
 
-    Args:
-        folder: on a CPU, where the memory is kept for the next training with this teacher and these images.
+    On a CPU, ``folder`` is where the memory is kept for the next training with this teacher and these images.
     """
     count, classes = len(dataset.train), dataset.num_classes
     device = device or dataset.train.images.device

@@ -80,8 +80,7 @@ class Ensemble(Answering):
 def as_teacher(teacher: nn.Module | None) -> Answering | None:
     """``teacher``; a bare network becomes a :class:`Teacher`, in eval mode for good.
 
-    Raises:
-        TypeError: it is no network at all.
+    Raises TypeError where it is no network at all.
     """
     if teacher is None or isinstance(teacher, Answering):
         return teacher
