@@ -22,7 +22,10 @@ FIRST = (
     ("gn-s-2.8x<resnet56 gn-d<resnet56", "repaired", range(1)),
     ("gn-s-1.0x gn-s-1.0x<resnet56", BOTH, range(3, 5)),
 )
-ONE_CHANGE = (("gn-s-1.0x gn-s-1.0x<resnet56", " ".join(FACTORS), range(1)),)
+ONE_CHANGE = (
+    ("gn-s-1.0x gn-s-1.0x<resnet56", " ".join(FACTORS), range(1)),
+    ("gn-s-1.0x", "seven_epochs", range(3)),
+)
 LATER = (
     # The paper's own teachers, each with its student, and the chain of Table III.
     *((f"{teacher} gn-s-1.0x<{teacher}", BOTH, range(1)) for teacher in ("resnet18", "vgg13", "resnet50", "gn-s-2.8x")),
