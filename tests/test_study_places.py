@@ -50,7 +50,7 @@ def keep_the_contract(place: Inline, capsys) -> None:
     [told] = stored()["gn-s-1.0x<gn-s-2.8x"].conditions["teachers"]
     assert told["last_accuracy"] == pytest.approx(stored()["gn-s-2.8x"].last_accuracy)
     assert study.work(wanted, place=place).finished == []
-    expected = {words for run in everything for words in (f"{run}: epoch 1/2, test ", f"] {run} (")}
+    expected = {words for run in everything for words in (f"{run}: epoch 1/2, test ", f"] {run}: tiny profile, ")}
     shown, until = "", time.monotonic() + 60  # what distant workers said may still be on its way
     while not all(words in shown for words in expected) and time.monotonic() < until:
         time.sleep(0.2)
