@@ -134,7 +134,7 @@ def test_laptop_changes_one_thing_at_a_time():
     assert set(told) == {(key, name) for key in (alone, taught) for name in FACTORS if origin(key, name) == name}
     assert {name for _, name in told} == set(FACTORS)
     for (key, name), run in told.items():
-        plain, protocol = vars(training_recipe(find(key), LAPTOP, 0)), FACTORS[name]
+        plain, protocol = vars(training_recipe(find(key), LAPTOP, run.seed)), FACTORS[name]
         changed = {what: value for what, value in vars(run.settings).items() if value != plain[what]}
         assert changed.items() <= protocol.settings.items()
         assert changed or run.images < 50_000 and key == alone
