@@ -342,7 +342,7 @@ def test_networks_are_named_with_their_measured_accuracy(parts):
     teacher = parts["teacher"]
     right = 100 * (teacher.logits.argmax(dim=1) == teacher.labels).double().mean()
     assert gallery.network_name(teacher) == f"{DISPLAY_NAMES['resnet56']} ({right:.1f} % right)"
-    assert gallery.network_name(parts["student"]).startswith("GN-S 1.0x (3 epochs, taught by ResNet-56 at T = 4, ")
+    assert gallery.network_name(parts["student"]).startswith("GN-S 1.0x (7 epochs, taught by ResNet-56 at T = 4, ")
 
 
 def test_sample_rows_point_to_the_samples_labels_in_the_shipped_logits():

@@ -82,8 +82,8 @@
     pen.dot(x(temperature), y(alpha), 9, colours.vermilion, { stroke: "#fff", "stroke-width": 3 });
   }
 
-  /* The next of 0.01, 0.02, 0.05, 0.1, ... that is not below: an axis that changes seldom. */
-  const roundAbove = size => [-2, -1, 0, 1, 2, 3].flatMap(power => [1, 2, 5].map(digit => digit * 10 ** power))
+  /* The next of 0.001, 0.002, 0.005, 0.01, ... that is not below: an axis that changes seldom. */
+  const roundAbove = size => [-3, -2, -1, 0, 1, 2, 3].flatMap(power => [1, 2, 5].map(digit => digit * 10 ** power))
     .find(end => size <= end) ?? size;
 
   function drawPulls(pen, data, label, n) {

@@ -116,6 +116,6 @@ class Surface(Eq1Picture):
 
 
 def _round_above(size: float) -> float:
-    """The next of 0.01, 0.02, 0.05, 0.1, ... that is not below ``size``: an axis that changes seldom."""
-    ends = (digit * 10.0**power for power in range(-2, 4) for digit in (1, 2, 5))
-    return next((round(end, 2) for end in ends if size <= end), size)
+    """The next of 0.001, 0.002, 0.005, 0.01, ... that is not below ``size``: an axis that changes seldom."""
+    ends = (digit * 10.0**power for power in range(-3, 4) for digit in (1, 2, 5))
+    return next((round(end, 3) for end in ends if size <= end), size)
