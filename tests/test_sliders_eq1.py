@@ -91,6 +91,8 @@ def test_alpha_outside_0_to_1_is_refused_in_one_line(alpha):
         loss_terms(TEACHER[0], STUDENT[0], 0, 4, alpha)
 
 
-@pytest.mark.parametrize(("size", "end"), [(0.0, 0.001), (0.003, 0.005), (0.09, 0.1), (0.21, 0.5), (1.01, 2), (20, 20), (1e9, 1e9)])
+@pytest.mark.parametrize(
+    ("size", "end"), [(0.0, 0.001), (0.003, 0.005), (0.09, 0.1), (0.21, 0.5), (1.01, 2), (20, 20), (1e9, 1e9)]
+)
 def test_the_pulls_axis_ends_at_a_round_number_above_them(size, end):
     assert surface._round_above(size) == pytest.approx(end)
