@@ -26,7 +26,11 @@ from course_lib.study.runs import Run, is_trained, load_teacher
 from course_lib.training.loop import evaluate
 
 TEACHER, STUDENT = "resnet56", "gn-s-1.0x"
-WAYS_TO_LEARN = ((STUDENT, "paper"), (f"{STUDENT}<{TEACHER}", "paper"), (f"{STUDENT}<{TEACHER}", "repaired"))
+TAUGHT = f"{STUDENT}<{TEACHER}"
+WAYS_TO_LEARN = (
+    *((STUDENT, recipe) for recipe in ("paper", "seven_epochs")),
+    *((TAUGHT, recipe) for recipe in ("paper", "repaired", "t4_seven_epochs")),
+)
 SEEDS = range(10)  # as many as anybody may have run
 BINS = 15  # of confidence, for the calibration error
 
