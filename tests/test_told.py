@@ -132,6 +132,7 @@ def test_the_command_fails_on_an_altered_page(monkeypatch, tmp_path, capsys):
     """The checkout's own pages and store, with one digit of README changed."""
     for name in ("data/paper", "data/logits", "data/results", "data/sample", "figures", "docs"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("*.webp", "web"))
+    shutil.copy(ROOT / "data" / "robustness.csv", tmp_path / "data")
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     (tmp_path / "README.md").write_text(text, encoding="utf-8")
     monkeypatch.setenv("COURSE_HOME", str(tmp_path))
