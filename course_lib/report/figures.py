@@ -29,6 +29,7 @@ def figure_1(results: pd.DataFrame, profile: str, recipe: str = "paper") -> Figu
     """
     frame, shared = tables.table(1, results, profile, recipe), profile == "full"
     origin = provenance(runs_of(results, profile, recipe, frame.index), profile, recipe)
+    origin += f"; {tables.SOFTENED}" if "repaired" in set(results["recipe"]) else ""
     ghosts = frame[frame["model"] == "GN-S"]
     figure = look.titled("Accuracy against width", 4.2, f"Ours, {origin}", shared)
     left, right = figure.subplots(1, 2, sharey=shared)
