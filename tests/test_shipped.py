@@ -100,6 +100,16 @@ def test_a_second_measurement_keeps_the_smaller_latency_of_one_machine(tmp_path,
     assert both.to_numpy().tolist() == [[2.5, 2.0, 1.0], [7.0, 7.0, 7.0]]
 
 
+def test_accuracies_stay_when_the_weights_are_gone_whatever_the_machine(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path))
+    assert make_shipped.with_accuracies().empty
+    row = {"key": "a", "weights": "a.run", "machine": "another"} | dict.fromkeys(make_shipped.ACCURACIES, 80)
+    make_shipped.csv_path().parent.mkdir(parents=True)
+    rows = [row, {"key": "b", "weights": "untrained", "machine": make_shipped.machine()}]
+    pd.DataFrame(rows).to_csv(make_shipped.csv_path(), index=False)
+    assert make_shipped.with_accuracies()["weights"].to_dict() == {"a": "a.run"}
+
+
 def test_the_weights_of_a_run_that_is_not_finished_are_not_taken(tmp_path, monkeypatch, images):
     monkeypatch.setenv("COURSE_HOME", str(tmp_path))
     checkpoint = tmp_path / "data" / "cache" / "checkpoints" / "gn-s-1.3x.laptop.paper.seed0.pt"

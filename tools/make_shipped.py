@@ -7,7 +7,8 @@ GN-S at each width of Table I, GN-D, and the smallest and the largest published 
 quantised to 8 bits, a scale a channel of weights, with the ranges that calibration images show. Latency is of one image
 on one thread, as that thread's processor time; other programs can only make it longer, so the smallest of several
 medians counts, and the forms of all networks take turns. Run again, it keeps the accuracies of weights that it knows,
-and the smaller latencies: do so on a quieter machine, or when another width has been trained.
+also where these are gone by now, and the smaller latencies: do so on a quieter machine, or when another width has been
+trained.
 """
 
 import argparse
@@ -49,7 +50,7 @@ REPEATS = 50  # timed passes of a median
 REMARK = (
     "latency: one image, processor time of one thread, smallest of several medians on a core shared with other work; "
     "int8: QDQ, per channel, activations unsigned, weights 7 bits where the processor has no VNNI (their products "
-    "would overflow)"
+    "would overflow); accuracies stay those of the machine that had the weights"
 )
 
 
@@ -217,13 +218,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Export, check, quantise, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=10, help="medians of which the smallest counts")
-    parser.add_argument("--fresh", action="store_true", help="measure anew what the file knows of this machine")
+    parser.add_argument("--fresh", action="store_true", help="forget the latencies that the file knows of this machine")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     sample, test = load_dataset("cifar10", "sample"), load_dataset("cifar10", "full").test
     calibration = normalise(sample.train.take(CALIBRATION).images)
     some = normalise(test.images[:COMPARED]).numpy()
     rows, forms, known = {}, {}, pd.DataFrame() if options.fresh else measured()
+    trained = with_accuracies()
     with tempfile.TemporaryDirectory() as folder:
         for key in KEYS:
             model, weights = network(key, calibration)
@@ -234,8 +236,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             row = {"weights": weights, "parameters": count_parameters(model), "macs": count_macs(model)}
             row["difference"] = float(f"{difference(forms[key][0](some), forms[key][1](some)):.1e}")
             row |= dict(zip(("float32_bytes", "int8_bytes"), (path.stat().st_size for path in paths), strict=True))
-            if key in known.index and known.loc[key, "weights"] == weights:
-                row |= known.loc[key, [*ACCURACIES]].to_dict()
+            if key in trained.index and weights in ("untrained", trained.loc[key, "weights"]):
+                row |= trained.loc[key, ["weights", *ACCURACIES]].to_dict()
             elif weights != "untrained":
                 row |= accuracies(*forms[key][1:], test)
             rows[key] = row
@@ -249,17 +251,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(frame[list(FORMS)], f"wrote {csv_path()}", sep="\n")
 
 
+def written() -> pd.DataFrame:
+    """The file's rows."""
+    columns = ("weights", "machine", *ACCURACIES, *FORMS)
+    return pd.read_csv(csv_path(), index_col="key") if csv_path().exists() else pd.DataFrame(columns=columns)
+
+
+def with_accuracies() -> pd.DataFrame:
+    """Those that have accuracies, which stay when the weights are gone, and on another machine."""
+    return written().dropna(subset=[*ACCURACIES])
+
+
 def measured() -> pd.DataFrame:
-    """The rows of the file that are of this machine."""
-    if not csv_path().exists():
-        return pd.DataFrame()
-    frame = pd.read_csv(csv_path(), index_col="key")
-    return frame[frame["machine"] == machine()]
+    """Those that are of this machine."""
+    return written().query("machine == @here", local_dict={"here": machine()})
 
 
 def smaller(now: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     """Latencies by key and form, each the smaller one of ``now`` and of what is known of that network."""
-    before = known.reindex(index=now.index, columns=now.columns)
+    before = known.reindex(index=now.index, columns=now.columns).astype(float)
     return np.fmin(now, before)  # where nothing is known stands NaN, which fmin passes over
 
 
