@@ -66,9 +66,9 @@ def main(arguments: list[str] | None = None) -> None:
     if unknown:
         sys.exit(f"no rung is called {unknown[0]!r}: choose from {', '.join(RUNGS)}")
     for name in options.names or RUNGS:
-        rows = read()
-        if not any((row["rung"], row["seed"]) == (name, str(options.seed)) for row in rows):
-            write(rows + climb(name, options.seed))
+        if not any((row["rung"], row["seed"]) == (name, str(options.seed)) for row in read()):
+            climbed = climb(name, options.seed)
+            write(read() + climbed)  # another rung may have come to its end meanwhile
 
 
 def climb(name: str, seed: int) -> list[dict]:
