@@ -6,7 +6,6 @@ they are not CIFAR-10-C, and no number of that can stand beside these. Run again
 weights are gone.
 """
 
-import io
 from collections.abc import Callable
 
 import numpy as np
@@ -22,6 +21,7 @@ from course_lib.files import atomic_write, repo_path
 from course_lib.models import fold
 from course_lib.models.weights import load_published
 from course_lib.profiles import PROFILES
+from course_lib.study.experiments import run_id
 from course_lib.study.runs import Run, is_trained, load_teacher
 from course_lib.training.loop import evaluate
 
@@ -65,18 +65,17 @@ def main() -> None:
     """Ask every network that is here about every set of images, and write what came."""
     test, path = load_dataset("cifar10", "full").test, repo_path("data", "robustness.csv")
     sets = {name: ImageSet(change(test.images), test.labels) for name, change in CONDITIONS.items()}
-    known = pd.read_csv(path) if path.exists() else pd.DataFrame()
-    rows = []
+    known = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["run"])
+    asked, rows = set(known["run"]), []
     for run in (Run(key, PROFILES["laptop"], recipe, seed) for key, recipe in WAYS_TO_LEARN for seed in SEEDS):
-        if is_trained(run) and run.result.exists() and (known.empty or run.name not in set(known["run"])):
+        if is_trained(run) and run.result.exists() and run.name not in asked:
             about = {"run": run.name, "key": run.key, "recipe": run.recipe, "seed": run.seed}
             rows += lines(fold(load_teacher(run).model), about, sets)
-    if known.empty:
-        rows += lines(load_published(TEACHER), {"run": f"{TEACHER}.published", "key": TEACHER}, sets)
-    text = io.StringIO()
+    if (published := run_id(TEACHER, profile="laptop", recipe="paper", seed=0)) not in asked:
+        rows += lines(load_published(TEACHER), {"run": published, "key": TEACHER}, sets)
     table = pd.concat([known, pd.DataFrame(rows)]).sort_values(["key", "recipe", "seed"], kind="stable")
-    table.astype({"seed": "Int64"}).to_csv(text, index=False, float_format="%.6g", lineterminator="\n")
-    atomic_write(path, text.getvalue().encode())
+    text = table.astype({"seed": "Int64"}).to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    atomic_write(path, text.encode())
     print(f"{path}: {table['run'].nunique()} networks, {len(rows) // len(CONDITIONS)} of them new")
 
 

@@ -12,6 +12,7 @@ that looks like one of ours stands outside: nobody would correct it when the nex
 import argparse
 import re
 from collections.abc import Callable, Iterator, Sequence
+from os.path import commonprefix
 from pathlib import Path
 
 import nbformat
@@ -198,12 +199,9 @@ def differing(one: str, other: str) -> tuple[str, str]:
     """Two texts, long ones without what both begin and end with, to the word: of a list only what has changed in it."""
     if len(one + other) < 160:
         return one, other
-    ones, others, start, end = one.split(), other.split(), 0, 0
-    shorter = min(len(ones), len(others))
-    while start < shorter and ones[start] == others[start]:
-        start += 1
-    while end < shorter - start and ones[-1 - end] == others[-1 - end]:
-        end += 1
+    ones, others = one.split(), other.split()
+    start = len(commonprefix([ones, others]))
+    end = len(commonprefix([ones[start:][::-1], others[start:][::-1]]))
     return tuple(" ".join(words[max(0, start - 3) : len(words) - end]) for words in (ones, others))
 
 

@@ -29,7 +29,9 @@ def figure_1(results: pd.DataFrame, profile: str, recipe: str = "paper") -> Figu
     """
     frame, shared = tables.table(1, results, profile, recipe), profile == "full"
     origin = provenance(runs_of(results, profile, recipe, frame.index), profile, recipe)
-    origin += f"; {tables.SOFTENED}" if "repaired" in set(results["recipe"]) else ""
+    keys = [key for key, row in ROWS.items() if row.teachers == (TEACHER,) and row.width]
+    taught_by = {each: runs_of(results, profile, each, keys) for each in TAUGHT}
+    origin += "" if taught_by["repaired"].empty else f"; {tables.SOFTENED}"
     ghosts = frame[frame["model"] == "GN-S"]
     figure = look.titled("Accuracy against width", 4.2, f"Ours, {origin}", shared)
     left, right = figure.subplots(1, 2, sharey=shared)
@@ -38,8 +40,7 @@ def figure_1(results: pd.DataFrame, profile: str, recipe: str = "paper") -> Figu
     _points(right, ghosts[tables.OUR_ACCURACY], "alone", ("s", VERMILION, 0.0), ghosts[tables.OUR_SD], offset=(-7, -3))
     words, counts = [f"Ours, {origin}: {_width_words(frame[tables.OUR_ACCURACY])}"], [frame["n"]]
     for each, marks in TAUGHT.items():
-        keys = [key for key, row in ROWS.items() if row.teachers == (TEACHER,) and row.width]
-        taught = runs_of(results, profile, each, keys).groupby("key")["last_accuracy"].agg(["mean", "std", "size"])
+        taught = taught_by[each].groupby("key")["last_accuracy"].agg(["mean", "std", "size"])
         if len(taught):
             name = f"from ResNet56, T = {temperature_of(keys[0], each):g}"
             values = ", ".join(f"{mean:.2f}" for mean in taught["mean"])

@@ -43,7 +43,18 @@ class Protocol(NamedTuple):
     rest: str = "paper"
 
 
-CONTROL, SOFT = "unshuffled", {"temperature": 4.0, "alpha": 0.1}
+SOFT = {"temperature": 4.0, "alpha": 0.1}  # as in the authors' later, unpublished runs (PROTOCOL.md, 4.1)
+
+
+def _alone(**settings) -> Protocol:
+    return Protocol(lambda row: not row.teachers, settings)
+
+
+def _taught(sees: str = WHOLE, rest: str = "paper", **settings) -> Protocol:
+    return Protocol(lambda row: bool(row.teachers), SOFT | settings, sees=sees, rest=rest)
+
+
+CONTROL = "unshuffled"
 PROTOCOLS = {
     # As the paper writes it (PROTOCOL.md, 3): shuffled. It names neither T nor alpha (Eq. 1): these are those of the
     # published scripts in every distilled row (4.1).
@@ -53,39 +64,30 @@ PROTOCOLS = {
     # 224, go to a teacher trained at 96 pixels unless it is fine-tuned; the teachers are trained here, not taken
     # from a zoo; the schedule takes no extra step after each epoch (4.10).
     "as_run": Protocol(is_unshuffled, {"shuffle": False}),
-    # Shuffled, every teacher shown the whole picture, softened as in the authors' later, unpublished runs (4.1).
-    "repaired": Protocol(lambda row: bool(row.teachers), SOFT),
+    # Shuffled, every teacher shown the whole picture, softened.
+    "repaired": _taught(),
     # Nobody's, but the control that as_run lacks: its baselines without shuffling.
-    CONTROL: Protocol(lambda row: not row.teachers, {"shuffle": False}),
+    CONTROL: _alone(shuffle=False),
 }
-REST = ((1, 1), (1, 9), (4, 5), (4, 9), (8, 1), (8, 5), (8, 9))  # T and tenths of alpha that are none of these
 RECIPES = tuple(name for name in PROTOCOLS if name != CONTROL)
-
-
-def _alone(**settings) -> Protocol:
-    return Protocol(lambda row: not row.teachers, settings)
-
-
-def _taught(temperature: float, alpha: float, sees: str = WHOLE, rest: str = "paper", **settings) -> Protocol:
-    settings |= {"temperature": temperature, "alpha": alpha}
-    return Protocol(lambda row: bool(row.teachers), settings, sees=sees, rest=rest)
+REST = ((1, 1), (1, 9), (4, 5), (4, 9), (8, 1), (8, 5), (8, 9))  # T and tenths of alpha that are none of these
 
 
 # One change each, for `laptop`: what a gain has to be held against (at T = 4, alpha = 0.1 the gradient is some four
-# times as long as without a teacher, whose answers take as long as two epochs), the rest of T by alpha, what the
+# times as long as without a teacher, whose answers take one to two epochs' time), the rest of T by alpha, what the
 # paper's scripts had otherwise, and fewer images.
 FACTORS = {
     "twice_the_rate": _alone(lr=0.2),
     "smoothed_labels": _alone(label_smoothing=0.1),
     "five_epochs": _alone(epochs=5),
     "seven_epochs": _alone(epochs=7),
-    "t4_seven_epochs": _taught(4.0, 0.1, rest="seven_epochs", epochs=7),
-    "quarter_rate": _taught(4.0, 0.1, lr=0.025),
-    **{f"t{t}_a0{tenths}": _taught(float(t), tenths / 10) for t, tenths in REST},
+    "t4_seven_epochs": _taught(rest="seven_epochs", epochs=7),
+    "quarter_rate": _taught(lr=0.025),
+    **{f"t{t}_a0{tenths}": _taught(temperature=float(t), alpha=tenths / 10) for t, tenths in REST},
     CONTROL: PROTOCOLS[CONTROL],
-    "t1_unshuffled": _taught(1.0, 0.5, rest=CONTROL, shuffle=False),
-    "own_crop": _taught(4.0, 0.1, OWN_CROP),
-    "scraps": _taught(4.0, 0.1, SCRAPS),
+    "t1_unshuffled": _taught(rest=CONTROL, temperature=1.0, alpha=0.5, shuffle=False),
+    "own_crop": _taught(OWN_CROP),
+    "scraps": _taught(SCRAPS),
     "tenth_of_images": Protocol(lambda row: True, SOFT, share=0.1),
     "hundredth_of_images": Protocol(lambda row: True, SOFT, share=0.01),
 }
