@@ -43,11 +43,12 @@ def test_the_sample_is_shown_again_where_more_images_are_asked_for():
     assert len(images) == 2_600 and torch.equal(images.images[2_500], images.images[0])
 
 
-def test_the_plain_reference_sees_as_many_images_as_it_says():
-    epoch = benchmark.plain_run(
-        Task("", "gn-s", 0.5), benchmark.load_dataset("cifar10", "sample").train, 8, torch.device("cpu")
-    )
-    assert epoch(1) == 8
+def test_the_plain_reference_sees_as_many_images_as_it_says_and_starts_its_workers_once(monkeypatch):
+    made, plain_loader = [], benchmark.plain_loader
+    monkeypatch.setattr(benchmark, "plain_loader", lambda *args: made.append(plain_loader(*args)) or made[-1])
+    epoch = benchmark.plain_run(Task("", "gn-s", 0.5), load_dataset("cifar10", "sample").train, 8, torch.device("cpu"))
+    assert epoch(1) == epoch(1) == 8
+    assert len(made) == 1 and made[0].persistent_workers
 
 
 def test_an_unknown_task_is_one_line(capsys):

@@ -192,11 +192,15 @@ def plain_run(
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=0.01, nesterov=True)
     teacher = make_teacher(task.teachers).to(device) if task.teachers else None
 
+    @functools.cache  # its workers start in the turn that is not counted: an epoch of 390 steps would not feel them
+    def prepared(count: int):
+        return plain_loader(images.take(count), batch_size)
+
     def epoch(steps: int) -> int:
         nonlocal done
-        some = images.take(min(len(images), steps * batch_size))
+        loader = prepared(min(len(images), steps * batch_size))
         model.train()
-        for batch, labels in plain_loader(some, batch_size):
+        for batch, labels in loader:
             if recipe:
                 optimizer.param_groups[0]["lr"], done = learning_rate(done, total, recipe), done + 1
             batch, labels = batch.to(device), labels.to(device)
@@ -208,7 +212,7 @@ def plain_run(
             loss.backward()
             optimizer.step()
             loss.item()  # the running loss that a progress bar shows
-        return len(some)
+        return len(loader.dataset)
 
     epoch.model = model
     return epoch
@@ -230,7 +234,8 @@ def plain_loader(images: ImageSet, batch_size: int):
     )
     pairs = [(image, int(label)) for image, label in zip(images.images, images.labels, strict=True)]
     samples = _Transformed(pairs, transform)
-    return DataLoader(samples, batch_size, shuffle=True, num_workers=min(8, os.cpu_count() or 1))
+    workers = min(8, os.cpu_count() or 1)
+    return DataLoader(samples, batch_size, shuffle=True, num_workers=workers, persistent_workers=True)
 
 
 class _Transformed(torch.utils.data.Dataset):

@@ -90,6 +90,7 @@ FACTORS = {
     "scraps": _taught(SCRAPS),
     "tenth_of_images": Protocol(lambda row: True, SOFT, share=0.1),
     "hundredth_of_images": Protocol(lambda row: True, SOFT, share=0.01),
+    "thirty_three_epochs": _alone(epochs=33),
 }
 PROTOCOLS |= FACTORS
 
