@@ -134,7 +134,7 @@ def evidence_figure(results: pd.DataFrame, profile: str, recipe: str = "paper") 
     for mean, place in zip(means, ours.index, strict=True):
         write(axes, f"{mean:+.2f}", (mean, place), (0, -13), "center")
     axes.set_yticks(lines.index, lines["words"], fontsize=10)
-    axes.set(ylim=(len(lines) - 0.2, -0.7), xlabel="difference in points of accuracy")
+    axes.set(ylim=(len(lines) + 0.1, -0.7), xlabel="difference in points of accuracy")
     axes.legend(fontsize=10, loc="lower center", bbox_to_anchor=(0.3, 1), ncols=3, frameon=False)
     words = [f"{line['words']} {line['verdict'].mean:+.2f} ({line['verdict']})" for _, line in ours.iterrows()]
     figure.set_label(
