@@ -1,4 +1,4 @@
-"""How large a figure's letters are where readers see it: on the site's pages, or in a notebook on a small laptop."""
+"""A figure's letters where readers see it, on the site's pages or in a notebook: large enough, and all inside."""
 
 from collections.abc import Iterator
 
@@ -17,15 +17,25 @@ def shown_share(pixels: float) -> float:
     return 100 / 96 * min(1, PAGE / pixels)
 
 
-def small_letters(figure: Figure) -> dict[str, float]:
-    """Every text that is drawn in less than ``SMALLEST`` points at the size shown, with its points."""
-    drawn, draw = [], Text.draw
+def faults(figure: Figure) -> dict[str, str]:
+    """Every text that is drawn in less than ``SMALLEST`` points at the size shown, or that the picture's edge cuts."""
+    boxes, draw = {}, Text.draw  # a text's box at its last drawing: a legend lays out its own anew every time
+
+    def observed(text: Text, renderer) -> None:
+        draw(text, renderer)
+        boxes[text] = text.get_window_extent(renderer)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Text, "draw", lambda text, renderer: drawn.append(text) or draw(text, renderer))
+        patch.setattr(Text, "draw", observed)
         look.png(figure)
-    share = shown_share(100 * figure.get_figwidth())
-    points = {text.get_text(): share * text.get_fontsize() * (0.7 if raised(text) else 1) for text in drawn}
-    return {words: size for words, size in points.items() if words.strip() and size < SMALLEST}
+    found, share, (width, height) = {}, shown_share(100 * figure.get_figwidth()), figure.bbox.size
+    for text, box in boxes.items():
+        words, points = text.get_text(), share * text.get_fontsize() * (0.7 if raised(text) else 1)
+        if words.strip() and points < SMALLEST:
+            found[words] = f"{points:.1f} points"
+        if words.strip() and (min(box.x0, box.y0) < -2 or box.x1 > width + 2 or box.y1 > height + 2):
+            found[words] = f"cut by the edge: {box}"
+    return found
 
 
 def raised(text: Text) -> bool:
@@ -44,5 +54,5 @@ def readable(monkeypatch) -> Iterator[None]:
 
     monkeypatch.setattr(look, "figure", figure)
     yield
-    small = [found for found in map(small_letters, made) if found]
-    assert not small, f"letters below {SMALLEST:g} pt: {small}"
+    hard = [found for found in map(faults, made) if found]
+    assert not hard, f"hard to read: {hard}"

@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from fabricated import fake_result
+from fabricated import fake_result, fake_store
+from letters import readable  # noqa: F401 (autouse: the letters of all that is drawn here)
 
 from course_lib import look, report
 from course_lib.files import ResultError
@@ -80,6 +81,13 @@ def test_the_evidence_has_a_line_for_each_student_of_the_paper_and_ours_that_wer
     words = look.alt_text(figure)
     assert "15 students of the paper and 2 of 8 with published teachers" in words
     assert "Printed: 15 of 15 below zero, from -1.78 to -0.13" in words and "95 % interval" in words
+
+
+def test_the_evidence_has_room_for_the_longest_names(tmp_path):
+    rows = ("gn-s-1.0x", "gn-s-1.0x<published", "gn-s-1.0x<resnet20<resnet56", "gn-s-1.0x<resnet20-trained")
+    fake_store(tmp_path, {key: {0: 30.0, 1: 34.0} for key in rows}, profile=PROFILES["laptop"], test_images=10_000)
+    figure = report.evidence_figure(store.load_results(tmp_path), "laptop")
+    assert len(figure.axes[0].get_yticklabels()) == 15 + 3  # that nothing is cut says the fixture of ``letters``
 
 
 def draw_all(frame: pd.DataFrame, profile: str) -> list:

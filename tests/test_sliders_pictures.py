@@ -18,7 +18,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from fabricated import fake_store
-from letters import SMALLEST, shown_share, small_letters
+from letters import SMALLEST, faults, shown_share
 from PIL import Image
 
 from classroom import sliders
@@ -171,7 +171,7 @@ def test_printed_the_caption_says_what_to_see_and_the_alt_text_what_is_drawn(nam
 @pytest.mark.parametrize("name", MOVES)
 def test_its_letters_can_be_read_at_the_size_shown(name, make):
     picture = make(name)  # of its own: a figure without a layout is saved once
-    assert small_letters(sliders.still(picture)) == {}
+    assert faults(sliders.still(picture)) == {}
     sizes = [part.size for part in vars(picture).values() if isinstance(part, Labels)]
     assert sizes and shown_share(100 * picture.figure.get_figwidth()) * min(sizes) >= SMALLEST
 

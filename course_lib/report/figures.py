@@ -135,7 +135,7 @@ def evidence_figure(results: pd.DataFrame, profile: str, recipe: str = "paper") 
         write(axes, f"{mean:+.2f}", (mean, place), (0, -13), "center")
     axes.set_yticks(lines.index, lines["words"], fontsize=10)
     axes.set(ylim=(len(lines) + 0.1, -0.7), xlabel="difference in points of accuracy")
-    axes.legend(fontsize=10, loc="lower center", bbox_to_anchor=(0.3, 1), ncols=3, frameon=False)
+    axes.legend(fontsize=10, loc="lower right", bbox_to_anchor=(1, 1), ncols=3, columnspacing=1, frameon=False)
     words = [f"{line['words']} {line['verdict'].mean:+.2f} ({line['verdict']})" for _, line in ours.iterrows()]
     figure.set_label(
         f"Change against the student alone, in points, of {(~lines['own']).sum()} students of the paper and "
