@@ -317,6 +317,16 @@ def test_our_students_of_published_teachers_stand_below_at_each_t_that_was_run(o
     ]
 
 
+def test_a_student_that_learned_at_one_t_only_has_one_line(tmp_path):
+    chain = {"gn-s-1.0x": {0: 30.0}, "gn-s-1.0x<resnet20<resnet56": {0: 34.0}}
+    fake_store(tmp_path, chain, profile=PROFILES["laptop"], test_images=10_000, recipe="repaired")
+    lines = report.own_table(3, store.load_results(tmp_path), "laptop")
+    assert list(lines["student"]) == [
+        f"GN-S (1.0x) from ResNet20, {how}" for how in ("taught by ResNet56, T = 4", "trained here, T = 1")
+    ]
+    assert list(lines["n"]) == [1, 0]
+
+
 def test_every_student_of_a_published_teacher_has_a_place():
     shown = {key for keys in report.OWN_ROWS.values() for key in keys}
     ours = {row.key for row in table_rows("ours") if row.teachers and row.student in STUDENTS}

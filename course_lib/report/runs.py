@@ -40,10 +40,10 @@ def runs_of(results: pd.DataFrame, profile: str, recipe: str, keys: Iterable[str
 
 
 def own_rows(n: int, results: pd.DataFrame, profile: str, recipe: str) -> list[tuple[str, str]]:
-    """Key and recipe of each line of our own below Table ``n``: as ``recipe`` trains it, and at another T where run."""
+    """Key and recipe of each line of our own below Table ``n``: at each T that was run, or as ``recipe`` has it."""
     keys = OWN_ROWS.get(n, ())
     run = {each: set(runs_of(results, profile, each, keys)["key"]) for each in ("paper", "repaired")}
-    return [(key, each) for key in keys for each in run if each == origin(key, recipe) or key in run[each]]
+    return [(key, one) for key in keys for one in [each for each in run if key in run[each]] or [origin(key, recipe)]]
 
 
 def temperature_of(key: str, recipe: str) -> float:
