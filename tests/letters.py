@@ -31,9 +31,11 @@ def faults(figure: Figure) -> dict[str, str]:
     found, share, (width, height) = {}, shown_share(100 * figure.get_figwidth()), figure.bbox.size
     for text, box in boxes.items():
         words, points = text.get_text(), share * text.get_fontsize() * (0.7 if raised(text) else 1)
-        if words.strip() and points < SMALLEST:
+        if not words.strip():
+            continue
+        if points < SMALLEST:
             found[words] = f"{points:.1f} points"
-        if words.strip() and (min(box.x0, box.y0) < -2 or box.x1 > width + 2 or box.y1 > height + 2):
+        if min(box.x0, box.y0) < -2 or box.x1 > width + 2 or box.y1 > height + 2:
             found[words] = f"cut by the edge: {box}"
     return found
 
